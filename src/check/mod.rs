@@ -1,0 +1,1 @@
+//! Who is healthy: checkers, health, quorum, and the table that follows.

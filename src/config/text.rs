@@ -1,0 +1,254 @@
+//! Elements that are one line of text in both file forms: virtual addresses and status code ranges.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::model::{Broadcast, Scope, StatusRange, VirtualAddress};
+use super::units::Prefix;
+
+const SCOPES: [(&str, u8); 5] =
+    [("global", 0), ("nowhere", 255), ("host", 254), ("link", 253), ("site", 200)];
+
+/// Why an element cannot be read. `word` counts from 0 and points at the culprit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct ElementError {
+    /// Which word of the element.
+    pub word: usize,
+    /// What is wrong, and what to write.
+    pub problem: String,
+    /// The option is real, but nothing acts on it yet; the element is good without it.
+    pub passed_over: bool,
+}
+
+impl VirtualAddress {
+    /// An address without options.
+    pub const fn plain(address: Prefix) -> Self {
+        Self { address, dev: None, broadcast: None, scope: None, label: None, peer: None, no_track: false }
+    }
+
+    /// Reads `IP[/MASK] [option …]` (the rules of `ip address`). Wrong options are reported one by one and
+    /// passed over; `None` only when the address itself cannot be read.
+    pub fn parse_words(words: &[&str]) -> (Option<Self>, Vec<ElementError>) {
+        let mut errors = Vec::new();
+        let error = |word, problem| ElementError { word, problem, passed_over: false };
+        let Some(first) = words.first() else {
+            return (None, vec![error(0, "an address is missing".to_owned())]);
+        };
+        let mut va = match first.parse() {
+            Ok(prefix) => Self::plain(prefix),
+            Err(problem) => return (None, vec![error(0, problem)]),
+        };
+        let mut at = 1;
+        while at < words.len() {
+            let option = words[at];
+            let here = at;
+            let value = words.get(at + 1).copied();
+            at += 1;
+            let takes_value =
+                matches!(option, "dev" | "brd" | "broadcast" | "scope" | "label" | "peer" | "preferred_lft");
+            let value = match (takes_value, value) {
+                (false, _) => "",
+                (true, Some(value)) => {
+                    at += 1;
+                    value
+                }
+                (true, None) => {
+                    errors.push(error(here, format!("\"{option}\" needs a value")));
+                    continue;
+                }
+            };
+            let problem = match option {
+                "dev" => {
+                    va.dev = Some(value.to_owned());
+                    None
+                }
+                "brd" | "broadcast" => match value {
+                    "+" => set(&mut va.broadcast, Ok(Broadcast::Plus)),
+                    "-" => set(&mut va.broadcast, Ok(Broadcast::Minus)),
+                    text => set(
+                        &mut va.broadcast,
+                        text.parse::<Ipv4Addr>()
+                            .map(Broadcast::Address)
+                            .map_err(|_| format!("\"{text}\" is not an IPv4 address: write one, or + or -")),
+                    ),
+                },
+                "scope" => set(&mut va.scope, value.parse()),
+                "label" if value.len() < 16 => {
+                    va.label = Some(value.to_owned());
+                    None
+                }
+                "label" => Some(format!("label \"{value}\" is too long: at most 15 characters")),
+                "peer" => set(&mut va.peer, value.parse()),
+                "no_track" => {
+                    va.no_track = true;
+                    None
+                }
+                "home" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "-nodad" | "use_vmac"
+                | "preferred_lft" => {
+                    errors.push(ElementError {
+                        word: here,
+                        problem: format!("\"{option}\" is accepted, not acted on yet"),
+                        passed_over: true,
+                    });
+                    None
+                }
+                _ => Some(format!("\"{option}\" is no option of an address")),
+            };
+            if let Some(problem) = problem {
+                errors.push(error(here, problem));
+            }
+        }
+        (Some(va), errors)
+    }
+
+    /// The broadcast address that `brd` asks for.
+    pub fn broadcast_address(&self) -> Option<Ipv4Addr> {
+        let std::net::IpAddr::V4(address) = self.address.address else { return None };
+        let host_bits = u32::MAX.checked_shr(u32::from(self.address.length)).unwrap_or(0);
+        match self.broadcast? {
+            Broadcast::Plus => Some(Ipv4Addr::from(u32::from(address) | host_bits)),
+            Broadcast::Minus => Some(Ipv4Addr::from(u32::from(address) & !host_bits)),
+            Broadcast::Address(address) => Some(address),
+        }
+    }
+}
+
+fn set<T>(slot: &mut Option<T>, value: Result<T, String>) -> Option<String> {
+    match value {
+        Ok(value) => {
+            *slot = Some(value);
+            None
+        }
+        Err(problem) => Some(problem),
+    }
+}
+
+impl FromStr for VirtualAddress {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let (va, errors) = Self::parse_words(&words);
+        match (va, errors.into_iter().find(|e| !e.passed_over)) {
+            (Some(va), None) => Ok(va),
+            (_, Some(error)) => Err(error.problem),
+            (None, None) => Err("an address is missing".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for VirtualAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.address == Prefix::host(self.address.address) {
+            write!(f, "{}", self.address.address)?;
+        } else {
+            write!(f, "{}", self.address)?;
+        }
+        if let Some(peer) = &self.peer {
+            write!(f, " peer {peer}")?;
+        }
+        match self.broadcast {
+            None => {}
+            Some(Broadcast::Plus) => f.write_str(" brd +")?,
+            Some(Broadcast::Minus) => f.write_str(" brd -")?,
+            Some(Broadcast::Address(address)) => write!(f, " brd {address}")?,
+        }
+        if let Some(dev) = &self.dev {
+            write!(f, " dev {dev}")?;
+        }
+        if let Some(scope) = self.scope {
+            write!(f, " scope {scope}")?;
+        }
+        if let Some(label) = &self.label {
+            write!(f, " label {label}")?;
+        }
+        if self.no_track {
+            f.write_str(" no_track")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        SCOPES
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, n)| Self(*n))
+            .or_else(|| text.parse().ok().map(Self))
+            .ok_or_else(|| {
+                format!("\"{text}\" is no scope: write global, site, link, host, nowhere or 0 to 255")
+            })
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match SCOPES.iter().find(|(_, n)| *n == self.0) {
+            Some((name, _)) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl FromStr for StatusRange {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (from, to) = text.split_once('-').unwrap_or((text, text));
+        let code = |s: &str| s.parse().ok().filter(|n| (100..=599).contains(n));
+        match (code(from), code(to)) {
+            (Some(from), Some(to)) if from <= to => Ok(Self { from, to }),
+            _ => {
+                Err(format!("\"{text}\" is no status code or range: write 200 or 301-303, within 100 to 599"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to { write!(f, "{}", self.from) } else { write!(f, "{}-{}", self.from, self.to) }
+    }
+}
+
+impl Serialize for VirtualAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for VirtualAddress {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for StatusRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.from == self.to { serializer.serialize_u16(self.from) } else { serializer.collect_str(self) }
+    }
+}
+
+impl<'de> Deserialize<'de> for StatusRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AsWritten;
+        impl Visitor<'_> for AsWritten {
+            type Value = StatusRange;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a status code (200) or a range (\"301-303\")")
+            }
+            fn visit_u64<E: de::Error>(self, v: u64) -> Result<StatusRange, E> {
+                v.to_string().parse().map_err(E::custom)
+            }
+            fn visit_str<E: de::Error>(self, v: &str) -> Result<StatusRange, E> {
+                v.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(AsWritten)
+    }
+}

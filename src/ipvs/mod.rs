@@ -1,0 +1,3 @@
+//! The kernel's virtual server tables.
+
+pub mod table;

@@ -1,0 +1,4 @@
+//! Links and addresses of this machine.
+
+pub mod address;
+pub mod link;
