@@ -104,7 +104,8 @@ fn rooms_use_only_what_lies_below_them() {
             continue;
         }
         let Some((room, allowed)) = MAY_USE.iter().find(|(room, _)| *room == first) else {
-            breaches.push(format!("src/{}: room `{first}` is not in the table of this test", below.display()));
+            breaches
+                .push(format!("src/{}: room `{first}` is not in the table of this test", below.display()));
             continue;
         };
         let code = code(&path);

@@ -323,7 +323,15 @@ mod tests {
             stream.write_all(b"220-two\r\n220 lines\r\n").await.unwrap();
             let mut heard = Vec::new();
             let mut chunk = [0; 1024];
-            for reply in ["250 ok\r\n", "250 ok\r\n", "250 ok\r\n", "250 ok\r\n", "354 go\r\n", "250 ok\r\n", "221 bye\r\n"] {
+            for reply in [
+                "250 ok\r\n",
+                "250 ok\r\n",
+                "250 ok\r\n",
+                "250 ok\r\n",
+                "354 go\r\n",
+                "250 ok\r\n",
+                "221 bye\r\n",
+            ] {
                 let n = stream.read(&mut chunk).await.unwrap();
                 heard.extend_from_slice(&chunk[..n]);
                 stream.write_all(reply.as_bytes()).await.unwrap();

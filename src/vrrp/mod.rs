@@ -25,7 +25,14 @@
 pub mod accept;
 pub mod addresses;
 pub mod announce;
+pub mod driver;
 pub mod frame;
 pub mod machine;
+pub mod mailbox;
 pub mod packet;
+pub mod params;
 pub mod priority;
+pub mod report;
+mod runner;
+mod socket;
+pub mod track;

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use crate::config::defaults::Garp;
 use crate::config::model::{AuthType, Config, Global, InitialState, Instance, VrrpVersion};
 use crate::net::address::{AddressKey, AddressSpec};
 use crate::net::link::{Link, Links};
 
 use super::accept::{PeerRule, Rules, UnicastRules};
-use super::addresses::wanted_addresses;
+use super::addresses::{advertised_addresses, wanted_addresses};
+use super::announce::Garp;
 use super::machine;
 use super::priority::{Tracker, TrackerKind};
 
@@ -99,7 +99,7 @@ impl Settings {
     /// Settings of one instance.
     pub fn of(instance: &Instance, config: &Config) -> Self {
         let global = &config.global_defs;
-        let version = instance.version(global);
+        let version = version(instance, global);
         let trackers = instance
             .track_script
             .iter()
@@ -124,18 +124,18 @@ impl Settings {
             interface: instance.interface.clone(),
             vrid: instance.virtual_router_id,
             version,
-            base_priority: instance.effective_priority_base(),
+            base_priority: base_priority(instance),
             state_master: instance.state == Some(InitialState::Master),
-            advert_int: instance.advert_interval(),
+            advert_int: advert_interval(instance, version),
             preempt: !instance.nopreempt,
             preempt_delay: instance.preempt_delay.map_or(Duration::ZERO, |s| s.0),
             down_timer_adverts: instance.down_timer_adverts.or(global.vrrp_down_timer_adverts).unwrap_or(3),
             password: password(instance, version),
             source: instance.unicast_src_ip.or(instance.mcast_src_ip),
             destination: destination(instance, global),
-            advertised: instance.virtual_ipaddress.iter().map(|va| va.address.address).collect(),
+            advertised: advertised_addresses(instance, false),
             addresses: wanted_addresses(instance, &instance.interface),
-            garp: instance.garp(global),
+            garp: garp(instance, global),
             track_primary: !instance.dont_track_primary,
             trackers,
         }
@@ -211,6 +211,55 @@ impl Settings {
     /// True when a running instance can take `next` over without starting anew.
     pub fn same_router(&self, next: &Self) -> bool {
         self.interface == next.interface && self.vrid == next.vrid && self.version == next.version
+    }
+}
+
+/// The instance's own word, else the global default, else 2 (keepalived's default for IPv4).
+fn version(instance: &Instance, global: &Global) -> VrrpVersion {
+    instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2)
+}
+
+/// 100, or 255 with `state MASTER` and no priority (features: keepalived's rule).
+fn base_priority(instance: &Instance) -> u8 {
+    let wished = if instance.state == Some(InitialState::Master) { 255 } else { 100 };
+    instance.priority.unwrap_or(wished)
+}
+
+/// 1 s by default; version 2 carries whole seconds (RFC 3768 section 5.3.7), version 3 steps of 10 ms up to 40.95 s
+/// (RFC 9568 section 5.2.7).
+fn advert_interval(instance: &Instance, version: VrrpVersion) -> Duration {
+    let written = instance.advert_int.map_or(Duration::from_secs(1), |s| s.0);
+    match version {
+        VrrpVersion::V2 => {
+            let secs = (written + Duration::from_millis(500)).as_secs();
+            Duration::from_secs(secs.clamp(1, 255))
+        }
+        VrrpVersion::V3 => {
+            let steps = ((written + Duration::from_millis(5)).as_millis() / 10).clamp(1, 4095);
+            Duration::from_millis(u64::try_from(steps).unwrap_or(100) * 10)
+        }
+    }
+}
+
+/// Announcement settings: the instance's, else the global ones, else keepalived's defaults.
+fn garp(instance: &Instance, global: &Global) -> Garp {
+    let default = Garp::default();
+    let master_delay = instance.garp_master_delay.or(global.vrrp_garp_master_delay);
+    let master_delay = master_delay.map_or(default.master_delay, |s| s.0);
+    let master_repeat = instance.garp_master_repeat.or(global.vrrp_garp_master_repeat);
+    let master_repeat = master_repeat.unwrap_or(default.master_repeat);
+    let refresh = instance.garp_master_refresh.or(global.vrrp_garp_master_refresh);
+    let refresh_repeat = instance.garp_master_refresh_repeat.or(global.vrrp_garp_master_refresh_repeat);
+    let lower_delay = instance.garp_lower_prio_delay.or(global.vrrp_garp_lower_prio_delay);
+    let lower_repeat = instance.garp_lower_prio_repeat.or(global.vrrp_garp_lower_prio_repeat);
+    Garp {
+        master_delay,
+        master_repeat,
+        master_refresh: refresh.map_or(default.master_refresh, |s| s.0),
+        master_refresh_repeat: refresh_repeat.unwrap_or(default.master_refresh_repeat),
+        lower_prio_delay: lower_delay.map_or(master_delay, |s| s.0),
+        lower_prio_repeat: lower_repeat.unwrap_or(master_repeat),
+        interval: global.vrrp_garp_interval.map_or(default.interval, |s| s.0),
     }
 }
 

@@ -89,7 +89,10 @@ impl fmt::Display for Told {
             ),
             Self::SendFailed { interface, error } => write!(f, "cannot send on {interface}: {error}"),
             Self::SocketFailed { interface, error } => {
-                write!(f, "cannot open the advert socket on {interface}: {error}; run as root or give CAP_NET_RAW")
+                write!(
+                    f,
+                    "cannot open the advert socket on {interface}: {error}; run as root or give CAP_NET_RAW"
+                )
             }
             Self::ReportsDropped { count } => write!(f, "{count} reports were lost: the log was too slow"),
         }

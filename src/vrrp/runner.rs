@@ -1,7 +1,7 @@
 //! One instance at run time: its machine, its acceptance rules, its announcements and its refusal counts. It
 //! turns the machine's actions into bytes and wishes for the driver and holds no socket and no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
@@ -77,6 +77,9 @@ pub(super) struct Runner {
     effective: Option<Effective>,
     schedule: Schedule,
     waiting: Option<Waiting>,
+    /// Frames that wait for their turn when `vrrp_garp_interval` spaces them.
+    frames: VecDeque<(String, Vec<u8>)>,
+    next_frame_at: Option<Instant>,
     wants: bool,
     refusals: BTreeMap<&'static str, Refusals>,
     socket_error: Option<String>,
@@ -91,6 +94,8 @@ impl Runner {
             effective: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
+            frames: VecDeque::new(),
+            next_frame_at: None,
             wants: false,
             refusals: BTreeMap::new(),
             socket_error: None,
@@ -117,8 +122,11 @@ impl Runner {
 
     /// The next time that it has something to do.
     pub(super) fn deadline(&self, applied: u64, patience: Duration) -> Option<Instant> {
-        let waiting = self.waiting.as_ref().map(|w| if w.ready(applied) { w.since } else { w.since + patience });
-        [self.machine.deadline().map(|(at, _)| at), self.schedule.deadline(), waiting].into_iter().flatten().min()
+        let waiting =
+            self.waiting.as_ref().map(|w| if w.ready(applied) { w.since } else { w.since + patience });
+        let frames = if self.frames.is_empty() { None } else { self.next_frame_at };
+        let machine = self.machine.deadline().map(|(at, _)| at);
+        [machine, self.schedule.deadline(), waiting, frames].into_iter().flatten().min()
     }
 
     pub(super) fn start(&mut self, turn: &mut Turn) {
@@ -161,9 +169,9 @@ impl Runner {
             self.feed(Event::Params(params), turn);
         }
         if other_garp {
-            self.schedule = Schedule::new(self.settings.garp);
+            self.schedule.set(self.settings.garp, turn.now);
         }
-        if self.wants && (other_addresses || other_garp) {
+        if self.wants && other_addresses {
             turn.addresses_changed = true;
             self.wait_to_announce(Occasion::BecameMaster, turn.now);
         }
@@ -200,7 +208,7 @@ impl Runner {
         };
         match accept(&self.rules, &datagram) {
             Ok(advert) => {
-                if advert.address_mismatch() {
+                if advert.address_mismatch().is_some() {
                     let source = advert.source();
                     self.tell_seldom("address_list_differs", turn, |_| Told::AddressListDiffers { source });
                 }
@@ -213,10 +221,10 @@ impl Runner {
     /// The outcome of opening its socket; told when it changes.
     pub(super) fn socket_result(&mut self, error: Option<io::Error>) -> Option<Report> {
         let error = error.map(|e| e.to_string());
-        let told = error.clone().filter(|_| error != self.socket_error).map(|error| Told::SocketFailed {
-            interface: self.settings.interface.clone(),
-            error,
-        });
+        let told = error
+            .clone()
+            .filter(|_| error != self.socket_error)
+            .map(|error| Told::SocketFailed { interface: self.settings.interface.clone(), error });
         self.socket_error = error;
         told.map(|told| Report { instance: self.settings.name.clone(), told })
     }
@@ -242,7 +250,6 @@ impl Runner {
             self.schedule.begin(waiting.occasion, now);
         }
         let times = self.schedule.due(now);
-        let mut frames = Vec::new();
         for _ in 0..times {
             for key in self.settings.addresses.keys() {
                 let Some(mac) = links.get(&key.interface).and_then(|link| link.mac) else { continue };
@@ -250,10 +257,18 @@ impl Runner {
                     IpAddr::V4(address) => gratuitous_arp(mac, address),
                     IpAddr::V6(address) => unsolicited_na(mac, address),
                 };
-                frames.push((key.interface.clone(), frame));
+                self.frames.push_back((key.interface.clone(), frame));
             }
         }
-        frames
+        let gap = self.schedule.gap();
+        if gap.is_zero() {
+            return self.frames.drain(..).collect();
+        }
+        if self.frames.is_empty() || self.next_frame_at.is_some_and(|at| now < at) {
+            return Vec::new();
+        }
+        self.next_frame_at = Some(now + gap);
+        self.frames.pop_front().into_iter().collect()
     }
 
     fn feed(&mut self, event: Event, turn: &mut Turn) {
@@ -266,6 +281,7 @@ impl Runner {
                     if !wanted {
                         self.waiting = None;
                         self.schedule.stop();
+                        self.frames.clear();
                     }
                 }
                 Action::Announce(occasion) => {
@@ -280,7 +296,10 @@ impl Runner {
                 }
             }
         }
-        debug_assert!(!self.wants || self.machine.state() == StateName::Master, "only a master holds addresses");
+        debug_assert!(
+            !self.wants || self.machine.state() == StateName::Master,
+            "only a master holds addresses"
+        );
     }
 
     fn wait_to_announce(&mut self, occasion: Occasion, since: Instant) {
@@ -324,7 +343,7 @@ impl Runner {
 
     fn refused(&mut self, discard: &Discard, turn: &mut Turn) {
         // Multicast comes back to its sender on some bridges and bonds: nothing worth a line.
-        if matches!(discard, Discard::OwnAdvert { .. }) {
+        if matches!(discard, Discard::OwnPacket { .. }) {
             return;
         }
         let (name, why) = (discard.name(), discard.to_string());

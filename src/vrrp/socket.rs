@@ -71,7 +71,8 @@ impl AdvertSocket {
     pub(super) fn send(&mut self, payload: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> io::Result<()> {
         self.ip_id = self.ip_id.wrapping_add(1);
         let total = IPV4_HEADER + payload.len();
-        let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "an advert does not fit into an IP packet");
+        let too_long =
+            || io::Error::new(io::ErrorKind::InvalidInput, "an advert does not fit into an IP packet");
         let length = u16::try_from(total).map_err(|_| too_long())?;
         let mut bytes = vec![0; total];
         let mut packet = MutableIpv4Packet::new(&mut bytes).ok_or_else(too_long)?;
