@@ -80,7 +80,7 @@ pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
     let (events_out, events) = mpsc::channel(EVENTS);
     let runtime = runtime()?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run(config, seed, check::Outputs::new(table_out, events_out)));
+        runtime.block_on(check::driver::run(config, seed, check::driver::Outputs { table: table_out, events: events_out }));
     })?;
     Ok(Check { config: config_out, table, events, thread })
 }

@@ -21,7 +21,6 @@ use crate::net::monitor;
 use crate::notify::{Job, Notifier};
 use crate::process::Program;
 use crate::vrrp::driver::{self, StartError};
-use crate::vrrp::machine::StateName;
 use crate::vrrp::params::Settings;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
