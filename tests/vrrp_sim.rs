@@ -24,7 +24,7 @@ use tandem::vrrp::machine::{Event, Params, StateName};
 use tandem::vrrp::priority::Effective;
 
 /// Runs without `SIM_SEEDS`.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 4000;
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name)
@@ -114,6 +114,9 @@ fn run(seed: u64, loud: bool) {
     }
     lan.say(&format!("seed {seed}: {} routers, {:?}", lan.len(), plan.version));
     chaos(&mut rng, &plan, &mut lan);
+    for index in 0..lan.len() {
+        repair(&mut rng, &mut lan, index);
+    }
 
     lan.quiet();
     lan.run_for(plan.settled());
@@ -129,7 +132,6 @@ fn run(seed: u64, loud: bool) {
         assert_eq!(lan.masters().first().copied(), best, "the best of the masters that met stays");
     }
 
-    lan.steady();
     lose_the_master(&mut rng, &plan, &mut lan);
 }
 
@@ -155,6 +157,17 @@ fn chaos(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
                 lan.tell(index, Event::Params(params));
             }
         }
+    }
+}
+
+/// Most of what is broken works again in the end, so that there is somebody to elect.
+fn repair(rng: &mut Pcg, lan: &mut Lan, index: usize) {
+    if rng.chance(75) {
+        lan.restart(index);
+    }
+    if rng.chance(75) {
+        lan.tell(index, Event::Own(Some(lan.address(index))));
+        lan.tell(index, Event::Effective(Effective::Priority(priority(rng))));
     }
 }
 

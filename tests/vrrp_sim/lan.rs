@@ -57,6 +57,8 @@ pub(crate) struct Lan {
     loss: u64,
     duplicates: u64,
     delay: Duration,
+    /// Every packet has the same delay.
+    in_order: bool,
     transitions: u64,
     loud: bool,
 }
@@ -75,6 +77,7 @@ impl Lan {
             loss: 0,
             duplicates: 0,
             delay: ms(2),
+            in_order: false,
             transitions: 0,
             loud,
         }
@@ -171,22 +174,19 @@ impl Lan {
         (self.loss, self.duplicates, self.delay) = (loss, duplicates, delay);
     }
 
-    /// Nothing changes from here on: no loss, short delays (packets may still overtake each other), nobody
-    /// stands still, and what was under way has arrived.
+    /// Nothing changes from here on: no loss, short delays, nobody stands still, and what was under way has
+    /// arrived. No packet overtakes another: in version 3 an old advert that comes late takes a backup back to
+    /// the interval of a master that has yielded, so that it may speak up once more.
     pub(crate) fn quiet(&mut self) {
         self.say("quiet");
-        self.trouble(0, 10, ms(20));
+        let delay = ms(1 + self.rng.below(20));
+        self.trouble(0, 10, delay);
+        self.in_order = true;
         for router in &mut self.routers {
             router.paused_until = router.paused_until.map(|_| self.now);
         }
         let last = self.wire.keys().next_back().map_or(self.now, |(at, _)| *at);
         self.run_for(last.duration_since(self.now));
-    }
-
-    /// Quiet, and in order too.
-    pub(crate) fn steady(&mut self) {
-        self.trouble(0, 0, Duration::ZERO);
-        self.run_for(ms(50));
     }
 
     /// An event from outside. A router that stands still or is dead does not hear it, but remembers its
@@ -302,7 +302,8 @@ impl Lan {
             let copies = if self.rng.chance(self.duplicates) { 2 } else { 1 };
             for _ in 0..copies {
                 // Each copy has its own delay: they overtake each other.
-                let delay = ms(1 + self.rng.below(self.delay.as_millis() as u64));
+                let longest = self.delay.as_millis() as u64;
+                let delay = if self.in_order { self.delay } else { ms(1 + self.rng.below(longest)) };
                 self.sent += 1;
                 let packet = Packet { to, source, bytes: bytes.clone() };
                 self.wire.insert((self.now + delay, self.sent), packet);

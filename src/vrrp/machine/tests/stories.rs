@@ -22,7 +22,7 @@ fn takeover_times_are_the_measured_ones() {
     assert_eq!(takeover(params(10)), 3960);
     assert_eq!(takeover(Params { down_timer_adverts: 5, ..params(100) }), 5609);
     let v3 = Params { version: VrrpVersion::V3, ..params(100) };
-    assert_eq!(takeover(Params { advert_int: ms(200), ..v3.clone() }), 721);
+    assert_eq!(takeover(Params { advert_int: ms(200), ..v3 }), 721);
     assert_eq!(takeover(Params { advert_int: ms(50), ..v3 }), 180);
 }
 
@@ -230,9 +230,9 @@ fn a_reload_leaves_the_master_alone() {
     assert_eq!(machine.handle(Event::Params(other.clone()), at + ms(100)), []);
     assert_eq!(machine.priority(), 120);
     // A shorter interval applies at once, a longer one after the next advert.
-    machine.handle(Event::Params(Params { advert_int: ms(200), ..other.clone() }), at + ms(100));
+    machine.handle(Event::Params(Params { advert_int: ms(200), ..other }), at + ms(100));
     assert_eq!(machine.deadline().unwrap().0, at + ms(300));
-    machine.handle(Event::Params(Params { advert_int: ms(5000), ..other.clone() }), at + ms(100));
+    machine.handle(Event::Params(Params { advert_int: ms(5000), ..other }), at + ms(100));
     assert_eq!(machine.deadline().unwrap().0, at + ms(300));
     let actions = machine.handle(Event::Params(Params { own: None, ..other }), at + ms(100));
     assert_eq!(told(&actions), "the interface has no address to send adverts from (after a reload)");
