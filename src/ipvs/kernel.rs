@@ -88,7 +88,8 @@ fn run_over<T: Transport>(
     let value = desired.borrow().clone();
     let limit = clock::now() + END_LIMIT;
     while driver.applied != value.number && driver.worth_waiting() && clock::now() < limit {
-        runtime.block_on(tokio::time::sleep(RECONNECT_FIRST));
+        // Made inside the runtime: a timer needs its context.
+        runtime.block_on(async { tokio::time::sleep(RECONNECT_FIRST).await });
         driver.retry_now(clock::now());
         driver.turn(&value, &mut || false);
         driver.publish(&report);

@@ -156,7 +156,7 @@ fn what_vanished_since_it_was_read_is_noticed_and_put_back() {
 fn drift_is_found_at_the_next_reading_and_counted_only_for_ours() {
     let desired = Table::from([(mark(1), service("wlc", &[(1, 1), (2, 1)]))]);
     let foreign = service("rr", &[(1, 3)]);
-    let mut bench = Bench::new([(mark(9), foreign.clone())].into());
+    let mut bench = Bench::new([(mark(9), foreign)].into());
     assert_eq!(bench.turn(&desired).unwrap().repaired, []);
     bench.kernel.state(|state| {
         state.table.remove(&mark(1));
