@@ -101,7 +101,7 @@ fn run_over<T: Transport>(
 /// # Errors
 /// [`Error::NoIpvs`] where the kernel has none, or why it could not be read.
 pub fn read_all() -> Result<Table, Error> {
-    socket::connect(false)?.read(None)
+    Ok(socket::connect(false)?.read(None, &mut || false)?.unwrap_or_default())
 }
 
 struct Driver<T, C> {

@@ -302,6 +302,28 @@ fn something_newer_stops_a_long_apply_after_a_batch() {
 }
 
 #[test]
+fn a_reading_gives_way_to_something_newer_but_not_for_ever() {
+    let table = |weight| Table::from([(mark(1), service("wlc", &[(1, weight)]))]);
+    let mut bench = Bench::new(Table::new());
+    bench.turn(&table(1)).unwrap();
+    let damaged = Table::from([(mark(1), service("rr", &[]))]);
+    bench.kernel.state(|state| state.table = damaged.clone());
+    let mut readings = 0;
+    for weight in 0..=YIELDS {
+        bench.later(5000);
+        let turn =
+            bench.reconciler.turn(&mut bench.session, &table(weight), bench.now, &mut || true).unwrap();
+        readings += 1;
+        if !turn.superseded {
+            break;
+        }
+        assert_eq!(bench.kernel.table(), damaged);
+    }
+    assert_eq!(readings, YIELDS + 1);
+    assert_eq!(bench.kernel.table(), table(YIELDS));
+}
+
+#[test]
 fn a_big_table_goes_out_in_batches_and_goes_away_in_one_message_a_service() {
     let big: BTreeMap<_, _> = (1..=100).map(|n| (mark(n), service("wlc", &[(1, 1), (2, 1)]))).collect();
     let mut bench = Bench::new(Table::new());
