@@ -171,7 +171,10 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
             Some(session) => session,
             None => {
                 let load = !std::mem::replace(&mut self.module_tried, true);
-                self.session.insert((self.connect)(load)?)
+                let session = (self.connect)(load)?;
+                // If somebody unloads the module it may be loaded again.
+                self.module_tried = false;
+                self.session.insert(session)
             }
         };
         self.reconciler.turn(session, &desired.table, now, superseded)

@@ -288,3 +288,6 @@ fn receive(
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,6 @@ fn a_message_byte_by_byte() {
         4, 3, 2, 1,
     ];
     assert_eq!(batch.as_bytes(), expected);
-    assert_eq!(batch.messages(), 1);
 }
 
 fn two_messages() -> Vec<u8> {
