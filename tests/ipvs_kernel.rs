@@ -223,7 +223,11 @@ fn adoption_and_edits_keep_connections_and_counters() {
                 text.lines().find(|line| line.contains("-> 10.1.0.1:80")).expect("the server").to_owned();
             line.split_whitespace().nth(2).unwrap().parse::<u64>().unwrap()
         };
-        std::thread::sleep(Duration::from_millis(2500));
+        // The kernel sums its counters up every 2 s.
+        let deadline = Instant::now() + ipvs_lab::LIMIT;
+        while counted() == 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(200));
+        }
         assert_eq!(counted(), 1);
 
         // Adopted: no change at all.
