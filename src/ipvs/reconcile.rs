@@ -50,8 +50,6 @@ pub struct Turn {
 pub struct Reconciler {
     /// Every service that any desired table of this run named.
     ours: BTreeSet<ServiceKey>,
-    /// Those of `ours` that have been read at least once: only for them is a difference drift.
-    seen: BTreeSet<ServiceKey>,
     /// What the kernel holds of `ours`, by what was read and acknowledged since.
     known: Table,
     /// When the table must be read (again); `None` = before anything else.
@@ -191,9 +189,10 @@ impl Reconciler {
             return Ok(false);
         };
         self.yielded = 0;
-        drift.extend(diff(&read, &self.known, &self.seen));
+        // What leads back to what we knew is somebody else's doing. A service that was there before we ever looked
+        // differs by its removal, which nobody desires: adoption is no drift.
+        drift.extend(diff(&read, &self.known, &self.ours));
         self.known = read;
-        self.seen = self.ours.clone();
         self.read_due = Some(now + READ_EVERY);
         Ok(true)
     }

@@ -85,6 +85,15 @@ fn a_right_table_is_adopted_without_a_change() {
 }
 
 #[test]
+fn what_is_left_of_an_earlier_run_is_corrected_and_is_no_drift() {
+    let mut bench = Bench::new([(mark(1), service("rr", &[(1, 5), (3, 1)]))].into());
+    let desired = Table::from([(mark(1), service("wlc", &[(1, 1), (2, 0)]))]);
+    let turn = bench.turn(&desired).unwrap();
+    assert_eq!((turn.in_place, turn.applied.len(), turn.repaired), (true, 4, vec![]));
+    assert_eq!(bench.kernel.table(), desired);
+}
+
+#[test]
 fn a_known_table_is_changed_without_reading_it_first() {
     let mut bench = Bench::new(Table::new());
     bench.turn(&Table::from([(mark(1), service("wlc", &[(1, 1)]))])).unwrap();
