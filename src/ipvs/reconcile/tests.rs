@@ -223,6 +223,7 @@ fn a_missing_scheduler_holds_back_its_own_service_only() {
     assert_eq!(bench.kernel.table().keys().copied().collect::<Vec<_>>(), [mark(2)]);
     let errors = bench.reconciler.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(bench.kernel.state(|state| state.service_dumps), 1, "its destinations' ESRCH is no surprise");
     assert!(errors[0].contains("modprobe ip_vs_nosuch"), "{errors:?}");
     bench.asked();
     bench.later(500);
