@@ -249,6 +249,10 @@ impl<T: Transport> Session<T> {
                         return match message.error_number().map_err(decode)? {
                             0 => Ok(reading),
                             errno if errno == Errno::EINTR as i32 => Ok(Reading::Interrupted),
+                            // No such family, any more: a dump of an existing one has no reason to say so.
+                            errno if errno == Errno::ENOENT as i32 => {
+                                Err(Error::NoIpvs { detail: "its module was unloaded".to_owned() })
+                            }
                             errno => Err(Error::Refused { operation, errno }),
                         };
                     }

@@ -110,6 +110,8 @@ fn a_refused_dump_says_what_to_do() {
     // An error at the end of a dump counts as well.
     let mut late = session([Ok(answer(NLMSG_DONE, 1, libc::ENOMEM))]);
     assert!(matches!(late.read(None, &mut || false), Err(Error::Refused { errno: libc::ENOMEM, .. })));
+    let mut unloaded = session([Ok(answer(NLMSG_ERROR, 1, libc::ENOENT))]);
+    assert!(matches!(unloaded.read(None, &mut || false), Err(Error::NoIpvs { .. })));
     let mut empty = session([Ok(answer(NLMSG_DONE, 1, 0))]);
     assert_eq!(empty.read(None, &mut || false).unwrap(), Some(Table::new()));
 }
