@@ -8,8 +8,8 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::ipvs::reconcile::{Reconciler, Turn};
-use crate::ipvs::session::{Error, Session};
-use crate::ipvs::socket::{self, Netlink};
+use crate::ipvs::session::{Error, Session, Transport};
+use crate::ipvs::socket;
 use crate::ipvs::table::Table;
 
 /// Pause after a failed connection, doubled each time up to [`RECONNECT_LONGEST`].
@@ -47,7 +47,16 @@ pub struct Report {
 /// after 2 seconds in which the kernel did not take it. Blocks: give it a thread of its own. Every service that any
 /// desired value names is ours as a whole from then on; services of others are never touched. No socket is opened
 /// before a service is desired.
-pub fn run(mut desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Report>) {
+pub fn run(desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Report>) {
+    run_over(desired, report, socket::connect);
+}
+
+/// [`run`] over sessions that `connect` opens; its argument: whether it may load the module.
+fn run_over<T: Transport>(
+    mut desired: watch::Receiver<Arc<Desired>>,
+    report: watch::Sender<Report>,
+    connect: impl FnMut(bool) -> Result<Session<T>, Error>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -57,7 +66,7 @@ pub fn run(mut desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Rep
             return;
         }
     };
-    let mut driver = Driver::default();
+    let mut driver = Driver::new(connect);
     loop {
         let value = desired.borrow_and_update().clone();
         let superseded = driver.turn(&value, &mut || desired.has_changed().unwrap_or(false));
@@ -79,7 +88,8 @@ pub fn run(mut desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Rep
     let value = desired.borrow().clone();
     let limit = clock::now() + END_LIMIT;
     while driver.applied != value.number && driver.worth_waiting() && clock::now() < limit {
-        runtime.block_on(tokio::time::sleep(RECONNECT_FIRST));
+        // Made inside the runtime: a timer needs its context.
+        runtime.block_on(async { tokio::time::sleep(RECONNECT_FIRST).await });
         driver.retry_now(clock::now());
         driver.turn(&value, &mut || false);
         driver.publish(&report);
@@ -91,13 +101,13 @@ pub fn run(mut desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Rep
 /// # Errors
 /// [`Error::NoIpvs`] where the kernel has none, or why it could not be read.
 pub fn read_all() -> Result<Table, Error> {
-    socket::connect(false)?.read(None)
+    Ok(socket::connect(false)?.read(None, &mut || false)?.unwrap_or_default())
 }
 
-#[derive(Default)]
-struct Driver {
+struct Driver<T, C> {
+    connect: C,
     reconciler: Reconciler,
-    session: Option<Session<Netlink>>,
+    session: Option<Session<T>>,
     module_tried: bool,
     /// When to connect again, and the pause before that.
     reconnect: Option<(Instant, Duration)>,
@@ -106,7 +116,20 @@ struct Driver {
     repaired: u64,
 }
 
-impl Driver {
+impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
+    fn new(connect: C) -> Self {
+        Self {
+            connect,
+            reconciler: Reconciler::new(),
+            session: None,
+            module_tried: false,
+            reconnect: None,
+            failure: None,
+            applied: 0,
+            repaired: 0,
+        }
+    }
+
     /// One turn. True if it stopped early because of something newer.
     fn turn(&mut self, desired: &Desired, superseded: &mut dyn FnMut() -> bool) -> bool {
         self.reconciler.adopt(&desired.table);
@@ -148,7 +171,10 @@ impl Driver {
             Some(session) => session,
             None => {
                 let load = !std::mem::replace(&mut self.module_tried, true);
-                self.session.insert(socket::connect(load)?)
+                let session = (self.connect)(load)?;
+                // If somebody unloads the module it may be loaded again.
+                self.module_tried = false;
+                self.session.insert(session)
             }
         };
         self.reconciler.turn(session, &desired.table, now, superseded)
@@ -228,3 +254,6 @@ impl Driver {
         !matches!(self.failure, Some(Error::NoIpvs { .. }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub const CONFIRM_AFTER: Duration = Duration::from_millis(250);
 pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Longest time between two tries of a refused change.
 pub const RETRY_LONGEST: Duration = Duration::from_secs(30);
+/// So many times in a row a reading gives way to something newer that is desired. A big table takes long to read.
+const YIELDS: u32 = 20;
 /// How often one turn reads again because somebody else changes the same services.
 const ROUNDS: usize = 5;
 
@@ -48,12 +50,12 @@ pub struct Turn {
 pub struct Reconciler {
     /// Every service that any desired table of this run named.
     ours: BTreeSet<ServiceKey>,
-    /// Those of `ours` that have been read at least once: only for them is a difference drift.
-    seen: BTreeSet<ServiceKey>,
     /// What the kernel holds of `ours`, by what was read and acknowledged since.
     known: Table,
     /// When the table must be read (again); `None` = before anything else.
     read_due: Option<Instant>,
+    /// How many readings in a row gave way to something newer.
+    yielded: u32,
     held: BTreeMap<Subject, Held>,
 }
 
@@ -136,8 +138,11 @@ impl Reconciler {
     ) -> Result<(), Error> {
         let mut drift = HashSet::new();
         for round in 0..ROUNDS {
-            if self.read_due.is_none_or(|due| due <= now) {
-                self.read(session, now, &mut drift)?;
+            if self.read_due.is_none_or(|due| due <= now)
+                && !self.read(session, now, superseded, &mut drift)?
+            {
+                turn.superseded = true;
+                return Ok(());
             }
             self.held.retain(|_, held| still_wanted(&held.refusal.change, desired));
             let all = diff(&self.known, desired, &self.ours);
@@ -168,18 +173,28 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Reads our services. False if it gave way to something newer: then the known table is still the best there is,
+    /// and applying the newer value to it comes first.
     fn read<T: Transport>(
         &mut self,
         session: &mut Session<T>,
         now: Instant,
+        superseded: &mut dyn FnMut() -> bool,
         drift: &mut HashSet<Change>,
-    ) -> Result<(), Error> {
-        let read = session.read(Some(&self.ours))?;
-        drift.extend(diff(&read, &self.known, &self.seen));
+    ) -> Result<bool, Error> {
+        let may_yield = self.read_due.is_some() && self.yielded < YIELDS;
+        let Some(read) = session.read(Some(&self.ours), &mut || may_yield && superseded())? else {
+            self.yielded += 1;
+            self.read_due = Some(now + CONFIRM_AFTER);
+            return Ok(false);
+        };
+        self.yielded = 0;
+        // What leads back to what we knew is somebody else's doing. A service that was there before we ever looked
+        // differs by its removal, which nobody desires: adoption is no drift.
+        drift.extend(diff(&read, &self.known, &self.ours));
         self.known = read;
-        self.seen = self.ours.clone();
         self.read_due = Some(now + READ_EVERY);
-        Ok(())
+        Ok(true)
     }
 
     /// Those of the changes that are not held back. A service that cannot be made holds back its destinations.

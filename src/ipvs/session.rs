@@ -99,6 +99,7 @@ fn cure(errno: i32) -> &'static str {
 enum Reading {
     Whole,
     Interrupted,
+    Abandoned,
 }
 
 /// One connection to the kernel's IPVS.
@@ -158,15 +159,22 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// Reads the services named in `wanted` (`None`: all) with their destinations.
+    /// Reads the services named in `wanted` (`None`: all) with their destinations. `abandon` is asked before each
+    /// service's destinations; once it says true the reading stops and gives `None`.
     ///
     /// # Errors
     /// When the table could not be read as a whole.
-    pub fn read(&mut self, wanted: Option<&BTreeSet<ServiceKey>>) -> Result<Table, Error> {
+    pub fn read(
+        &mut self,
+        wanted: Option<&BTreeSet<ServiceKey>>,
+        abandon: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Table>, Error> {
         for _ in 0..READINGS {
             let mut table = Table::new();
-            if let Reading::Whole = self.read_once(wanted, &mut table)? {
-                return Ok(table);
+            match self.read_once(wanted, &mut table, abandon)? {
+                Reading::Whole => return Ok(Some(table)),
+                Reading::Abandoned => return Ok(None),
+                Reading::Interrupted => {}
             }
         }
         Err(Error::Restless)
@@ -176,6 +184,7 @@ impl<T: Transport> Session<T> {
         &mut self,
         wanted: Option<&BTreeSet<ServiceKey>>,
         table: &mut Table,
+        abandon: &mut dyn FnMut() -> bool,
     ) -> Result<Reading, Error> {
         let services = self.dump("read the IPVS services", codec::dump_services, |attributes| {
             // A foreign service may be of a kind that we do not understand: only its key is looked at.
@@ -191,6 +200,9 @@ impl<T: Transport> Session<T> {
             return Ok(services);
         }
         for (key, entry) in table.iter_mut() {
+            if abandon() {
+                return Ok(Reading::Abandoned);
+            }
             let destinations = self.dump(
                 "read the destinations of an IPVS service",
                 |batch, family, sequence| codec::dump_destinations(batch, family, sequence, key),
@@ -237,6 +249,10 @@ impl<T: Transport> Session<T> {
                         return match message.error_number().map_err(decode)? {
                             0 => Ok(reading),
                             errno if errno == Errno::EINTR as i32 => Ok(Reading::Interrupted),
+                            // No such family, any more: a dump of an existing one has no reason to say so.
+                            errno if errno == Errno::ENOENT as i32 => {
+                                Err(Error::NoIpvs { detail: "its module was unloaded".to_owned() })
+                            }
                             errno => Err(Error::Refused { operation, errno }),
                         };
                     }
@@ -276,3 +292,6 @@ fn receive(
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,11 +53,11 @@ impl Transport for Netlink {
 /// # Errors
 /// [`Error::NoIpvs`] with its cure, or what else went wrong.
 pub fn connect(load_module: bool) -> Result<Session<Netlink>, Error> {
-    let family = match find_family()? {
+    let family = match find_family(FAMILY_NAME)? {
         Some(family) => family,
         None if load_module => {
             let outcome = modprobe();
-            find_family()?.ok_or(Error::NoIpvs { detail: outcome })?
+            find_family(FAMILY_NAME)?.ok_or(Error::NoIpvs { detail: outcome })?
         }
         None => return Err(Error::NoIpvs { detail: "generic netlink has no family IPVS".to_owned() }),
     };
@@ -66,13 +66,13 @@ pub fn connect(load_module: bool) -> Result<Session<Netlink>, Error> {
 }
 
 /// Asks the generic netlink controller for the number of the family; `None` when there is no such family.
-fn find_family() -> Result<Option<u16>, Error> {
+fn find_family(name: &str) -> Result<Option<u16>, Error> {
     let lookup = |error: &dyn std::fmt::Display| Error::Lookup(error.to_string());
     let socket =
         NlSocketHandle::connect(NlFamily::Generic, None, Groups::empty()).map_err(|error| lookup(&error))?;
     let name = NlattrBuilder::default()
         .nla_type(AttrTypeBuilder::default().nla_type(CtrlAttr::FamilyName).build().map_err(|e| lookup(&e))?)
-        .nla_payload(FAMILY_NAME)
+        .nla_payload(name)
         .build()
         .map_err(|error| lookup(&error))?;
     let body = GenlmsghdrBuilder::default()
@@ -127,4 +127,22 @@ fn modprobe() -> String {
         }
     }
     "and there is no program `modprobe` here to load it with".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The controller itself is a family of every kernel, with a fixed number.
+    #[test]
+    fn families_are_found_by_name() {
+        assert_eq!(find_family("nlctrl").unwrap(), Some(0x10));
+        assert_eq!(find_family("no-such-thing").unwrap(), None);
+    }
+
+    #[test]
+    fn a_socket_without_an_answer_does_not_wait() {
+        let error = Netlink::open().unwrap().receive(&mut [0; 16]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
 }

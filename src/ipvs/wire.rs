@@ -75,7 +75,6 @@ const fn align(length: usize) -> usize {
 pub struct Batch {
     bytes: Vec<u8>,
     last: Option<usize>,
-    messages: usize,
 }
 
 impl Batch {
@@ -88,17 +87,11 @@ impl Batch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.last = None;
-        self.messages = 0;
     }
 
     /// The datagram.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
-    }
-
-    /// Number of messages.
-    pub const fn messages(&self) -> usize {
-        self.messages
     }
 
     /// Appends a generic netlink message (version 1) of `family` whose attributes `body` writes.
@@ -122,7 +115,6 @@ impl Batch {
         let length = u32::try_from(self.bytes.len() - start).unwrap_or(u32::MAX);
         self.bytes[start..start + 4].copy_from_slice(&length.to_ne_bytes());
         self.last = Some(start);
-        self.messages += 1;
     }
 
     /// Asks for an acknowledgement of the last message: the barrier that tells that all before it are done.

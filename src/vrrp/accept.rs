@@ -385,3 +385,6 @@ fn check_auth(password: Option<[u8; 8]>, found: AuthField, source: IpAddr) -> Re
 fn family(ipv6: bool) -> &'static str {
     if ipv6 { "IPv6" } else { "IPv4" }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,3 +88,6 @@ fn describe(tracker: &Tracker) -> String {
     };
     format!("{kind} {} {what}", tracker.name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,6 +73,24 @@ proptest! {
         }
     }
 
+    /// The same for two sets of the same few servers, many of them out of service: the take-overs.
+    #[test]
+    fn a_take_over_leaves_no_gap(
+        actual in proptest::collection::btree_map(0u8..4, 0u32..2, 1..5),
+        desired in proptest::collection::btree_map(0u8..4, 0u32..2, 1..5),
+    ) {
+        let of = |weights: BTreeMap<u8, u32>| {
+            one(&weights.into_iter().map(|(last, w)| (last, settings(Forward::Tunnel, w))).collect::<Vec<_>>())
+        };
+        let (mut result, desired) = (of(actual), of(desired));
+        let always = usable(&result[&key()]) && usable(&desired[&key()]);
+        for change in diff(&result.clone(), &desired, &[key()].into()) {
+            change.apply(&mut result);
+            prop_assert!(!always || usable(&result[&key()]), "{change} leaves no server");
+        }
+        prop_assert_eq!(result, desired);
+    }
+
     /// A deleted service is one message, and each thing is changed at most once.
     #[test]
     fn is_minimal(actual in table(true), desired in table(false)) {
