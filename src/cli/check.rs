@@ -12,8 +12,10 @@ use crate::config::{self, Loaded};
 
 /// Words of `tandem check`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Exit status: 0 clean (advice aside), 1 warnings, 2 errors, 3 a file cannot be read, 64 wrong \
-                        command line. With several files the worst one counts.")]
+#[command(
+    after_help = "Exit status: 0 clean (advice aside), 1 warnings, 2 errors, 3 a file cannot be read, 64 wrong \
+                        command line. With several files the worst one counts."
+)]
 pub struct Args {
     /// Files to check; YAML when the name ends in .yaml or .yml.
     #[arg(required = true, value_name = "FILE")]

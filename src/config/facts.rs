@@ -65,12 +65,16 @@ impl Facts {
         };
         let meta = fs::metadata(&path).ok()?;
         if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
-            return Some((format!("{} cannot be executed", path.display()), format!("chmod +x {}", path.display())));
+            return Some((
+                format!("{} cannot be executed", path.display()),
+                format!("chmod +x {}", path.display()),
+            ));
         }
         let as_root = user.unwrap_or_else(|| nix::unistd::geteuid().as_raw()) == 0;
         if security && as_root {
             if let Some(open) = writable_by_others(&path) {
-                let problem = format!("{} runs as root, but others than root can change {}", first, open.display());
+                let problem =
+                    format!("{} runs as root, but others than root can change {}", first, open.display());
                 return Some((problem, format!("chown root {0}; chmod go-w {0}", open.display())));
             }
         }

@@ -78,7 +78,8 @@ impl Resolver<'_> {
             instance.track_script.retain(|track| {
                 let known = names.contains(&track.name);
                 if !known && !seen.contains(&track.name) {
-                    let problem = format!("{object} tracks the script \"{}\", which does not exist", track.name);
+                    let problem =
+                        format!("{object} tracks the script \"{}\", which does not exist", track.name);
                     let fix = format!("write vrrp_script {} {{ … }} before the instance", track.name);
                     self.find(Level::Warning, &object, "unknown-script", problem, "it is passed over", fix);
                 }
@@ -117,7 +118,11 @@ impl Resolver<'_> {
                     instance.virtual_router_id, instance.interface
                 );
                 vrids.insert((instance.interface.clone(), instance.virtual_router_id), other);
-                return drop("duplicate-vrid", problem, "give it another virtual_router_id, on both directors");
+                return drop(
+                    "duplicate-vrid",
+                    problem,
+                    "give it another virtual_router_id, on both directors",
+                );
             }
             true
         });
@@ -127,9 +132,17 @@ impl Resolver<'_> {
             for va in instance.virtual_ipaddress.iter().chain(&instance.virtual_ipaddress_excluded) {
                 let address = va.address.address;
                 if let Some(other) = owners.insert(address, instance.name.clone()) {
-                    let problem = format!("{address} is an address of {other} and of {} as well", instance.name);
+                    let problem =
+                        format!("{address} is an address of {other} and of {} as well", instance.name);
                     let consequence = "whichever instance steps down takes it away from the other one";
-                    self.find(Level::Warning, &object, "shared-address", problem, consequence, "remove one of them");
+                    self.find(
+                        Level::Warning,
+                        &object,
+                        "shared-address",
+                        problem,
+                        consequence,
+                        "remove one of them",
+                    );
                 }
             }
         }
@@ -159,7 +172,14 @@ impl Resolver<'_> {
         if let Some(va) = instance.virtual_ipaddress.iter().find(mixed) {
             let problem = format!("{object}: {} is no IPv4 address", va.address.address);
             let fix = "write it in virtual_ipaddress_excluded";
-            self.find(Level::Warning, object, "other-family", problem, "it moves, but is not advertised", fix);
+            self.find(
+                Level::Warning,
+                object,
+                "other-family",
+                problem,
+                "it moves, but is not advertised",
+                fix,
+            );
         }
         let master = instance.state == Some(InitialState::Master);
         if instance.nopreempt && (master || instance.priority == Some(255)) {
@@ -181,7 +201,14 @@ impl Resolver<'_> {
             } else if auth.auth_type == AuthType::Ah {
                 let problem = "accepted, not acted on yet: auth_type AH".to_owned();
                 let consequence = "adverts are sent and expected without authentication";
-                self.find(Level::Warning, object, "not-acted-on", problem, consequence, "use PASS on both directors");
+                self.find(
+                    Level::Warning,
+                    object,
+                    "not-acted-on",
+                    problem,
+                    consequence,
+                    "use PASS on both directors",
+                );
             }
         }
         if let Some(secs) = instance.advert_int {
@@ -196,7 +223,14 @@ impl Resolver<'_> {
             let good = peer.address.is_ipv4();
             if !good {
                 let problem = format!("{object}: the peer {} is no IPv4 address", peer.address);
-                self.find(Level::Error, object, "other-family", problem, "the peer is dropped", "write its IPv4 address");
+                self.find(
+                    Level::Error,
+                    object,
+                    "other-family",
+                    problem,
+                    "the peer is dropped",
+                    "write its IPv4 address",
+                );
             }
             good
         });
@@ -241,7 +275,14 @@ impl Resolver<'_> {
             if server.real_server.is_empty() {
                 let problem = format!("{name} has no real server");
                 let fix = "write real_server ADDRESS PORT { … } into it";
-                self.find(Level::Error, &key, "no-real-server", problem, "the virtual server is dropped", fix);
+                self.find(
+                    Level::Error,
+                    &key,
+                    "no-real-server",
+                    problem,
+                    "the virtual server is dropped",
+                    fix,
+                );
                 return false;
             }
             self.numbers(server, &key, &name);
@@ -269,7 +310,14 @@ impl Resolver<'_> {
         if server.protocol.is_none() {
             let problem = format!("{name} names no protocol");
             let consequence = "it balances UDP, as under keepalived";
-            self.find(Level::Warning, key, "no-protocol", problem, consequence, "write protocol TCP (or UDP)");
+            self.find(
+                Level::Warning,
+                key,
+                "no-protocol",
+                problem,
+                consequence,
+                "write protocol TCP (or UDP)",
+            );
         }
         if server.port.unwrap_or(0) == 0 && server.persistence_timeout.is_none() {
             let problem = format!("{name} has no port, which the kernel takes only with persistence");
@@ -312,7 +360,14 @@ impl Resolver<'_> {
             let fresh = seen.insert((real.address, real.port.unwrap_or(service_port)));
             if !fresh {
                 let problem = format!("{name}: real server {} is there twice", real.address);
-                self.find(Level::Error, key, "duplicate-server", problem, "the second one is dropped", "remove it");
+                self.find(
+                    Level::Error,
+                    key,
+                    "duplicate-server",
+                    problem,
+                    "the second one is dropped",
+                    "remove it",
+                );
             }
             fresh
         });
@@ -326,7 +381,14 @@ impl Resolver<'_> {
             real.http_get.retain(|check| !check.url.is_empty());
             if real.http_get.len() < before {
                 let problem = format!("{name}: HTTP_GET of {} has no url", real.address);
-                self.find(Level::Error, key, "no-url", problem, "the check is dropped", "write url { path / }");
+                self.find(
+                    Level::Error,
+                    key,
+                    "no-url",
+                    problem,
+                    "the check is dropped",
+                    "write url { path / }",
+                );
             }
             let address = real.address;
             real.misc_check.retain(|check| {
@@ -356,7 +418,8 @@ impl Resolver<'_> {
         let default = server.weight.unwrap_or(1);
         let sum: u32 = server.real_server.iter().map(|r| u32::from(r.weight.unwrap_or(default))).sum();
         if server.quorum.is_some_and(|quorum| quorum > sum.max(1)) {
-            let problem = format!("{name}: the quorum {} is above the sum of all weights", server.quorum.unwrap_or(0));
+            let problem =
+                format!("{name}: the quorum {} is above the sum of all weights", server.quorum.unwrap_or(0));
             let fix = format!("write at most {sum}");
             self.find(Level::Warning, key, "quorum-unreachable", problem, "the sum is taken", fix);
             server.quorum = Some(sum.max(1));

@@ -1,8 +1,9 @@
 //! Which events are mailed, and with which subject: keepalived's rules (on for real servers, off for the rest unless
-//! asked for; nothing without both a relay and a recipient). Pure.
+//! asked for; nothing without both a relay and a recipient).
 
 use std::time::{Duration, SystemTime};
 
+use crate::check;
 use crate::config::model::{Global, Instance};
 use crate::notify::mail::{Alert, Relay};
 use crate::vrrp::machine::StateName;
@@ -17,7 +18,9 @@ pub fn relay(global: &Global, host_name: &str) -> Option<Relay> {
         host: server.host.clone(),
         port: server.port.unwrap_or(25),
         helo: global.smtp_helo_name.clone().unwrap_or_else(|| host_name.to_owned()),
-        timeout: global.smtp_connect_timeout.map_or(Duration::from_secs(30), |s| s.0.max(Duration::from_secs(1))),
+        timeout: global
+            .smtp_connect_timeout
+            .map_or(Duration::from_secs(30), |s| s.0.max(Duration::from_secs(1))),
         from: global.notification_email_from.clone().unwrap_or_else(|| format!("root@{host_name}")),
         to: global.notification_email.clone(),
         router_id: global.router_id.clone().unwrap_or_else(|| host_name.to_owned()),
@@ -44,6 +47,29 @@ pub fn transition(
         body: format!("=> VRRP Instance is now in {state} state <=\n{cause}\n"),
         at,
     })
+}
+
+/// The alert of a real server or quorum; the check room has read `smtp_alert` with keepalived's defaults (on for
+/// real servers, off for quorums).
+pub fn server(event: &check::Event, at: SystemTime) -> Option<Alert> {
+    let state = if event.what.is_up() { "UP" } else { "DOWN" };
+    let mut subject = event.subject.clone();
+    if let Some(first) = subject.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    event.smtp_alert.then(|| Alert {
+        subject: format!("{subject} - {state}"),
+        body: format!("=> {event} <=\n"),
+        at,
+    })
+}
+
+/// The name of this machine, for mails that name nobody else.
+pub fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "director".to_owned())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! kernel's table), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
 //! wins; "happened" ones by bounded channels; nobody waits for another's answer.
 
+pub mod alerts;
 pub mod options;
 mod pidfile;
 pub mod reload;

@@ -61,7 +61,8 @@ impl fmt::Display for Difference {
         if self.global {
             parts.push("changed: global_defs".to_owned());
         }
-        for (what, names) in [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)] {
+        for (what, names) in [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)]
+        {
             if !names.is_empty() {
                 parts.push(format!("{what}: {}", names.join(", ")));
             }

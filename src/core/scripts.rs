@@ -18,7 +18,12 @@ pub fn run_as(command: &Command, global: &Global) -> Result<Option<RunAs>, proce
 }
 
 /// A program of these words; `None` with a log line when its user does not exist (keepalived drops it, too).
-pub fn program(command: &Command, extra: &[&str], global: &Global, timeout: Option<Duration>) -> Option<Program> {
+pub fn program(
+    command: &Command,
+    extra: &[&str],
+    global: &Global,
+    timeout: Option<Duration>,
+) -> Option<Program> {
     let run_as = match run_as(command, global) {
         Ok(run_as) => run_as,
         Err(error) => {
@@ -26,7 +31,8 @@ pub fn program(command: &Command, extra: &[&str], global: &Global, timeout: Opti
             return None;
         }
     };
-    let argv = command.argv.iter().map(String::as_str).chain(extra.iter().copied()).map(str::to_owned).collect();
+    let argv =
+        command.argv.iter().map(String::as_str).chain(extra.iter().copied()).map(str::to_owned).collect();
     // Lets a script stop the director that it belongs to, whatever its name.
     let env = vec![("TANDEM_PID".to_owned(), std::process::id().to_string())];
     Some(Program { argv, run_as, timeout, env })

@@ -64,13 +64,27 @@ pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp:
 
 /// The check thread's outputs.
 pub(super) struct Check {
-    /// Dropping it ends the thread, after an empty table was published.
-    pub(super) config: watch::Sender<Arc<Config>>,
+    /// Taken at the end: without it the thread publishes an empty table and ends.
+    config: Option<watch::Sender<Arc<Config>>>,
     /// The table that should be in the kernel.
     pub(super) table: watch::Receiver<Arc<Table>>,
     /// Servers and quorums that came and went.
     pub(super) events: mpsc::Receiver<check::Event>,
     pub(super) thread: JoinHandle<()>,
+}
+
+impl Check {
+    /// Another configuration; equal checkers keep their state.
+    pub(super) fn configure(&self, config: Arc<Config>) {
+        if let Some(sender) = &self.config {
+            sender.send_replace(config);
+        }
+    }
+
+    /// Lets the thread end.
+    pub(super) fn end(&mut self) {
+        self.config = None;
+    }
 }
 
 /// Starts the checkers.
@@ -80,9 +94,13 @@ pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
     let (events_out, events) = mpsc::channel(EVENTS);
     let runtime = runtime()?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run(config, seed, check::driver::Outputs { table: table_out, events: events_out }));
+        runtime.block_on(check::driver::run(
+            config,
+            seed,
+            check::driver::Outputs { table: table_out, events: events_out },
+        ));
     })?;
-    Ok(Check { config: config_out, table, events, thread })
+    Ok(Check { config: Some(config_out), table, events, thread })
 }
 
 /// The ipvs thread's ends.

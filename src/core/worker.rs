@@ -25,9 +25,11 @@ use crate::vrrp::params::Settings;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
 
+use crate::notify::mail::{Alert, Mailer};
+
 use super::options::Options;
 use super::reload::Difference;
-use super::{scripts, threads};
+use super::{alerts, scripts, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -104,6 +106,7 @@ struct Worker {
     scripts: Scripts,
     script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
     notifier: Notifier,
+    mailer: Mailer,
     table_number: u64,
     signals: Signals,
 }
@@ -152,6 +155,7 @@ impl Worker {
             vrrp,
             reports,
             notifier: Notifier::new(net.generation.clone()),
+            mailer: Mailer::start(),
             net,
             check,
             ipvs,
@@ -196,10 +200,17 @@ impl Worker {
             Told::Transition { transition, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
                 if let Some(instance) = self.instance(name) {
-                    let programs =
-                        scripts::notify(instance, transition.to, transition.priority, &self.config.global_defs);
+                    let programs = scripts::notify(
+                        instance,
+                        transition.to,
+                        transition.priority,
+                        &self.config.global_defs,
+                    );
                     let why = format!("{name} is {}", transition.to);
                     self.notify(name, *generation, programs, why);
+                    let cause = transition.cause.to_string();
+                    let global = &self.config.global_defs;
+                    self.mail(alerts::transition(instance, transition.to, &cause, global, clock::wall()));
                 }
                 return;
             }
@@ -247,11 +258,19 @@ impl Worker {
         }
     }
 
+    /// The check room has logged it with its reason; here the user's program is run and the mail sent.
     fn take_check(&self, event: &check::Event) {
-        // The check room has logged it with its reason; here only the user's program is left to run.
+        self.mail(alerts::server(event, clock::wall()));
         let Some(command) = &event.command else { return };
         let programs = scripts::program(command, &[], &self.config.global_defs, None);
-        self.notify(&event.subject, 0, programs.into_iter().collect(), event.reason.clone());
+        self.notify(&event.subject, 0, programs.into_iter().collect(), event.to_string());
+    }
+
+    fn mail(&self, alert: Option<Alert>) {
+        let relay = || alerts::relay(&self.config.global_defs, &alerts::host_name());
+        if let Some((alert, relay)) = alert.and_then(|alert| Some((alert, relay()?))) {
+            self.mailer.push(relay, alert);
+        }
     }
 
     fn program_table(&mut self) {
@@ -291,7 +310,7 @@ impl Worker {
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
         self.vrrp.mailbox.reload(Settings::of_config(&self.config));
-        self.check.config.send_replace(Arc::clone(&self.config));
+        self.check.configure(Arc::clone(&self.config));
         tracing::info!("reloaded {}: {difference}", path.display());
     }
 
@@ -305,18 +324,14 @@ impl Worker {
         while let Ok(report) = self.reports.try_recv() {
             self.take_report(&report);
         }
-        drop(self.check.config);
+        self.check.end();
         let _ = wait_for(|| self.check.thread.is_finished()).await;
+        let mut last = Vec::new();
         while let Ok(event) = self.check.events.try_recv() {
-            if let Some(command) = &event.command {
-                let programs = scripts::program(command, &[], &self.config.global_defs, None);
-                self.notifier.push(Job {
-                    queue: event.subject.clone(),
-                    after: 0,
-                    programs: programs.into_iter().collect(),
-                    why: event.reason.clone(),
-                });
-            }
+            last.push(event);
+        }
+        for event in &last {
+            self.take_check(event);
         }
         self.table_number += 1;
         let empty = Desired { number: self.table_number, ..Desired::default() };

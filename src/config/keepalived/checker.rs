@@ -183,8 +183,14 @@ const URL: Table<UrlDraft> = &[
     ("virtualhost", |r, n, u| u.virtualhost = r.text(n)),
 ];
 const URL_LATER: &[&str] = &[
-    "regex", "regex_no_match", "regex_options", "regex_min_offset", "regex_max_offset", "regex_stack",
-    "tls_compliant", "sni_name",
+    "regex",
+    "regex_no_match",
+    "regex_options",
+    "regex_min_offset",
+    "regex_max_offset",
+    "regex_stack",
+    "tls_compliant",
+    "sni_name",
 ];
 
 fn url(r: &mut Reader, node: &Node) -> Option<Url> {

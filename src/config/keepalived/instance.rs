@@ -82,13 +82,40 @@ const INSTANCE: Table<Draft> = &[
 
 /// Words of an instance that nothing acts on yet.
 const LATER: &[&str] = &[
-    "vrf", "auth_hmac", "no_virtual_ipaddress", "promote_secondaries", "virtual_routes", "virtual_rules",
-    "mcast_dst_ip", "track_src_ip", "unicast_fault_no_peer", "unicast_ttl", "old_unicast_checksum",
-    "v3_checksum_as_v2", "use_vmac", "use_vmac_addr", "vmac_xmit_base", "use_ipvlan", "track_file",
-    "track_process", "track_bfd", "garp_extra_if", "vmac_garp_intvl", "timer_expired_backup",
-    "thread_timer_expired", "lower_prio_no_advert", "higher_prio_send_advert", "owner_ignore_adverts", "accept",
-    "no_accept", "skip_check_adv_addr", "strict_mode", "notify_priority_changes", "kernel_rx_buf_size",
-    "linkbeat_use_polling", "lvs_sync_daemon_interface",
+    "vrf",
+    "auth_hmac",
+    "no_virtual_ipaddress",
+    "promote_secondaries",
+    "virtual_routes",
+    "virtual_rules",
+    "mcast_dst_ip",
+    "track_src_ip",
+    "unicast_fault_no_peer",
+    "unicast_ttl",
+    "old_unicast_checksum",
+    "v3_checksum_as_v2",
+    "use_vmac",
+    "use_vmac_addr",
+    "vmac_xmit_base",
+    "use_ipvlan",
+    "track_file",
+    "track_process",
+    "track_bfd",
+    "garp_extra_if",
+    "vmac_garp_intvl",
+    "timer_expired_backup",
+    "thread_timer_expired",
+    "lower_prio_no_advert",
+    "higher_prio_send_advert",
+    "owner_ignore_adverts",
+    "accept",
+    "no_accept",
+    "skip_check_adv_addr",
+    "strict_mode",
+    "notify_priority_changes",
+    "kernel_rx_buf_size",
+    "linkbeat_use_polling",
+    "lvs_sync_daemon_interface",
 ];
 
 /// `vrrp_instance NAME { … }`; dropped without VRID or interface.
@@ -102,7 +129,10 @@ pub(super) fn instance(r: &mut Reader, node: &Node) -> Option<Instance> {
         r.find(Level::Error, node, 1, "incomplete-instance", problem, "the instance is dropped", fix);
     };
     if draft.vrid.is_none() {
-        dropped("virtual_router_id", "write virtual_router_id with a number from 1 to 255, the same on both directors");
+        dropped(
+            "virtual_router_id",
+            "write virtual_router_id with a number from 1 to 255, the same on both directors",
+        );
     }
     if draft.interface.is_none() {
         dropped("interface", "write interface with the name of the network interface of its adverts");
@@ -218,7 +248,15 @@ fn peers(r: &mut Reader, node: &Node, into: &mut Vec<UnicastPeer>) {
         let Some(address) = r.address_text(child, 0, child.key()) else { continue };
         if into.iter().any(|p| p.address == address) {
             let problem = format!("the peer {address} is named twice");
-            r.find(Level::Warning, child, 0, "duplicate-peer", problem, "the second one is passed over", "remove it");
+            r.find(
+                Level::Warning,
+                child,
+                0,
+                "duplicate-peer",
+                problem,
+                "the second one is passed over",
+                "remove it",
+            );
             continue;
         }
         let mut peer = UnicastPeer { address, min_ttl: None, max_ttl: None };

@@ -52,7 +52,13 @@ fn lower(r: &mut Reader, nodes: &[Node]) -> (Config, Places) {
     for node in nodes {
         match node.key() {
             "global_defs" => {
-                r.block(node.children(), global::GLOBAL, words::GLOBAL_LATER, "global_defs", &mut config.global_defs);
+                r.block(
+                    node.children(),
+                    global::GLOBAL,
+                    words::GLOBAL_LATER,
+                    "global_defs",
+                    &mut config.global_defs,
+                );
             }
             "vrrp_script" => {
                 if let Some(script) = global::script(r, node) {

@@ -25,7 +25,14 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Carries a block out by its table. `later`: words of this block that nothing acts on yet.
-    pub(super) fn block<T>(&mut self, nodes: &[Node], table: Table<T>, later: &[&str], what: &str, target: &mut T) {
+    pub(super) fn block<T>(
+        &mut self,
+        nodes: &[Node],
+        table: Table<T>,
+        later: &[&str],
+        what: &str,
+        target: &mut T,
+    ) {
         for node in nodes {
             let key = node.key();
             if let Some((_, set)) = table.iter().find(|(word, _)| *word == key) {

@@ -46,8 +46,17 @@ const VIRTUAL_SERVER: Table<VirtualServer> = &[
 ];
 
 const VIRTUAL_LATER: &[&str] = &[
-    "ip_family", "persistence_engine", "flag-1", "flag-2", "flag-3", "sh-port", "sh-fallback", "mh-port",
-    "mh-fallback", "ha_suspend", "snmp_name",
+    "ip_family",
+    "persistence_engine",
+    "flag-1",
+    "flag-2",
+    "flag-3",
+    "sh-port",
+    "sh-fallback",
+    "mh-port",
+    "mh-fallback",
+    "ha_suspend",
+    "snmp_name",
 ];
 
 /// `virtual_server IP [PORT] { … }` or `virtual_server fwmark N { … }`.
@@ -112,7 +121,14 @@ const REAL_SERVER: Table<RealServer> = &[
 ];
 
 const REAL_LATER: &[&str] = &[
-    "SSL_GET", "SMTP_CHECK", "DNS_CHECK", "UDP_CHECK", "PING_CHECK", "FILE_CHECK", "BFD_CHECK", "snmp_name",
+    "SSL_GET",
+    "SMTP_CHECK",
+    "DNS_CHECK",
+    "UDP_CHECK",
+    "PING_CHECK",
+    "FILE_CHECK",
+    "BFD_CHECK",
+    "snmp_name",
 ];
 
 /// `real_server IP [PORT] { … }`.

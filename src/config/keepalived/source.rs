@@ -52,7 +52,12 @@ impl Source<'_> {
             }
             if trimmed.contains("~SEQ") || trimmed.contains("~LST") {
                 let place = Place { file: Arc::clone(&file), line: number, column: 0 };
-                self.warn(place, "not-acted-on", "~SEQ and ~LST are accepted, not acted on yet", "write the lines out");
+                self.warn(
+                    place,
+                    "not-acted-on",
+                    "~SEQ and ~LST are accepted, not acted on yet",
+                    "write the lines out",
+                );
                 continue;
             }
             let line = self.replaced(&line);
@@ -120,7 +125,12 @@ impl Source<'_> {
     ) {
         let place = || Place { file: Arc::clone(file), line, column: 0 };
         if depth >= DEEPEST {
-            self.warn(place(), "include-depth", "files include one another in a circle", "remove one include");
+            self.warn(
+                place(),
+                "include-depth",
+                "files include one another in a circle",
+                "remove one include",
+            );
             return;
         }
         let directory = from.parent().unwrap_or_else(|| Path::new("."));
@@ -216,8 +226,8 @@ fn glob(pattern: &str, text: &str) -> bool {
                     Some(('!' | '^', rest)) => (true, rest.to_vec()),
                     _ => (false, set),
                 };
-                let inside = set.contains(&c)
-                    || set.windows(3).any(|w| w[1] == '-' && (w[0]..=w[2]).contains(&c));
+                let inside =
+                    set.contains(&c) || set.windows(3).any(|w| w[1] == '-' && (w[0]..=w[2]).contains(&c));
                 inside != negated && glob(&rest[end + 1..], characters.as_str())
             }
             None => characters.next() == Some('[') && glob(rest, characters.as_str()),

@@ -87,7 +87,13 @@ pub(super) fn build(statements: Vec<Statement>, findings: &mut Vec<Diagnostic>) 
                         "its block is passed over",
                         "write the keyword that it belongs to",
                     ));
-                    open.push(Node { words: Vec::new(), raw: String::new(), line, file, block: Some(Vec::new()) });
+                    open.push(Node {
+                        words: Vec::new(),
+                        raw: String::new(),
+                        line,
+                        file,
+                        block: Some(Vec::new()),
+                    });
                 }
             },
             Statement::Close { line, column, file } => {
