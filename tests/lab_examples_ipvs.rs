@@ -198,7 +198,7 @@ fn lvs_nat() {
     let service = "192.0.2.100:80";
     let all = [11, 12, 13].map(|n| route(&format!("10.0.0.{n}"), 8080, 1));
     let all = farm(&all, "Masq");
-    let [_d1, _d2] = stage.directors();
+    let [d1, _d2] = stage.directors();
     for address in ["192.0.2.100", "10.0.0.254"] {
         stage.wait_alone("d1", address, "at start");
     }
@@ -217,7 +217,7 @@ fn lvs_nat() {
         stage.wait_alone("d1", address, "the link is back");
     }
     stage.wait_answers(&[], service, &FARM, "the link is back");
-    _d1.kill();
+    d1.kill();
     for address in ["192.0.2.100", "10.0.0.254"] {
         stage.wait_has("d2", address, "after SIGKILL of d1");
     }
@@ -286,7 +286,7 @@ fn tomcat_wlc() {
     let service = "10.0.0.100:8080";
     let all = [route("10.0.0.11", 8080, 2), route("10.0.0.12", 8080, 1), route("10.0.0.13", 8080, 1)];
     let all = farm(&all, "Route");
-    let [_d1, _d2] = stage.directors();
+    let _directors = stage.directors();
     stage.wait_alone("d1", VIP, "at start");
     stage.wait_table("d1", service, &all, "at start");
     stage.wait_answers(&clients, service, &FARM, "at start");

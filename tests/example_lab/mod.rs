@@ -4,7 +4,7 @@
 //! `TANDEM_TEST_DIRECTOR=keepalived` runs the examples with keepalived as the directors: it shows that a failure is not
 //! the example's or the lab's.
 
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this module")]
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
