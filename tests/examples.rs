@@ -47,7 +47,9 @@ fn skip(why: &str) {
 }
 
 fn installed(program: &str) -> bool {
-    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"].iter().any(|d| Path::new(d).join(program).exists())
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"]
+        .iter()
+        .any(|d| Path::new(d).join(program).exists())
 }
 
 fn am_root() -> bool {
@@ -70,7 +72,12 @@ fn both_forms_load_without_a_word_and_say_the_same() {
             let conf = load(&example.join(format!("director-{n}.conf")));
             let yaml = load(&example.join(format!("director-{n}.yaml")));
             assert!(!conf.vrrp_instance.is_empty(), "{}: no instance", example.display());
-            assert_eq!(conf, yaml, "{} director {n}: .conf (left) and .yaml (right) differ", example.display());
+            assert_eq!(
+                conf,
+                yaml,
+                "{} director {n}: .conf (left) and .yaml (right) differ",
+                example.display()
+            );
         }
     }
 }
@@ -94,7 +101,10 @@ fn the_two_directors_fit_together() {
             assert_eq!(x.virtual_ipaddress, y.virtual_ipaddress, "{at}");
             assert_eq!(x.nopreempt, y.nopreempt, "{at}");
             assert_ne!(x.priority, y.priority, "{at}: equal priorities");
-            assert!(x.authentication.as_ref().is_none_or(|a| a.auth_pass.0.len() <= 8), "{at}: password over 8 bytes");
+            assert!(
+                x.authentication.as_ref().is_none_or(|a| a.auth_pass.0.len() <= 8),
+                "{at}: password over 8 bytes"
+            );
         }
     }
 }
@@ -104,7 +114,8 @@ fn the_two_directors_fit_together() {
 fn the_scripts_are_shipped() {
     for example in examples() {
         let config = load(&example.join("director-1.conf"));
-        let named: BTreeSet<String> = programs(&config).into_iter().filter_map(|p| p.argv.first().cloned()).collect();
+        let named: BTreeSet<String> =
+            programs(&config).into_iter().filter_map(|p| p.argv.first().cloned()).collect();
         let mut shipped = BTreeSet::new();
         if let Ok(entries) = fs::read_dir(example.join("scripts")) {
             for entry in entries {
@@ -122,7 +133,9 @@ fn programs(config: &Config) -> Vec<&Program> {
     let mut all: Vec<&Program> = config.vrrp_script.iter().map(|s| &s.script).collect();
     for i in &config.vrrp_instance {
         all.extend(
-            [&i.notify, &i.notify_master, &i.notify_backup, &i.notify_fault, &i.notify_stop].into_iter().flatten(),
+            [&i.notify, &i.notify_master, &i.notify_backup, &i.notify_fault, &i.notify_stop]
+                .into_iter()
+                .flatten(),
         );
     }
     for v in &config.virtual_server {
@@ -176,7 +189,10 @@ fn keepalived_accepts_the_conf_files() {
                 work = work.display(),
                 example = example.display(),
             );
-            let out = Command::new("unshare").args(["--net", "--mount", "sh", "-c", &script]).output().expect("unshare");
+            let out = Command::new("unshare")
+                .args(["--net", "--mount", "sh", "-c", &script])
+                .output()
+                .expect("unshare");
             if !out.status.success() || !out.stderr.is_empty() {
                 let said = String::from_utf8_lossy(&out.stderr).into_owned();
                 refused.push(format!("{} director {n}: {}\n{said}", example.display(), out.status));

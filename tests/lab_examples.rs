@@ -41,7 +41,9 @@ fn wait_has(lab: &Lab, who: &str, address: &str, when: &str) -> Duration {
 
 fn wait_answer(lab: &Lab, vip: &str, who: &str) {
     let target = format!("{vip}:80");
-    wait(&format!("{vip} is answered by {who}"), PATIENCE, || lab.get("client", None, &target).as_deref() == Some(who));
+    wait(&format!("{vip} is answered by {who}"), PATIENCE, || {
+        lab.get("client", None, &target).as_deref() == Some(who)
+    });
 }
 
 /// What every pair does: the higher priority is master; SIGKILL: the other takes over; it comes back.

@@ -109,7 +109,10 @@ impl Lab {
         let (net, space) = (self.space("net"), self.space(host));
         self.ports += 1;
         let port = format!("port{}", self.ports);
-        run("ip", &["-n", &net, "link", "add", &port, "type", "veth", "peer", "name", interface, "netns", &space]);
+        run(
+            "ip",
+            &["-n", &net, "link", "add", &port, "type", "veth", "peer", "name", interface, "netns", &space],
+        );
         run("ip", &["-n", &net, "link", "set", &port, "master", lan, "up"]);
         run("ip", &["-n", &space, "addr", "add", address, "dev", interface]);
         run("ip", &["-n", &space, "link", "set", interface, "up"]);
@@ -131,7 +134,11 @@ impl Lab {
 
     /// Runs a command in a host to its end; its output.
     pub fn command(&self, host: &str, words: &[&str]) -> String {
-        let out = Command::new("ip").args(["netns", "exec", &self.space(host)]).args(words).output().expect("ip netns");
+        let out = Command::new("ip")
+            .args(["netns", "exec", &self.space(host)])
+            .args(words)
+            .output()
+            .expect("ip netns");
         assert!(out.status.success(), "{words:?} in {host}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).into_owned()
     }
@@ -178,7 +185,11 @@ impl Lab {
 
     /// Starts a program in a host.
     pub fn spawn(&self, host: &str, argv: &[&str]) -> Process {
-        let log = File::options().create(true).append(true).open(self.work.join(format!("{host}.log"))).expect("a log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.work.join(format!("{host}.log")))
+            .expect("a log");
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.space(host)]).args(argv);
         command.env("TANDEM_NOTIFY_LOG", self.notified(host)).stdin(Stdio::null());
@@ -205,7 +216,9 @@ impl Lab {
         let conf = format!("{d}/nginx.conf");
         let process = self.spawn(host, &["nginx", "-e", "stderr", "-c", &conf]);
         let target = format!("127.0.0.1:{port}");
-        wait(&format!("nginx in {host}"), PATIENCE, || self.get(host, None, &target).as_deref() == Some(host));
+        wait(&format!("nginx in {host}"), PATIENCE, || {
+            self.get(host, None, &target).as_deref() == Some(host)
+        });
         process
     }
 
@@ -217,7 +230,8 @@ impl Lab {
         let config = example.join(format!("director-{number}.{extension}"));
         let mine = self.work.join(format!("director-{host}"));
         fs::create_dir_all(&mine).expect("a directory");
-        let stub = format!("#!/bin/sh\necho \"$*\" >>{}\n", self.work.join(format!("restarts-{host}")).display());
+        let stub =
+            format!("#!/bin/sh\necho \"$*\" >>{}\n", self.work.join(format!("restarts-{host}")).display());
         fs::write(mine.join("systemctl"), stub).expect("the stub");
         // The copy of /etc is an overlay, or a real copy where the kernel has none.
         let prepare = format!(
@@ -245,7 +259,20 @@ impl Lab {
         let pids: Vec<String> = ["p", "r", "c"].iter().map(|n| mine.join(n).display().to_string()).collect();
         let mut argv = vec!["unshare", "--mount", "sh", "-c", &prepare, "sh"];
         if keepalived {
-            argv.extend(["keepalived", "-n", "-l", "-D", "-f", &config, "-p", &pids[0], "-r", &pids[1], "-c", &pids[2]]);
+            argv.extend([
+                "keepalived",
+                "-n",
+                "-l",
+                "-D",
+                "-f",
+                &config,
+                "-p",
+                &pids[0],
+                "-r",
+                &pids[1],
+                "-c",
+                &pids[2],
+            ]);
         } else {
             argv.extend([env!("CARGO_BIN_EXE_tandem"), "run", "--config", &config]);
         }
