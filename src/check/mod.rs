@@ -1,4 +1,1 @@
 //! Who is healthy: checkers, health, quorum, and the table that follows.
-pub mod driver;
-pub mod event;
-pub use event::{Event, What};
