@@ -21,8 +21,9 @@ pub struct Facts {
 impl Facts {
     /// This machine as it is now.
     pub fn of_this_machine() -> Self {
-        let names = fs::read_dir("/sys/class/net").ok().map(|entries| {
-            entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect::<BTreeSet<_>>()
+        // By system call: /sys shows the interfaces of the namespace that mounted it.
+        let names = nix::net::if_::if_nameindex().ok().map(|all| {
+            all.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect::<BTreeSet<_>>()
         });
         Self { interfaces: names, look_at_files: true, config_id: Self::host_id() }
     }

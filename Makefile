@@ -1,0 +1,39 @@
+# Two commands matter: `make demo` and `make test`. Both install what they need (Debian packages, virtme-ng in
+# target/lab); as root, or with sudo.
+
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help build setup demo test lint unit ipvs lab-shell
+
+help:
+	@echo "make demo       watch a pair fail over, on this machine alone"
+	@echo "make test       everything that CI runs"
+	@echo "make build      target/release/tandem"
+	@echo "make lab-shell  a shell as root on a kernel with ip_vs"
+
+setup:
+	@tests/lab/setup.sh
+
+build:
+	cargo build --release --locked
+
+demo: setup
+	@cargo build --locked --tests 2>&1 | tail -n 3
+	@tests/lab/vm.sh "$$(tests/lab/binary.sh demo)"
+
+test: setup
+	@tests/lab/test.sh
+
+# Parts of `make test`, for the impatient.
+lint:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+unit:
+	cargo nextest run --locked --lib
+
+lab-shell: setup
+	@echo "vm: type commands on standard input; the machine ends with the shell"
+	@tests/lab/vm.sh bash -c "$${COMMAND:-ipvsadm -Ln; ip netns}"
