@@ -1,3 +1,5 @@
 //! The `tandem` program.
 
-fn main() {}
+fn main() {
+    std::process::exit(tandem::cli::main());
+}

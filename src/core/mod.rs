@@ -1,1 +1,13 @@
-//! The daemon's life.
+//! The daemon's life: the only room that knows vrrp and check both.
+//!
+//! Threads: `vrrp` (poll loop over raw sockets), `net` (monitor and address writer), `check` (probes), `ipvs` (the
+//! kernel's table), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
+//! wins; "happened" ones by bounded channels; nobody waits for another's answer.
+
+pub mod alerts;
+pub mod options;
+mod pidfile;
+pub mod reload;
+pub mod scripts;
+mod threads;
+pub mod worker;

@@ -1,3 +1,26 @@
-//! The kernel's virtual server tables.
+//! The kernel's virtual server tables (IPVS, LVS).
+//!
+//! - [`table`] P: services and destinations as a value.
+//! - [`diff`] P: actual and desired table to an ordered list of changes.
+//! - [`wire`] P: framing of generic netlink: messages and attributes as bytes.
+//! - [`codec`] P: changes to requests, replies to services and destinations.
+//! - [`names`] P: what a refusal of the kernel means, and its cure.
+//! - [`session`]: requests and replies matched by sequence number over any transport.
+//! - [`reconcile`]: what is known of the kernel, what is held back, what drifted: the logic of [`kernel::run`].
+//! - [`socket`] D: the netlink socket, the family, the module.
+//! - [`kernel`] D: the thread.
 
+pub mod codec;
+pub mod diff;
+pub mod kernel;
+pub mod names;
+pub mod reconcile;
+pub mod session;
+pub mod socket;
 pub mod table;
+pub mod wire;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod strategies;

@@ -71,7 +71,7 @@ impl fmt::Display for ServiceKey {
 }
 
 /// Settings of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Scheduler by its kernel name (`wlc`).
     pub scheduler: String,
@@ -84,11 +84,12 @@ pub struct Service {
 }
 
 /// How long, and by which part of its address, a client stays with its server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Persistence {
     /// Seconds, at least 1.
     pub timeout: u32,
-    /// Prefix length that clients are grouped by: 1..=32 or 1..=128.
+    /// Prefix length that clients are grouped by: 1..=32 or 1..=128. Only ever read, never desired: 0 = a mask that
+    /// is no prefix (`ipvsadm -M 255.0.255.0`).
     pub granularity: u8,
 }
 
@@ -121,7 +122,7 @@ pub enum Forward {
 }
 
 /// Settings of a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     /// Forwarding method.
     pub forward: Forward,
@@ -147,3 +148,42 @@ pub struct VirtualService {
 
 /// The unspecified IPv4 address, which stands for "no address" in fwmark services.
 pub const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.scheduler)?;
+        if let Some(Persistence { timeout, granularity }) = self.persistence {
+            write!(f, ", persistent {timeout} s by /{granularity}")?;
+        }
+        if self.one_packet {
+            f.write_str(", one-packet")?;
+        }
+        for bit in 0..3 {
+            if self.scheduler_flags & (1 << bit) != 0 {
+                write!(f, ", flag-{}", bit + 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Forward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Masquerade => "NAT",
+            Self::DirectRoute => "DR",
+            Self::Tunnel => "TUN",
+            Self::Local => "Local",
+        })
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, weight {}", self.forward, self.weight)?;
+        if self.upper_threshold != 0 || self.lower_threshold != 0 {
+            write!(f, ", thresholds {} / {}", self.upper_threshold, self.lower_threshold)?;
+        }
+        Ok(())
+    }
+}

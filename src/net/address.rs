@@ -38,3 +38,77 @@ pub struct Wanted {
     /// process's life. Nothing outside this set is ever removed.
     pub ours: BTreeSet<AddressKey>,
 }
+
+/// IFA_PROTO of the addresses that we add, so that people and later runs can tell them: the number that route
+/// netlink knows as keepalived's (RTPROT_KEEPALIVED), since we stand in its place.
+pub const PROTOCOL: u8 = 18;
+
+/// An address as the kernel has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// rtnetlink scope.
+    pub scope: u8,
+    /// IFA_LABEL; the kernel gives the interface's name where nobody asked for one.
+    pub label: Option<String>,
+    /// IFA_BROADCAST.
+    pub broadcast: Option<Ipv4Addr>,
+    /// IFA_PROTO; 0 where unknown.
+    pub protocol: u8,
+}
+
+impl Installed {
+    /// True when it is as it should be. A label that was not asked for, or an unknown owner, is no difference:
+    /// what a crashed run or keepalived left behind is adopted.
+    fn fits(&self, key: &AddressKey, spec: &AddressSpec) -> bool {
+        let label = match &spec.label {
+            Some(label) => self.label.as_deref() == Some(label),
+            None => self.label.as_deref().is_none_or(|l| l == key.interface),
+        };
+        // The kernel knows no scope of an IPv6 address but its own.
+        let scope = key.address.is_ipv6() || self.scope == spec.scope;
+        label && scope && self.broadcast == spec.broadcast
+    }
+}
+
+/// One step towards the wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Take it away.
+    Remove(AddressKey),
+    /// Put it there.
+    Add(AddressKey, AddressSpec),
+}
+
+impl Change {
+    /// Which address.
+    pub const fn key(&self) -> &AddressKey {
+        match self {
+            Self::Remove(key) | Self::Add(key, _) => key,
+        }
+    }
+}
+
+impl std::fmt::Display for AddressKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{} on {}", self.address, self.prefix_len, self.interface)
+    }
+}
+
+/// From what is there to what should be there, over the union of both; nothing outside [`Wanted::ours`] goes.
+/// An address that is there in another form is removed first: the kernel has no way to change one in place.
+pub fn diff(actual: &BTreeMap<AddressKey, Installed>, wanted: &Wanted) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (key, installed) in actual {
+        let fits = wanted.want.get(key).is_some_and(|spec| installed.fits(key, spec));
+        let ours = wanted.ours.contains(key) || wanted.want.contains_key(key);
+        if ours && !fits {
+            changes.push(Change::Remove(key.clone()));
+        }
+    }
+    for (key, spec) in &wanted.want {
+        if !actual.get(key).is_some_and(|installed| installed.fits(key, spec)) {
+            changes.push(Change::Add(key.clone(), spec.clone()));
+        }
+    }
+    changes
+}

@@ -1,0 +1,38 @@
+//! `tandem run`: the daemon in the foreground.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::core::options::Options;
+use crate::core::worker;
+
+/// Words of `tandem run`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Configuration: keepalived.conf syntax, or YAML when the name ends in .yaml or .yml.
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/tandem/tandem.conf")]
+    config: PathBuf,
+    /// Write the process id to this file.
+    #[arg(short, long, value_name = "FILE")]
+    pid: Option<PathBuf>,
+    /// Least level that is logged: error, warn, info, debug or trace.
+    #[arg(short, long, value_name = "LEVEL", default_value = "info")]
+    log_level: tracing::Level,
+}
+
+/// Runs until SIGTERM or SIGINT. Returns the exit code: 0 orderly stop, 3 unreadable configuration, 1 anything
+/// else.
+pub fn run(args: Args) -> i32 {
+    super::log::start(args.log_level);
+    let options = Options { config: args.config, pid_file: args.pid };
+    let result = worker::run(&options);
+    let unreadable = matches!(result, Err(worker::Error::Unreadable(_)));
+    match result.context("tandem run") {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            if unreadable { 3 } else { 1 }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What this machine has of what a file names: interfaces, scripts, users. Looked up only when asked to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::model::{Command, ScriptUser};
+
+/// Where to look. The default looks nowhere: then only the text itself is judged.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Names of the interfaces; `None` = not looked at.
+    pub interfaces: Option<BTreeSet<String>>,
+    /// Look whether scripts exist and can run, and whether users exist.
+    pub look_at_files: bool,
+    /// Which `@id` lines are meant.
+    pub config_id: Option<String>,
+}
+
+impl Facts {
+    /// This machine as it is now.
+    pub fn of_this_machine() -> Self {
+        let names = fs::read_dir("/sys/class/net").ok().map(|entries| {
+            entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect::<BTreeSet<_>>()
+        });
+        Self { interfaces: names, look_at_files: true, config_id: Self::host_id() }
+    }
+
+    /// The text alone, with `@id` lines of this host.
+    pub fn of_the_text() -> Self {
+        Self { config_id: Self::host_id(), ..Self::default() }
+    }
+
+    /// The short host name: what `@id` lines mean without `-i`.
+    fn host_id() -> Option<String> {
+        let name = nix::unistd::gethostname().ok()?.into_string().ok()?;
+        name.split('.').next().map(str::to_owned)
+    }
+
+    /// What is wrong with a command on this machine, and the cure; `None` = nothing, or not looked at.
+    pub(super) fn command_problem(
+        &self,
+        command: &Command,
+        default_user: Option<&ScriptUser>,
+        security: bool,
+    ) -> Option<(String, String)> {
+        if !self.look_at_files {
+            return None;
+        }
+        let named = command.user.as_ref().or(default_user);
+        let user = match named {
+            Some(named) => match nix::unistd::User::from_name(&named.user) {
+                Ok(Some(user)) => Some(user.uid.as_raw()),
+                _ => {
+                    let cure = format!("create it (useradd --system {}) or name another", named.user);
+                    return Some((format!("there is no user \"{}\"", named.user), cure));
+                }
+            },
+            None => None,
+        };
+        let first = command.argv.first()?;
+        let Some(path) = found(first) else {
+            return Some((format!("{first} does not exist"), "install it, or mend its path".to_owned()));
+        };
+        let meta = fs::metadata(&path).ok()?;
+        if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
+            return Some((
+                format!("{} cannot be executed", path.display()),
+                format!("chmod +x {}", path.display()),
+            ));
+        }
+        let as_root = user.unwrap_or_else(|| nix::unistd::geteuid().as_raw()) == 0;
+        if security
+            && as_root
+            && let Some(open) = writable_by_others(&path)
+        {
+            let problem =
+                format!("{} runs as root, but others than root can change {}", first, open.display());
+            return Some((problem, format!("chown root {0}; chmod go-w {0}", open.display())));
+        }
+        None
+    }
+}
+
+/// The file that a command's first word means.
+fn found(word: &str) -> Option<PathBuf> {
+    if word.contains('/') {
+        return Some(PathBuf::from(word)).filter(|p| p.exists());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(word)).find(|p| p.is_file())
+}
+
+/// The first part of a path, links followed, that others than root can change.
+fn writable_by_others(path: &Path) -> Option<PathBuf> {
+    let real = fs::canonicalize(path).ok()?;
+    real.ancestors()
+        .find(|part| {
+            fs::symlink_metadata(part).is_ok_and(|meta| {
+                let mode = meta.permissions().mode();
+                // A sticky directory (/tmp) keeps others from replacing files that are not theirs.
+                let sticky = meta.is_dir() && mode & 0o1000 != 0;
+                meta.uid() != 0 || (mode & 0o002 != 0 && !sticky) || (mode & 0o020 != 0 && meta.gid() != 0)
+            })
+        })
+        .map(Path::to_owned)
+}

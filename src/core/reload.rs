@@ -1,0 +1,127 @@
+//! What a reload changes, for the log and for whoever asks: by name, from two whole configurations. What is equal
+//! in both keeps its state; nothing here carries anything out.
+
+use std::fmt;
+
+use crate::config::model::{Config, VirtualServer};
+
+/// Names of what comes, goes and changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// In the new configuration only.
+    pub added: Vec<String>,
+    /// In both, with other settings.
+    pub changed: Vec<String>,
+    /// In the old configuration only.
+    pub removed: Vec<String>,
+    /// `global_defs` differs.
+    pub global: bool,
+}
+
+impl Difference {
+    /// Compares two configurations object by object.
+    pub fn between(old: &Config, new: &Config) -> Self {
+        let mut difference = Self { global: old.global_defs != new.global_defs, ..Self::default() };
+        difference.compare("vrrp_script", &old.vrrp_script, &new.vrrp_script, |s| s.name.clone());
+        difference.compare("vrrp_instance", &old.vrrp_instance, &new.vrrp_instance, |i| i.name.clone());
+        difference.compare("virtual_server", &old.virtual_server, &new.virtual_server, service_name);
+        difference
+    }
+
+    /// True when a reload would change nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && !self.global
+    }
+
+    fn compare<T: PartialEq>(&mut self, kind: &str, old: &[T], new: &[T], name: impl Fn(&T) -> String) {
+        let find = |list: &[T], wanted: &str| list.iter().position(|item| name(item) == wanted);
+        for item in new {
+            let called = name(item);
+            match find(old, &called) {
+                None => self.added.push(format!("{kind} {called}")),
+                Some(at) if old[at] != *item => self.changed.push(format!("{kind} {called}")),
+                Some(_) => {}
+            }
+        }
+        for item in old {
+            let called = name(item);
+            if find(new, &called).is_none() {
+                self.removed.push(format!("{kind} {called}"));
+            }
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing changed");
+        }
+        let mut parts = Vec::new();
+        if self.global {
+            parts.push("changed: global_defs".to_owned());
+        }
+        for (what, names) in [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)]
+        {
+            if !names.is_empty() {
+                parts.push(format!("{what}: {}", names.join(", ")));
+            }
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+/// A virtual server as its file names it.
+pub fn service_name(server: &VirtualServer) -> String {
+    match (server.address, server.fwmark) {
+        (Some(address), _) => {
+            let protocol = server.protocol.map_or("UDP", |p| match p {
+                crate::config::model::Protocol::Tcp => "TCP",
+                crate::config::model::Protocol::Udp => "UDP",
+                crate::config::model::Protocol::Sctp => "SCTP",
+            });
+            format!("{address} {} {protocol}", server.port.unwrap_or(0))
+        }
+        (None, Some(mark)) => format!("fwmark {mark}"),
+        (None, None) => "without address".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(address: &str, weight: u16) -> VirtualServer {
+        VirtualServer {
+            address: Some(address.parse().unwrap()),
+            port: Some(80),
+            weight: Some(weight),
+            ..VirtualServer::default()
+        }
+    }
+
+    #[test]
+    fn equal_configurations_differ_in_nothing() {
+        let config = Config { virtual_server: vec![server("10.0.0.1", 1)], ..Config::default() };
+        let difference = Difference::between(&config, &config.clone());
+        assert!(difference.is_empty());
+        assert_eq!(difference.to_string(), "nothing changed");
+    }
+
+    #[test]
+    fn names_what_comes_goes_and_changes() {
+        let old = Config {
+            virtual_server: vec![server("10.0.0.1", 1), server("10.0.0.2", 1)],
+            ..Config::default()
+        };
+        let new = Config {
+            virtual_server: vec![server("10.0.0.3", 1), server("10.0.0.2", 7)],
+            ..Config::default()
+        };
+        assert_eq!(
+            Difference::between(&old, &new).to_string(),
+            "added: virtual_server 10.0.0.3 80 UDP; changed: virtual_server 10.0.0.2 80 UDP; removed: \
+             virtual_server 10.0.0.1 80 UDP"
+        );
+    }
+}

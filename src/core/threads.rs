@@ -1,0 +1,129 @@
+//! The helper threads and what connects them: net, check and ipvs, each with a runtime or a loop of its own.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::check;
+use crate::config::model::Config;
+use crate::ipvs::kernel::{self, Desired};
+use crate::ipvs::table::Table;
+use crate::net::address::Wanted;
+use crate::net::link::Links;
+use crate::net::writer::Applied;
+use crate::net::{monitor, writer};
+use crate::vrrp::mailbox::Mailbox;
+
+/// Capacity of the channels that carry events: more than any burst of transitions.
+pub(super) const EVENTS: usize = 1024;
+
+/// The net thread's outputs.
+pub(super) struct Net {
+    /// What the writer last did.
+    pub(super) applied: watch::Receiver<Applied>,
+    /// Only its generation, for whoever waits for addresses.
+    pub(super) generation: watch::Receiver<u64>,
+    /// Ends after the last apply, once the vrrp thread has dropped its wish.
+    pub(super) thread: JoinHandle<()>,
+}
+
+/// Starts the monitor and the address writer; links and applied generations go on to the vrrp thread.
+pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp: Mailbox) -> io::Result<Net> {
+    let (links_out, links) = watch::channel(first);
+    let (applied_out, applied) = watch::channel(Applied::default());
+    let (generation_out, generation) = watch::channel(0);
+    let mut to_forward = applied.clone();
+    let mut links_to_forward = links.clone();
+    let runtime = runtime()?;
+    let thread = spawn("net", move || {
+        runtime.block_on(async move {
+            tokio::spawn(monitor::run(links_out));
+            let mailbox = vrrp.clone();
+            tokio::spawn(async move {
+                while links_to_forward.changed().await.is_ok() {
+                    let links = links_to_forward.borrow_and_update().clone();
+                    mailbox.links(links);
+                }
+            });
+            let forward = tokio::spawn(async move {
+                while to_forward.changed().await.is_ok() {
+                    let generation = to_forward.borrow_and_update().generation;
+                    vrrp.applied(generation);
+                    generation_out.send_replace(generation);
+                }
+            });
+            writer::run(wanted, links, applied_out).await;
+            // The last generation is told, too: stop scripts wait for it.
+            let _ = forward.await;
+        });
+    })?;
+    Ok(Net { applied, generation, thread })
+}
+
+/// The check thread's outputs.
+pub(super) struct Check {
+    /// Taken at the end: without it the thread publishes an empty table and ends.
+    config: Option<watch::Sender<Arc<Config>>>,
+    /// The table that should be in the kernel.
+    pub(super) table: watch::Receiver<Arc<Table>>,
+    /// Servers and quorums that came and went.
+    pub(super) events: mpsc::Receiver<check::Event>,
+    pub(super) thread: JoinHandle<()>,
+}
+
+impl Check {
+    /// Another configuration; equal checkers keep their state.
+    pub(super) fn configure(&self, config: Arc<Config>) {
+        if let Some(sender) = &self.config {
+            sender.send_replace(config);
+        }
+    }
+
+    /// Lets the thread end.
+    pub(super) fn end(&mut self) {
+        self.config = None;
+    }
+}
+
+/// Starts the checkers.
+pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
+    let (config_out, config) = watch::channel(config);
+    let (table_out, table) = watch::channel(Arc::new(Table::new()));
+    let (events_out, events) = mpsc::channel(EVENTS);
+    // Nobody reads it yet: a status command will.
+    let (status_out, _) = watch::channel(Arc::default());
+    let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
+    let runtime = runtime()?;
+    let thread = spawn("check", move || {
+        runtime.block_on(check::driver::run(config, seed, outputs));
+    })?;
+    Ok(Check { config: Some(config_out), table, events, thread })
+}
+
+/// The ipvs thread's ends.
+pub(super) struct Ipvs {
+    /// Dropping it ends the thread after the last value is applied.
+    pub(super) desired: watch::Sender<Arc<Desired>>,
+    /// What the programmer last did.
+    pub(super) report: watch::Receiver<kernel::Report>,
+    pub(super) thread: JoinHandle<()>,
+}
+
+/// Starts the IPVS programmer. It opens nothing until there is a service to program.
+pub(super) fn ipvs() -> io::Result<Ipvs> {
+    let (desired_out, desired) = watch::channel(Arc::new(Desired::default()));
+    let (report_out, report) = watch::channel(kernel::Report::default());
+    let thread = spawn("ipvs", move || kernel::run(desired, report_out))?;
+    Ok(Ipvs { desired: desired_out, report, thread })
+}
+
+/// A runtime of one thread.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}

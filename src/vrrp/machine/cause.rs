@@ -1,0 +1,137 @@
+//! Why a state changed, in a sentence.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Why an instance changed its state. `Display` tells it as one sentence without a full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The instance began, and listens first.
+    Started,
+    /// The owner of the addresses (priority 255) is master at once.
+    Owner,
+    /// The master-down timer ran out.
+    MasterDown {
+        /// Time since the timer was started.
+        waited: Duration,
+        /// What it was set to. `waited` far above it: this machine was late itself.
+        limit: Duration,
+        /// The last advert, if there ever was one.
+        last: Option<LastAdvert>,
+    },
+    /// The master said that it goes (priority 0), and the skew is over.
+    MasterResigned {
+        /// Who went.
+        source: IpAddr,
+        /// Time since it said so.
+        waited: Duration,
+    },
+    /// The timer ran out while a master of lower priority was heard and passed over.
+    Preempted {
+        /// The master so far.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+        /// Ours.
+        own: u8,
+    },
+    /// A master heard a higher priority.
+    HigherPriority {
+        /// From whom.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+        /// Ours.
+        own: u8,
+    },
+    /// A master heard its own priority from a higher address.
+    HigherAddress {
+        /// From whom.
+        source: IpAddr,
+        /// The priority of both.
+        priority: u8,
+        /// Our address.
+        own: Option<IpAddr>,
+    },
+    /// Trackers, or the missing source address, forbid taking part.
+    Fault {
+        /// Which, in words.
+        reason: String,
+        /// It came with a reload.
+        reload: bool,
+    },
+    /// What forbade taking part is over.
+    Recovered {
+        /// What it was.
+        was: String,
+        /// It ended with a reload.
+        reload: bool,
+    },
+    /// The daemon stops, or the configuration has this instance no more.
+    Stopped,
+}
+
+/// The last advert that a backup heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastAdvert {
+    /// From whom.
+    pub source: IpAddr,
+    /// Its priority.
+    pub priority: u8,
+    /// How long ago.
+    pub age: Duration,
+}
+
+/// A time to the millisecond.
+struct Short(Duration);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03} s", self.0.as_secs(), self.0.subsec_millis())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let with_reload = |reload: &bool| if *reload { " (after a reload)" } else { "" };
+        match self {
+            Self::Started => f.write_str("started, and listens for a master first"),
+            Self::Owner => f.write_str("started with priority 255, the owner of the addresses"),
+            Self::MasterDown { waited, limit, last: None } => {
+                write!(f, "no advert was heard for {} (limit {})", Short(*waited), Short(*limit))
+            }
+            Self::MasterDown { waited, limit, last: Some(last) } => write!(
+                f,
+                "the master-down timer ran out after {} (limit {}): the last advert came from {} with priority \
+                 {}, {} ago",
+                Short(*waited),
+                Short(*limit),
+                last.source,
+                last.priority,
+                Short(last.age)
+            ),
+            Self::MasterResigned { source, waited } => {
+                write!(f, "the master {source} gave up with priority 0, {} ago", Short(*waited))
+            }
+            Self::Preempted { source, priority, own } => {
+                write!(f, "preempted {source}: its priority {priority} is below ours, {own}")
+            }
+            Self::HigherPriority { source, priority, own } => {
+                write!(f, "{source} advertises the higher priority {priority}, ours is {own}")
+            }
+            Self::HigherAddress { source, priority, own: Some(own) } => {
+                write!(
+                    f,
+                    "{source} advertises the same priority {priority} from a higher address than ours, {own}"
+                )
+            }
+            Self::HigherAddress { source, priority, own: None } => {
+                write!(f, "{source} advertises the same priority {priority}, and we have no address")
+            }
+            Self::Fault { reason, reload } => write!(f, "{reason}{}", with_reload(reload)),
+            Self::Recovered { was, reload } => write!(f, "over: {was}{}", with_reload(reload)),
+            Self::Stopped => f.write_str("stopped"),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Every state against every event.
+
+use super::*;
+
+/// States, told apart as far as they behave differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum S {
+    New,
+    Held,
+    Backup,
+    Master,
+    Fault,
+    Stopped,
+}
+
+impl S {
+    const ALL: [Self; 6] = [Self::New, Self::Held, Self::Backup, Self::Master, Self::Fault, Self::Stopped];
+
+    /// No wildcard: a new state does not compile until it has its rows.
+    fn of(name: StateName) -> &'static [Self] {
+        match name {
+            StateName::Init => &[Self::New, Self::Held],
+            StateName::Backup => &[Self::Backup],
+            StateName::Master => &[Self::Master],
+            StateName::Fault => &[Self::Fault],
+            StateName::Stopped => &[Self::Stopped],
+        }
+    }
+
+    /// A machine of priority 150 in this state, two seconds before `now` (a master: 0.4 s before).
+    fn build(self) -> (Machine, Instant) {
+        let start = Instant::now();
+        let mut machine = Machine::new(params(150));
+        match self {
+            Self::New => {}
+            Self::Held => {
+                machine.handle(Event::Effective(Effective::Pending("script x".to_owned())), start);
+                machine.handle(Event::Start, start);
+            }
+            Self::Backup => {
+                machine.handle(Event::Start, start);
+            }
+            Self::Master => {
+                machine.handle(Event::Start, start);
+                let (at, _) = expire(&mut machine);
+                return (machine, at + ms(400));
+            }
+            Self::Fault => {
+                machine.handle(Event::Effective(Effective::Fault("script x failed".to_owned())), start);
+                machine.handle(Event::Start, start);
+            }
+            Self::Stopped => {
+                machine.handle(Event::Stop, start);
+            }
+        }
+        (machine, start + ms(2000))
+    }
+}
+
+/// Events, told apart as far as they act differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum E {
+    Start,
+    AdvertZero,
+    AdvertLower,
+    AdvertEqualFromBelow,
+    AdvertEqualFromAbove,
+    AdvertHigher,
+    TimeoutEarly,
+    TimeoutDue,
+    Priority,
+    TrackerFault,
+    TrackerPending,
+    OwnGone,
+    OwnOther,
+    ParamsSame,
+    ParamsSlower,
+    Stop,
+}
+
+impl E {
+    const ALL: [Self; 16] = [
+        Self::Start,
+        Self::AdvertZero,
+        Self::AdvertLower,
+        Self::AdvertEqualFromBelow,
+        Self::AdvertEqualFromAbove,
+        Self::AdvertHigher,
+        Self::TimeoutEarly,
+        Self::TimeoutDue,
+        Self::Priority,
+        Self::TrackerFault,
+        Self::TrackerPending,
+        Self::OwnGone,
+        Self::OwnOther,
+        Self::ParamsSame,
+        Self::ParamsSlower,
+        Self::Stop,
+    ];
+
+    /// No wildcard: a new event does not compile until it has its rows.
+    fn of(event: &Event) -> &'static [Self] {
+        match event {
+            Event::Start => &[Self::Start],
+            Event::Advert(_) => &[
+                Self::AdvertZero,
+                Self::AdvertLower,
+                Self::AdvertEqualFromBelow,
+                Self::AdvertEqualFromAbove,
+                Self::AdvertHigher,
+            ],
+            Event::Timeout => &[Self::TimeoutEarly, Self::TimeoutDue],
+            Event::Effective(_) => &[Self::Priority, Self::TrackerFault, Self::TrackerPending],
+            Event::Own(_) => &[Self::OwnGone, Self::OwnOther],
+            Event::Params(_) => &[Self::ParamsSame, Self::ParamsSlower],
+            Event::Stop => &[Self::Stop],
+        }
+    }
+
+    fn build(self) -> Event {
+        let own = params(150);
+        match self {
+            Self::Start => Event::Start,
+            Self::AdvertZero => advert(&own, BELOW, 0, own.advert_int),
+            Self::AdvertLower => advert(&own, ABOVE, 100, own.advert_int),
+            Self::AdvertEqualFromBelow => advert(&own, BELOW, 150, own.advert_int),
+            Self::AdvertEqualFromAbove => advert(&own, ABOVE, 150, own.advert_int),
+            Self::AdvertHigher => advert(&own, BELOW, 200, own.advert_int),
+            Self::TimeoutEarly | Self::TimeoutDue => Event::Timeout,
+            Self::Priority => Event::Effective(Effective::Priority(50)),
+            Self::TrackerFault => Event::Effective(Effective::Fault("script y failed".to_owned())),
+            Self::TrackerPending => Event::Effective(Effective::Pending("script z".to_owned())),
+            Self::OwnGone => Event::Own(None),
+            Self::OwnOther => Event::Own(Some(ABOVE)),
+            Self::ParamsSame => Event::Params(own),
+            Self::ParamsSlower => Event::Params(Params { advert_int: ms(2000), ..own }),
+            Self::Stop => Event::Stop,
+        }
+    }
+}
+
+/// State, event, what is done, and the milliseconds to the deadline afterwards.
+type Row = (S, E, &'static str, Option<u128>);
+
+const TABLE: &[Row] = &[
+    // Not started: everything is remembered, nothing is done.
+    (S::New, E::Start, "INIT>BACKUP", Some(3414)),
+    (S::New, E::AdvertZero, "", None),
+    (S::New, E::AdvertLower, "", None),
+    (S::New, E::AdvertEqualFromBelow, "", None),
+    (S::New, E::AdvertEqualFromAbove, "", None),
+    (S::New, E::AdvertHigher, "", None),
+    (S::New, E::TimeoutEarly, "", None),
+    (S::New, E::TimeoutDue, "", None),
+    (S::New, E::Priority, "", None),
+    (S::New, E::TrackerFault, "", None),
+    (S::New, E::TrackerPending, "", None),
+    (S::New, E::OwnGone, "", None),
+    (S::New, E::OwnOther, "", None),
+    (S::New, E::ParamsSame, "", None),
+    (S::New, E::ParamsSlower, "", None),
+    (S::New, E::Stop, "INIT>STOPPED", None),
+    // Held by a tracker without a result: only that result, a fault or the end moves it.
+    (S::Held, E::Start, "", None),
+    (S::Held, E::AdvertZero, "", None),
+    (S::Held, E::AdvertLower, "", None),
+    (S::Held, E::AdvertEqualFromBelow, "", None),
+    (S::Held, E::AdvertEqualFromAbove, "", None),
+    (S::Held, E::AdvertHigher, "", None),
+    (S::Held, E::TimeoutEarly, "", None),
+    (S::Held, E::TimeoutDue, "", None),
+    (S::Held, E::Priority, "INIT>BACKUP", Some(3804)),
+    (S::Held, E::TrackerFault, "INIT>FAULT", None),
+    (S::Held, E::TrackerPending, "", None),
+    (S::Held, E::OwnGone, "INIT>FAULT", None),
+    (S::Held, E::OwnOther, "", None),
+    (S::Held, E::ParamsSame, "", None),
+    (S::Held, E::ParamsSlower, "", None),
+    (S::Held, E::Stop, "INIT>STOPPED", None),
+    // Listening: 1414 ms are left of the timer where nothing moves it.
+    (S::Backup, E::Start, "", Some(1414)),
+    (S::Backup, E::AdvertZero, "", Some(414)),
+    (S::Backup, E::AdvertLower, "", Some(1414)),
+    (S::Backup, E::AdvertEqualFromBelow, "", Some(3414)),
+    (S::Backup, E::AdvertEqualFromAbove, "", Some(3414)),
+    (S::Backup, E::AdvertHigher, "", Some(3414)),
+    (S::Backup, E::TimeoutEarly, "", Some(1414)),
+    (S::Backup, E::TimeoutDue, "advert 150, +addresses, announce, BACKUP>MASTER", Some(1000)),
+    (S::Backup, E::Priority, "", Some(1804)),
+    (S::Backup, E::TrackerFault, "BACKUP>FAULT", None),
+    (S::Backup, E::TrackerPending, "", Some(1414)),
+    (S::Backup, E::OwnGone, "BACKUP>FAULT", None),
+    (S::Backup, E::OwnOther, "", Some(1414)),
+    (S::Backup, E::ParamsSame, "", Some(1414)),
+    (S::Backup, E::ParamsSlower, "", Some(6414)),
+    (S::Backup, E::Stop, "BACKUP>STOPPED", None),
+    // Master: 600 ms are left to the next advert where nothing moves it.
+    (S::Master, E::Start, "", Some(600)),
+    (S::Master, E::AdvertZero, "advert 150", Some(1000)),
+    (S::Master, E::AdvertLower, "advert 150, announce again", Some(1000)),
+    (S::Master, E::AdvertEqualFromBelow, "advert 150, announce again", Some(1000)),
+    (S::Master, E::AdvertEqualFromAbove, "-addresses, MASTER>BACKUP", Some(3414)),
+    (S::Master, E::AdvertHigher, "-addresses, MASTER>BACKUP", Some(3414)),
+    (S::Master, E::TimeoutEarly, "", Some(600)),
+    (S::Master, E::TimeoutDue, "advert 150", Some(1000)),
+    (S::Master, E::Priority, "", Some(600)),
+    (S::Master, E::TrackerFault, "advert 0, -addresses, MASTER>FAULT", None),
+    (S::Master, E::TrackerPending, "", Some(600)),
+    (S::Master, E::OwnGone, "-addresses, MASTER>FAULT", None),
+    (S::Master, E::OwnOther, "", Some(600)),
+    (S::Master, E::ParamsSame, "", Some(600)),
+    (S::Master, E::ParamsSlower, "", Some(600)),
+    (S::Master, E::Stop, "advert 0, -addresses, MASTER>STOPPED", None),
+    // Fault by script x: its recovery is the way out.
+    (S::Fault, E::Start, "", None),
+    (S::Fault, E::AdvertZero, "", None),
+    (S::Fault, E::AdvertLower, "", None),
+    (S::Fault, E::AdvertEqualFromBelow, "", None),
+    (S::Fault, E::AdvertEqualFromAbove, "", None),
+    (S::Fault, E::AdvertHigher, "", None),
+    (S::Fault, E::TimeoutEarly, "", None),
+    (S::Fault, E::TimeoutDue, "", None),
+    (S::Fault, E::Priority, "FAULT>BACKUP", Some(3804)),
+    (S::Fault, E::TrackerFault, "", None),
+    (S::Fault, E::TrackerPending, "", None),
+    (S::Fault, E::OwnGone, "", None),
+    (S::Fault, E::OwnOther, "", None),
+    (S::Fault, E::ParamsSame, "", None),
+    (S::Fault, E::ParamsSlower, "", None),
+    (S::Fault, E::Stop, "FAULT>STOPPED", None),
+    // The end.
+    (S::Stopped, E::Start, "", None),
+    (S::Stopped, E::AdvertZero, "", None),
+    (S::Stopped, E::AdvertLower, "", None),
+    (S::Stopped, E::AdvertEqualFromBelow, "", None),
+    (S::Stopped, E::AdvertEqualFromAbove, "", None),
+    (S::Stopped, E::AdvertHigher, "", None),
+    (S::Stopped, E::TimeoutEarly, "", None),
+    (S::Stopped, E::TimeoutDue, "", None),
+    (S::Stopped, E::Priority, "", None),
+    (S::Stopped, E::TrackerFault, "", None),
+    (S::Stopped, E::TrackerPending, "", None),
+    (S::Stopped, E::OwnGone, "", None),
+    (S::Stopped, E::OwnOther, "", None),
+    (S::Stopped, E::ParamsSame, "", None),
+    (S::Stopped, E::ParamsSlower, "", None),
+    (S::Stopped, E::Stop, "", None),
+];
+
+#[test]
+fn every_state_meets_every_event() {
+    for state in S::ALL {
+        for event in E::ALL {
+            let rows: Vec<&Row> = TABLE.iter().filter(|row| row.0 == state && row.1 == event).collect();
+            let &[&(_, _, actions, wait)] = rows.as_slice() else {
+                panic!("{} rows for {state:?} and {event:?}, one wanted", rows.len());
+            };
+            let (mut machine, now) = state.build();
+            assert!(S::of(machine.state()).contains(&state), "{state:?} is really {}", machine.state());
+            let real = event.build();
+            assert!(E::of(&real).contains(&event), "{event:?} is really {real:?}");
+            let now = match (event, machine.deadline()) {
+                (E::TimeoutDue, Some((at, _))) => at,
+                _ => now,
+            };
+            let done = machine.handle(real, now);
+            assert_eq!(brief(&done), actions, "{state:?} and {event:?}");
+            let left = machine.deadline().map(|(at, _)| at.duration_since(now).as_millis());
+            assert_eq!(left, wait, "deadline after {state:?} and {event:?}");
+        }
+    }
+    assert_eq!(TABLE.len(), S::ALL.len() * E::ALL.len());
+}
+
+#[test]
+fn the_lists_of_the_table_name_every_variant() {
+    let names = [StateName::Init, StateName::Backup, StateName::Master, StateName::Fault, StateName::Stopped];
+    let states: Vec<S> = names.iter().flat_map(|name| S::of(*name)).copied().collect();
+    assert_eq!(states, S::ALL);
+    for event in E::ALL {
+        assert!(E::of(&event.build()).contains(&event));
+    }
+}

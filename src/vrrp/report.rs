@@ -1,0 +1,100 @@
+//! What the vrrp thread tells the rest of the daemon: transitions with their causes, refusals with their counts.
+
+use std::fmt;
+
+use super::machine::Transition;
+
+/// One thing that happened to an instance.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Name of the instance; empty for the thread itself.
+    pub instance: String,
+    /// What happened.
+    pub told: Told,
+}
+
+/// The kinds of reports.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// A state change.
+    Transition {
+        /// From, to, cause, priority.
+        transition: Transition,
+        /// Generation of wanted addresses that belongs to the new state.
+        generation: u64,
+    },
+    /// A reload took the instance away; its addresses leave with that generation.
+    Deleted {
+        /// Generation of wanted addresses without it.
+        generation: u64,
+        /// Priority that it had.
+        priority: u8,
+    },
+    /// A master heard a master of lower priority (keepalived's MASTER_RX_LOWER_PRI).
+    LowerPriorityHeard {
+        /// Own priority.
+        priority: u8,
+    },
+    /// Adverts were refused.
+    Discarded {
+        /// The last refusal in words.
+        why: String,
+        /// Its name as a counter.
+        name: &'static str,
+        /// How many of this name since the last report.
+        count: u64,
+    },
+    /// An advert's addresses differ from ours; it counts all the same.
+    AddressListDiffers {
+        /// Sender.
+        source: std::net::IpAddr,
+    },
+    /// An advert or announcement could not be sent.
+    SendFailed {
+        /// Interface.
+        interface: String,
+        /// The system's words.
+        error: String,
+    },
+    /// The socket of an instance could not be opened; tried again when an interface changes.
+    SocketFailed {
+        /// Interface.
+        interface: String,
+        /// The system's words.
+        error: String,
+    },
+    /// Reports that found the channel full.
+    ReportsDropped {
+        /// How many.
+        count: u64,
+    },
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transition { transition, .. } => {
+                write!(f, "{} -> {}: {}", transition.from, transition.to, transition.cause)
+            }
+            Self::Deleted { .. } => f.write_str("removed by the reload"),
+            Self::LowerPriorityHeard { priority } => {
+                write!(f, "another master of lower priority than our {priority} was heard; answered it")
+            }
+            Self::Discarded { why, count: 1, .. } => write!(f, "advert refused: {why}"),
+            Self::Discarded { why, count, .. } => write!(f, "{count} adverts refused, the last one: {why}"),
+            Self::AddressListDiffers { source } => write!(
+                f,
+                "{source} advertises other virtual addresses than ours; its adverts count all the same: make the \
+                 lists of both directors equal"
+            ),
+            Self::SendFailed { interface, error } => write!(f, "cannot send on {interface}: {error}"),
+            Self::SocketFailed { interface, error } => {
+                write!(
+                    f,
+                    "cannot open the advert socket on {interface}: {error}; run as root or give CAP_NET_RAW"
+                )
+            }
+            Self::ReportsDropped { count } => write!(f, "{count} reports were lost: the log was too slow"),
+        }
+    }
+}

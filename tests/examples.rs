@@ -1,0 +1,235 @@
+//! The shipped examples: each loads without a word in both forms, both forms say the same, keepalived accepts the
+//! `.conf`, and the files fit together (scripts, pairs). `lab_examples*.rs` run them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tandem::config::model::{Command as Program, Config};
+use tandem::config::resolve::Facts;
+
+const NAMES: [&str; 11] = [
+    "dual-master",
+    "haproxy-pair",
+    "lvs-dr-dual-master",
+    "lvs-dr-pair",
+    "lvs-nat",
+    "lvs-tun",
+    "nginx-active-passive",
+    "nginx-active-passive-kill",
+    "nopreempt-pair",
+    "tomcat-wlc",
+    "unicast-pair",
+];
+const SCRIPTS: &str = "/etc/tandem/scripts/";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn examples() -> Vec<PathBuf> {
+    NAMES.iter().map(|name| root().join("config/examples").join(name)).collect()
+}
+
+/// Loads a file that must be without any mistake.
+fn load(path: &Path) -> Config {
+    let loaded = tandem::config::load(path, &Facts::default());
+    assert!(loaded.readable, "{} cannot be read", path.display());
+    let words: Vec<String> = loaded.diagnostics.iter().map(|d| format!("{d:?}")).collect();
+    assert!(words.is_empty(), "{}:\n{}", path.display(), words.join("\n"));
+    loaded.config
+}
+
+fn skip(why: &str) {
+    println!("SKIPPED: {why}");
+}
+
+fn installed(program: &str) -> bool {
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/bin"]
+        .iter()
+        .any(|d| Path::new(d).join(program).exists())
+}
+
+fn am_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+#[test]
+fn every_example_is_listed_here() {
+    let found: BTreeSet<String> = fs::read_dir(root().join("config/examples"))
+        .expect("config/examples")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    assert_eq!(found, NAMES.iter().map(|&name| name.to_owned()).collect());
+}
+
+#[test]
+fn both_forms_load_without_a_word_and_say_the_same() {
+    for example in examples() {
+        for n in [1, 2] {
+            let conf = load(&example.join(format!("director-{n}.conf")));
+            let yaml = load(&example.join(format!("director-{n}.yaml")));
+            assert!(!conf.vrrp_instance.is_empty(), "{}: no instance", example.display());
+            assert_eq!(
+                conf,
+                yaml,
+                "{} director {n}: .conf (left) and .yaml (right) differ",
+                example.display()
+            );
+        }
+    }
+}
+
+/// What both directors of a pair must have in common, or they do not understand one another.
+#[test]
+fn the_two_directors_fit_together() {
+    for example in examples() {
+        let [a, b] = [1, 2].map(|n| load(&example.join(format!("director-{n}.conf"))));
+        assert_ne!(a.global_defs.router_id, b.global_defs.router_id, "{}", example.display());
+        assert_eq!(a.virtual_server, b.virtual_server, "{}: the services differ", example.display());
+        assert_eq!(a.vrrp_script, b.vrrp_script, "{}: the scripts differ", example.display());
+        assert_eq!(a.vrrp_instance.len(), b.vrrp_instance.len(), "{}", example.display());
+        for (x, y) in a.vrrp_instance.iter().zip(&b.vrrp_instance) {
+            let at = format!("{} {}", example.display(), x.name);
+            assert_eq!(x.name, y.name, "{at}");
+            assert_eq!(x.virtual_router_id, y.virtual_router_id, "{at}");
+            assert_eq!(x.advert_int, y.advert_int, "{at}");
+            assert_eq!(x.version, y.version, "{at}");
+            assert_eq!(x.authentication, y.authentication, "{at}");
+            assert_eq!(x.virtual_ipaddress, y.virtual_ipaddress, "{at}");
+            assert_eq!(x.nopreempt, y.nopreempt, "{at}");
+            assert_ne!(x.priority, y.priority, "{at}: equal priorities");
+            assert!(
+                x.authentication.as_ref().is_none_or(|a| a.auth_pass.0.len() <= 8),
+                "{at}: password over 8 bytes"
+            );
+        }
+    }
+}
+
+/// Every program that a file names is shipped beside it, executable, and nothing is shipped that none names.
+#[test]
+fn the_scripts_are_shipped() {
+    for example in examples() {
+        let config = load(&example.join("director-1.conf"));
+        let named: BTreeSet<String> =
+            programs(&config).into_iter().filter_map(|p| p.argv.first().cloned()).collect();
+        let mut shipped = BTreeSet::new();
+        if let Ok(entries) = fs::read_dir(example.join("scripts")) {
+            for entry in entries {
+                let entry = entry.expect("an entry");
+                let mode = entry.metadata().expect("metadata").permissions().mode();
+                assert_eq!(mode & 0o111, 0o111, "{} is not executable", entry.path().display());
+                shipped.insert(format!("{SCRIPTS}{}", entry.file_name().into_string().expect("a name")));
+            }
+        }
+        assert_eq!(named, shipped, "{}: named (left), shipped (right)", example.display());
+    }
+}
+
+fn programs(config: &Config) -> Vec<&Program> {
+    let mut all: Vec<&Program> = config.vrrp_script.iter().map(|s| &s.script).collect();
+    for i in &config.vrrp_instance {
+        all.extend(
+            [&i.notify, &i.notify_master, &i.notify_backup, &i.notify_fault, &i.notify_stop]
+                .into_iter()
+                .flatten(),
+        );
+    }
+    for v in &config.virtual_server {
+        all.extend([&v.quorum_up, &v.quorum_down].into_iter().flatten());
+        for r in &v.real_server {
+            all.extend([&r.notify_up, &r.notify_down].into_iter().flatten());
+            all.extend(r.misc_check.iter().map(|m| &m.misc_path));
+        }
+    }
+    all
+}
+
+#[test]
+fn every_example_explains_itself() {
+    for example in examples() {
+        let text = fs::read_to_string(example.join("README.md")).expect("README.md");
+        for heading in ["## Files", "## What happens when a part dies", "## Sysctls"] {
+            assert!(text.contains(heading), "{}: README.md has no \"{heading}\"", example.display());
+        }
+    }
+}
+
+/// `keepalived -t` in a fresh network namespace that has eth0 and eth1, with the scripts at the paths that the files name (in
+/// a private copy of /etc).
+#[test]
+fn keepalived_accepts_the_conf_files() {
+    if !installed("keepalived") {
+        return skip("keepalived is not installed");
+    }
+    if !am_root() {
+        return skip("keepalived -t needs root for namespaces");
+    }
+    let work = std::env::temp_dir().join(format!("tandem-examples-{}", std::process::id()));
+    fs::create_dir_all(&work).expect("a working directory");
+    let mut refused = Vec::new();
+    for example in examples() {
+        for n in [1, 2] {
+            let script = format!(
+                "set -e
+                mount --make-rprivate /
+                mount -t tmpfs none {work}
+                cp -a /etc {work}/etc
+                mount --bind {work}/etc /etc
+                mkdir -p {SCRIPTS}
+                [ ! -d {example}/scripts ] || cp {example}/scripts/* {SCRIPTS}
+                chown -R 0:0 /etc/tandem
+                ip link add eth0 type veth peer name peer0
+                ip link add eth1 type veth peer name peer1
+                ip link set eth0 up; ip link set eth1 up
+                keepalived -t -l -f {example}/director-{n}.conf",
+                work = work.display(),
+                example = example.display(),
+            );
+            let out = Command::new("unshare")
+                .args(["--net", "--mount", "sh", "-c", &script])
+                .output()
+                .expect("unshare");
+            if !out.status.success() || !out.stderr.is_empty() {
+                let said = String::from_utf8_lossy(&out.stderr).into_owned();
+                refused.push(format!("{} director {n}: {}\n{said}", example.display(), out.status));
+            }
+        }
+    }
+    let _ = fs::remove_dir(&work);
+    assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
+fn shell_scripts_are_clean() {
+    if !installed("shellcheck") {
+        return skip("shellcheck is not installed");
+    }
+    let mut files =
+        vec![root().join("deploy/real-server/tandem-real-server"), root().join("deploy/real-server/test.sh")];
+    for example in examples() {
+        if let Ok(entries) = fs::read_dir(example.join("scripts")) {
+            files.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+    }
+    let out = Command::new("shellcheck").args(&files).output().expect("shellcheck");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+}
+
+/// The script that prepares DR and TUN real servers, in a namespace of its own.
+#[test]
+fn real_server_script() {
+    if !am_root() {
+        return skip("the real server script needs root");
+    }
+    let test = root().join("deploy/real-server/test.sh");
+    let out = Command::new("unshare").arg("--net").arg("sh").arg(&test).output().expect("unshare");
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    for line in said.lines().filter_map(|line| line.strip_prefix("SKIP ")) {
+        skip(line);
+    }
+}

@@ -1,0 +1,164 @@
+//! The house rules, read from the source: who may import whom, and that pure files stay pure. A breach fails
+//! with the rule in its message.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room with the rooms that it may use. `config`, `net` and `ipvs` entries may be narrowed by `only`.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("cli", &["core", "config", "observe", "ipvs", "net", "clock"]),
+    ("core", &["vrrp", "check", "ipvs", "net", "notify", "observe", "process", "config", "clock"]),
+    ("vrrp", &["config", "net", "process", "notify", "observe", "clock"]),
+    ("check", &["config", "ipvs", "net", "process", "notify", "observe", "clock"]),
+    ("ipvs", &["clock"]),
+    ("net", &["clock"]),
+    ("notify", &["process", "clock"]),
+    ("process", &["clock"]),
+    ("observe", &["clock"]),
+    ("config", &["process"]),
+    ("clock", &[]),
+];
+
+/// (room, used room, the only path below it): check knows the IPVS table and nothing that touches the kernel.
+const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
+
+/// Files that decide: no clock, socket, thread, file or runtime in them.
+const PURE: &[&str] = &[
+    "vrrp/packet.rs",
+    "vrrp/accept.rs",
+    "vrrp/machine.rs",
+    "vrrp/priority.rs",
+    "vrrp/announce.rs",
+    "vrrp/frame.rs",
+    "vrrp/addresses.rs",
+    "vrrp/params.rs",
+    "vrrp/report.rs",
+    "vrrp/runner.rs",
+    "check/schedule.rs",
+    "check/health.rs",
+    "check/quorum.rs",
+    "check/desired.rs",
+    "check/params.rs",
+    "ipvs/table.rs",
+    "ipvs/diff.rs",
+    "ipvs/codec.rs",
+    "net/address.rs",
+    "net/link.rs",
+    "core/reload.rs",
+    "config/model.rs",
+    "config/units.rs",
+    "config/text.rs",
+    "config/yaml.rs",
+];
+
+const IMPURE_WORDS: &[&str] = &[
+    "clock::",
+    "tokio::",
+    "socket2::",
+    "std::thread",
+    "std::fs",
+    "TcpStream",
+    "UdpSocket",
+    "nix::",
+    "libc::",
+    "tracing::",
+    "Instant::now",
+    "SystemTime",
+];
+
+fn source_files(under: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(under).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            source_files(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// The text without comments and without what follows `#[cfg(test)]` (tests may do as they like).
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+#[test]
+fn rooms_use_only_what_lies_below_them() {
+    let mut files = Vec::new();
+    source_files(&root(), &mut files);
+    assert!(files.len() > 20, "the walk found only {} files", files.len());
+    let known: BTreeSet<&str> = MAY_USE.iter().map(|(room, _)| *room).collect();
+    let mut breaches = Vec::new();
+    for path in files {
+        let below = path.strip_prefix(root()).unwrap().to_owned();
+        let first = below.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        if first == "lib" || first == "main" {
+            continue;
+        }
+        let Some((room, allowed)) = MAY_USE.iter().find(|(room, _)| *room == first) else {
+            breaches
+                .push(format!("src/{}: room `{first}` is not in the table of this test", below.display()));
+            continue;
+        };
+        let code = code(&path);
+        for (at, _) in code.match_indices("crate::") {
+            let rest = &code[at + "crate::".len()..];
+            let used: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if used == *room || !known.contains(used.as_str()) {
+                continue;
+            }
+            if !allowed.contains(&used.as_str()) {
+                breaches.push(format!("src/{}: `{room}` must not use `{used}`", below.display()));
+            }
+            for (_, _, only) in ONLY.iter().filter(|(r, u, _)| r == room && *u == used) {
+                let inner = rest[used.len()..].trim_start_matches("::");
+                if !inner.starts_with(only) {
+                    breaches.push(format!(
+                        "src/{}: `{room}` may use only `{used}::{only}`, not `{used}::{}`",
+                        below.display(),
+                        inner.lines().next().unwrap_or_default()
+                    ));
+                }
+            }
+        }
+    }
+    assert!(breaches.is_empty(), "imports point down only:\n{}", breaches.join("\n"));
+}
+
+#[test]
+fn deciders_are_pure() {
+    let mut breaches = Vec::new();
+    for file in PURE {
+        let path = root().join(file);
+        assert!(path.exists(), "src/{file} is listed as pure but does not exist: mend the list");
+        let code = code(&path);
+        for word in IMPURE_WORDS.iter().filter(|word| code.contains(**word)) {
+            breaches.push(format!("src/{file} decides, so it must not contain `{word}`"));
+        }
+    }
+    assert!(breaches.is_empty(), "{}", breaches.join("\n"));
+}
+
+#[test]
+fn no_room_has_grown_into_two() {
+    let mut files = Vec::new();
+    source_files(&root(), &mut files);
+    // The model is one long list of documented fields: a table, not logic.
+    let too_long: Vec<String> = files
+        .iter()
+        .filter(|path| !path.ends_with("config/model.rs") && !path.ends_with("tests.rs"))
+        .filter_map(|path| {
+            let lines = code(path).lines().count();
+            (lines > 600).then(|| format!("{}: {lines} lines", path.display()))
+        })
+        .collect();
+    assert!(too_long.is_empty(), "past 600 lines a file wants to be two rooms:\n{}", too_long.join("\n"));
+}

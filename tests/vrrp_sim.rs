@@ -1,0 +1,216 @@
+//! Whole networks of routers on a virtual clock: two to five machines on one LAN with loss, delay, duplicates,
+//! reordering, partitions, paused and killed hosts, faults, reloads and priorities that change. Real bytes go
+//! over the wire: encode, accept, handle.
+//!
+//! Each seed is one run. `SIM_SEED=n` replays one with its story; `SIM_SEEDS=n` sets how many there are.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests may unwrap and take a base instant"
+)]
+
+#[path = "vrrp_sim/lan.rs"]
+mod lan;
+#[path = "vrrp_sim/pcg.rs"]
+mod pcg;
+
+use std::time::Duration;
+
+use lan::{Lan, ms};
+use pcg::Pcg;
+use tandem::config::model::VrrpVersion;
+use tandem::vrrp::accept::UnicastRules;
+use tandem::vrrp::machine::{Event, Params, StateName};
+use tandem::vrrp::priority::Effective;
+
+/// Runs without `SIM_SEEDS`.
+const SEEDS: u64 = 4000;
+
+fn from_environment(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+#[test]
+fn routers_agree_on_the_right_master_whatever_happened_before() {
+    if let Some(seed) = from_environment("SIM_SEED") {
+        run(seed, true);
+        return;
+    }
+    for seed in 0..from_environment("SIM_SEEDS").unwrap_or(SEEDS) {
+        let outcome = std::panic::catch_unwind(|| run(seed, false));
+        assert!(outcome.is_ok(), "seed {seed} failed (above): SIM_SEED={seed} tells its story");
+    }
+}
+
+/// What all routers of a run have in common.
+struct Plan {
+    version: VrrpVersion,
+    preempt: bool,
+    preempt_delay: Duration,
+    unicast: bool,
+    intervals: Vec<Duration>,
+}
+
+impl Plan {
+    fn random(rng: &mut Pcg) -> Self {
+        let version = if rng.chance(50) { VrrpVersion::V2 } else { VrrpVersion::V3 };
+        // Version 2 knows one interval for all; version 3 lets each router have its own.
+        let intervals = match version {
+            VrrpVersion::V2 => vec![*rng.pick(&[ms(1000), ms(2000)])],
+            VrrpVersion::V3 => vec![ms(300), ms(500), ms(1000), ms(2000)],
+        };
+        let preempt = rng.chance(75);
+        let preempt_delay = if preempt && rng.chance(20) { ms(rng.below(5000)) } else { Duration::ZERO };
+        Self { version, preempt, preempt_delay, unicast: rng.chance(20), intervals }
+    }
+
+    fn params(&self, rng: &mut Pcg) -> Params {
+        Params {
+            version: self.version,
+            base_priority: priority(rng),
+            state_master: self.preempt && self.preempt_delay.is_zero() && rng.chance(30),
+            advert_int: *rng.pick(&self.intervals),
+            preempt: self.preempt,
+            preempt_delay: self.preempt_delay,
+            down_timer_adverts: *rng.pick(&[3, 3, 3, 2, 5]),
+            own: None,
+        }
+    }
+
+    /// The longest interval of any router.
+    fn longest(&self) -> Duration {
+        self.intervals.iter().copied().max().unwrap_or(ms(1000))
+    }
+
+    /// The longest master-down time of any router: five intervals, and a skew below one interval or one second.
+    fn down(&self) -> Duration {
+        self.longest() * 5 + self.longest().max(ms(1000))
+    }
+
+    /// Until when all is settled, once nothing changes any more: the longest master-down time plus one advert.
+    /// A preemption delay may begin after a first takeover, and then a whole down timer still follows.
+    fn settled(&self) -> Duration {
+        let plain = self.down() + self.longest() + ms(100);
+        if self.preempt_delay.is_zero() { plain } else { plain * 2 + self.preempt_delay }
+    }
+}
+
+/// Few values, so that equal priorities are common; sometimes the owner.
+fn priority(rng: &mut Pcg) -> u8 {
+    *rng.pick(&[1, 50, 100, 100, 100, 150, 150, 200, 254, 255])
+}
+
+/// One run: chaos, quiet in whatever partitions there are, one network again, and the loss of the master.
+fn run(seed: u64, loud: bool) {
+    let mut rng = Pcg::new(seed);
+    let plan = Plan::random(&mut rng);
+    let mut lan = Lan::new(rng.fork(), plan.version, loud);
+    for _ in 0..2 + rng.below(4) {
+        let params = plan.params(&mut rng);
+        let unicast = plan.unicast.then(UnicastRules::default);
+        lan.add(params, unicast);
+    }
+    lan.say(&format!("seed {seed}: {} routers, {:?}", lan.len(), plan.version));
+    chaos(&mut rng, &plan, &mut lan);
+    for index in 0..lan.len() {
+        repair(&mut rng, &mut lan, index);
+    }
+
+    lan.quiet();
+    lan.run_for(plan.settled());
+    check(&plan, &mut lan, "in each partition");
+
+    let masters = lan.masters();
+    let best = masters.iter().copied().max_by_key(|index| lan.rank(*index));
+    lan.heal();
+    // Masters that meet settle it with the next advert, and its answer.
+    lan.run_for(plan.longest() + ms(100));
+    check(&plan, &mut lan, "after healing");
+    if plan.preempt && plan.preempt_delay.is_zero() {
+        assert_eq!(lan.masters().first().copied(), best, "the best of the masters that met stays");
+    }
+
+    lose_the_master(&mut rng, &plan, &mut lan);
+}
+
+/// Twenty seconds and more of everything that can go wrong.
+fn chaos(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
+    lan.trouble(rng.below(40), rng.below(30), ms(rng.below(1500)));
+    for _ in 0..5 + rng.below(15) {
+        lan.run_for(ms(rng.below(4000)));
+        let index = rng.below(lan.len() as u64) as usize;
+        match rng.below(12) {
+            0 => lan.partition(),
+            1 => lan.heal(),
+            2 | 3 => lan.pause(index, ms(rng.below(12_000))),
+            4 => lan.tell(index, Event::Stop),
+            5 => lan.kill(index),
+            6 => lan.restart(index),
+            7 => lan.tell(index, Event::Effective(Effective::Priority(priority(rng)))),
+            8 => lan.tell(index, Event::Effective(Effective::Fault("script x failed".to_owned()))),
+            9 => lan.tell(index, Event::Own(None)),
+            10 => lan.tell(index, Event::Own(Some(lan.address(index)))),
+            _ => {
+                let params = Params { own: lan.own(index), ..plan.params(rng) };
+                lan.tell(index, Event::Params(params));
+            }
+        }
+    }
+}
+
+/// Most of what is broken works again in the end, so that there is somebody to elect.
+fn repair(rng: &mut Pcg, lan: &mut Lan, index: usize) {
+    if rng.chance(75) {
+        lan.restart(index);
+    }
+    if rng.chance(75) {
+        lan.tell(index, Event::Own(Some(lan.address(index))));
+        lan.tell(index, Event::Effective(Effective::Priority(priority(rng))));
+    }
+}
+
+/// Exactly one master in each partition that has a router able to be one, the right one where preemption is on,
+/// and nothing moves any more.
+fn check(plan: &Plan, lan: &mut Lan, when: &str) {
+    let before = lan.transitions();
+    lan.assert_single(plan.preempt, when);
+    // The watch goes on at every event for some intervals more.
+    let end = plan.longest() * 3;
+    let mut passed = Duration::ZERO;
+    while passed < end {
+        lan.run_for(plan.longest() / 4);
+        passed += plan.longest() / 4;
+        lan.assert_single(plan.preempt, when);
+    }
+    assert_eq!(lan.transitions(), before, "{when}: a settled network changed its mind");
+}
+
+/// The master dies or stops; the next one is there in time, and not before.
+fn lose_the_master(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
+    let Some(&master) = lan.masters().first() else { return };
+    let stops = rng.chance(50);
+    let others = lan.able().into_iter().filter(|index| *index != master).count();
+    if stops {
+        lan.tell(master, Event::Stop);
+        assert_eq!(lan.state(master), StateName::Stopped);
+    } else {
+        lan.kill(master);
+    }
+    if others == 0 {
+        return;
+    }
+    // Priority 0 leaves the skew alone; silence the whole down timer. A tolerated lower master does not come
+    // into it: every backup heard the same last word.
+    let skew_alone = plan.longest().max(ms(1000));
+    let limit = if stops { skew_alone } else { plan.down() } + ms(20);
+    let took = lan.until_master(limit).unwrap_or_else(|| panic!("no master {limit:?} after the last one"));
+    if !stops {
+        let least = plan.intervals.iter().copied().min().unwrap_or_default();
+        assert!(took > least, "taken over after {took:?}, before a second advert could be missed");
+    }
+    lan.say(&format!("taken over after {took:?}"));
+    lan.run_for(plan.settled());
+    check(plan, lan, "after the loss of the master");
+}
