@@ -16,6 +16,10 @@ packages=(
     ipvsadm        # the yardstick of the IPVS table
     nginx-light    # the real servers
     keepalived     # the peer of the mixed pairs, and the yardstick
+    haproxy        # the haproxy example
+    curl           # what check scripts of the examples ask pages with
+    psmisc         # killall, as check scripts have it
+    shellcheck     # the shipped scripts are checked with it
 )
 # Only where the running kernel has no ip_vs: what boots one that has.
 vm_packages=(
@@ -24,7 +28,7 @@ vm_packages=(
     busybox-static      # its first programs
     python3-venv        # virtme-ng, which puts the three together, comes from PyPI
 )
-virtme_ng='virtme-ng==1.41'
+virtme_ng='virtme-ng==1.42'
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
