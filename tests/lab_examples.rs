@@ -5,7 +5,7 @@ mod example_lab;
 use std::path::Path;
 use std::time::Duration;
 
-use example_lab::{Lab, PATIENCE, Process, example, skip, wait};
+use example_lab::{Lab, PATIENCE, Process, example, skip, steady, wait};
 
 const VIP: &str = "10.0.0.100";
 const VIP_2: &str = "10.0.0.101";
@@ -66,8 +66,9 @@ fn crash_and_return(lab: &Lab, example: &Path, preempts: bool) -> [Process; 2] {
     } else {
         wait_alone(lab, "d2", VIP, "d1 is back and gave up what was left of its crash");
         // Longer than any election of the examples needs.
-        std::thread::sleep(Duration::from_secs(5));
-        assert!(alone(lab, "d2", VIP), "nopreempt, yet the address moved");
+        steady("the address is on d2 alone, for it does not preempt", Duration::from_secs(5), || {
+            alone(lab, "d2", VIP)
+        });
         wait_answer(lab, VIP, "d2");
     }
     [d1, d2]
@@ -105,8 +106,9 @@ fn nginx_active_passive_kill() {
     nginx_1.kill();
     wait("the script asks for a restart", PATIENCE, || lab.restarts("d1") > 0);
     let nginx_1 = lab.nginx("d1", 80);
-    std::thread::sleep(Duration::from_secs(7));
-    assert!(d1.ended().is_none(), "the restart helped, yet the director was stopped");
+    steady("the restart helped: d1 runs and has the address", Duration::from_secs(7), || {
+        d1.ended().is_none() && alone(&lab, "d1", VIP)
+    });
     wait_answer(&lab, VIP, "d1");
 
     // The restart does not help: the director is stopped, orderly.
