@@ -273,6 +273,10 @@ impl Lab {
         );
         let config = config.display().to_string();
         let pids: Vec<String> = ["p", "r", "c"].iter().map(|n| mine.join(n).display().to_string()).collect();
+        for pid in &pids {
+            // A killed keepalived leaves them; a number that was given out again would stop the next start.
+            let _ = fs::remove_file(pid);
+        }
         let mut argv = vec!["unshare", "--mount", "sh", "-c", &prepare, "sh"];
         if keepalived {
             argv.extend([
