@@ -1,17 +1,227 @@
-//! stub
-use super::Event;
+//! The loop of the check thread: starts the checks that are due, feeds their results to the [`Farm`], publishes the
+//! table. Decides nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use super::checkers::Tools;
+use super::event::Event;
+use super::farm::{Farm, Job, LANES, Lane, Reaction};
+use super::outcome::{Failure, Outcome};
+use super::params::Plan;
+use super::schedule::CheckerId;
+use super::status::Status;
+use crate::clock;
 use crate::config::model::Config;
 use crate::ipvs::table::Table;
-use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
-/// x
+
+/// Connections that checks may have under way at a time: below the usual limit of 1024 descriptors.
+const MAX_CONNECTIONS: usize = 512;
+/// Programs that checks may have running at a time.
+const MAX_PROGRAMS: usize = 64;
+/// The status is published at most this often.
+const STATUS_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where check's findings go.
+#[derive(Debug)]
 pub struct Outputs {
-    /// x
+    /// The whole table that should be in the kernel; latest wins. The first value is complete before any check has
+    /// run: real servers are in, but for those with `alpha`.
     pub table: watch::Sender<Arc<Table>>,
-    /// x
+    /// Transitions. When it is full, an event is dropped and counted: checks wait for nobody.
     pub events: mpsc::Sender<Event>,
+    /// What is known of every server, at most five times a second.
+    pub status: watch::Sender<Arc<Status>>,
 }
-/// x
-pub async fn run(mut config: watch::Receiver<Arc<Config>>, _seed: u64, _out: Outputs) {
-    while config.changed().await.is_ok() {}
+
+/// Runs checks until the sender of the configuration is dropped. Then the down programs of virtual servers with
+/// `omega` are told as events, and the table is published empty.
+///
+/// A new configuration takes effect at once: checkers with equal parameters keep their state ([`Farm::reload`]). The seed
+/// decides when first checks start within their spread.
+pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) {
+    let plan = Plan::new(&config.borrow_and_update());
+    let (farm, reaction) = Farm::start(plan, seed, clock::now());
+    let mut driver = Driver {
+        farm,
+        tools: Tools::default(),
+        out,
+        runs: JoinSet::new(),
+        running: HashMap::new(),
+        handles: HashMap::new(),
+        in_flight: [0; LANES.len()],
+        lost_events: 0,
+        status_at: None,
+        status_due: true,
+    };
+    driver.react(reaction);
+    loop {
+        let now = clock::now();
+        driver.publish(now);
+        driver.start_due(now);
+        let wake = driver.deadline().map(tokio::time::Instant::from_std);
+        tokio::select! {
+            changed = config.changed() => {
+                if changed.is_err() {
+                    break;
+                }
+                let plan = Plan::new(&config.borrow_and_update());
+                driver.reload(plan, clock::now());
+            }
+            Some(ended) = driver.runs.join_next_with_id() => {
+                // All that is ready goes into one turn: a wave of failures makes one table, not hundreds.
+                let now = clock::now();
+                driver.ended(ended, now);
+                while let Some(ended) = driver.runs.try_join_next_with_id() {
+                    driver.ended(ended, now);
+                }
+            }
+            () = sleep_until(wake) => {}
+        }
+    }
+    driver.stop();
 }
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Driver {
+    farm: Farm,
+    tools: Tools,
+    out: Outputs,
+    runs: JoinSet<Outcome>,
+    /// Whom each run is for.
+    running: HashMap<Id, (CheckerId, Lane)>,
+    handles: HashMap<CheckerId, AbortHandle>,
+    in_flight: [usize; LANES.len()],
+    lost_events: u64,
+    /// When the status was last published.
+    status_at: Option<Instant>,
+    /// Something happened since.
+    status_due: bool,
+}
+
+const fn limit(lane: Lane) -> usize {
+    match lane {
+        Lane::Connections => MAX_CONNECTIONS,
+        Lane::Programs => MAX_PROGRAMS,
+    }
+}
+
+impl Driver {
+    fn start_due(&mut self, now: Instant) {
+        for lane in LANES {
+            while self.in_flight[lane as usize] < limit(lane) {
+                let Some(Job { id, plan, url }) = self.farm.due(lane, now) else { break };
+                let handle = self.runs.spawn(self.tools.run(&plan, url));
+                self.running.insert(handle.id(), (id, lane));
+                self.handles.insert(id, handle);
+                self.in_flight[lane as usize] += 1;
+            }
+        }
+    }
+
+    /// When to turn again without a result: a check that is due and may start, or a status that waits.
+    fn deadline(&self) -> Option<Instant> {
+        let checks = LANES
+            .into_iter()
+            .filter(|lane| self.in_flight[*lane as usize] < limit(*lane))
+            .filter_map(|lane| self.farm.deadline(lane));
+        let status = self.status_at.filter(|_| self.status_due).map(|at| at + STATUS_PAUSE);
+        checks.chain(status).min()
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
+        let (run, outcome) = match ended {
+            Ok((run, outcome)) => (run, Some(outcome)),
+            Err(error) if error.is_cancelled() => (error.id(), None),
+            Err(error) => {
+                let result = Err(Failure::Broken(error.to_string()));
+                (error.id(), Some(Outcome { result, took: Duration::ZERO }))
+            }
+        };
+        let Some((id, lane)) = self.running.remove(&run) else { return };
+        self.in_flight[lane as usize] = self.in_flight[lane as usize].saturating_sub(1);
+        self.handles.remove(&id);
+        if let Some(outcome) = outcome {
+            let reaction = self.farm.observe(id, &outcome, now);
+            self.react(reaction);
+        }
+    }
+
+    fn reload(&mut self, plan: Plan, now: Instant) {
+        self.tools = Tools::default();
+        let reaction = self.farm.reload(plan, now);
+        self.react(reaction);
+    }
+
+    fn react(&mut self, reaction: Reaction) {
+        self.status_due = true;
+        for id in reaction.gone {
+            if let Some(handle) = self.handles.get(&id) {
+                handle.abort();
+            }
+        }
+        for note in reaction.notes {
+            if note.loud {
+                tracing::info!("{}", note.text);
+            } else {
+                tracing::debug!("{}", note.text);
+            }
+        }
+        for event in reaction.events {
+            self.tell(event);
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        tracing::info!("{event}");
+        if let Err(error) = self.out.events.try_send(event) {
+            self.lost_events += 1;
+            tracing::warn!("an event of the checks was dropped, its program does not run: {error}");
+        }
+    }
+
+    fn publish(&mut self, now: Instant) {
+        if let Some(table) = self.farm.changed_table() {
+            // The first one is told even when it is empty: from then on the table is ours to answer for.
+            let first = self.status_at.is_none();
+            self.out.table.send_if_modified(|last| {
+                let differs = first || **last != table;
+                if differs {
+                    *last = Arc::new(table);
+                }
+                differs
+            });
+        }
+        let rested = self.status_at.is_none_or(|at| now >= at + STATUS_PAUSE);
+        if self.status_due && rested {
+            let mut status = self.farm.status();
+            status.in_flight = self.in_flight.iter().sum();
+            status.lost_events = self.lost_events;
+            self.out.status.send_replace(Arc::new(status));
+            self.status_at = Some(now);
+            self.status_due = false;
+        }
+    }
+
+    fn stop(&mut self) {
+        self.runs.abort_all();
+        for event in self.farm.stop() {
+            self.tell(event);
+        }
+        self.out.table.send_replace(Arc::new(Table::new()));
+    }
+}
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

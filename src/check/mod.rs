@@ -1,4 +1,20 @@
 //! Who is healthy: checkers, health, quorum, and the table that follows.
+//!
+//! One result goes one way: a checker (`checkers/*`) gives an [`outcome::Outcome`], [`health`] decides whether the
+//! checker flips, [`quorum`] whether the virtual server does, [`desired`] computes the whole IPVS table from
+//! scratch. [`farm`] holds these deciders together and stays pure; [`driver`] starts the checks that are due and
+//! publishes what the farm says.
+
+pub mod checkers;
+pub mod desired;
 pub mod driver;
 pub mod event;
+pub mod farm;
+pub mod health;
+pub mod outcome;
+pub mod params;
+pub mod quorum;
+pub mod schedule;
+pub mod status;
+
 pub use event::{Event, What};

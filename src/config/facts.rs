@@ -71,12 +71,13 @@ impl Facts {
             ));
         }
         let as_root = user.unwrap_or_else(|| nix::unistd::geteuid().as_raw()) == 0;
-        if security && as_root {
-            if let Some(open) = writable_by_others(&path) {
-                let problem =
-                    format!("{} runs as root, but others than root can change {}", first, open.display());
-                return Some((problem, format!("chown root {0}; chmod go-w {0}", open.display())));
-            }
+        if security
+            && as_root
+            && let Some(open) = writable_by_others(&path)
+        {
+            let problem =
+                format!("{} runs as root, but others than root can change {}", first, open.display());
+            return Some((problem, format!("chown root {0}; chmod go-w {0}", open.display())));
         }
         None
     }

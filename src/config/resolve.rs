@@ -150,17 +150,17 @@ impl Resolver<'_> {
 
     fn instance(&mut self, object: &str, instance: &mut Instance, global: &Global) {
         let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
-        if let Some(known) = &self.facts.interfaces {
-            if !known.contains(&instance.interface) {
-                let problem = format!("{object}: this machine has no interface {}", instance.interface);
-                let near = super::suggest::closest(&instance.interface, known.iter().map(String::as_str));
-                let fix = match near {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("it has {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
-                };
-                let consequence = "the instance waits in FAULT until the interface is there";
-                self.find(Level::Warning, object, "no-interface", problem, consequence, fix);
-            }
+        if let Some(known) = &self.facts.interfaces
+            && !known.contains(&instance.interface)
+        {
+            let problem = format!("{object}: this machine has no interface {}", instance.interface);
+            let near = super::suggest::closest(&instance.interface, known.iter().map(String::as_str));
+            let fix = match near {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("it has {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            let consequence = "the instance waits in FAULT until the interface is there";
+            self.find(Level::Warning, object, "no-interface", problem, consequence, fix);
         }
         if instance.virtual_ipaddress.is_empty() {
             let problem = format!("{object} has no virtual_ipaddress");
@@ -211,13 +211,14 @@ impl Resolver<'_> {
                 );
             }
         }
-        if let Some(secs) = instance.advert_int {
-            if version == VrrpVersion::V2 && secs.0.subsec_nanos() != 0 {
-                let problem = format!("{object}: advert_int {secs} is no whole number of seconds");
-                let consequence = "version 2 carries whole seconds: it is rounded";
-                let fix = "write whole seconds, or version 3";
-                self.find(Level::Warning, object, "rounded", problem, consequence, fix);
-            }
+        if let Some(secs) = instance.advert_int
+            && version == VrrpVersion::V2
+            && secs.0.subsec_nanos() != 0
+        {
+            let problem = format!("{object}: advert_int {secs} is no whole number of seconds");
+            let consequence = "version 2 carries whole seconds: it is rounded";
+            let fix = "write whole seconds, or version 3";
+            self.find(Level::Warning, object, "rounded", problem, consequence, fix);
         }
         instance.unicast_peer.retain(|peer| {
             let good = peer.address.is_ipv4();
@@ -342,9 +343,10 @@ impl Resolver<'_> {
             let other_port = real.port.is_some_and(|port| port != 0 && port != service_port);
             if method != Method::Nat && other_port && server.fwmark.is_none() {
                 let problem = format!(
-                    "{name}: real server {} has port {}, but {method:?} cannot map ports",
+                    "{name}: real server {} has port {}, but {} cannot map ports",
                     real.address,
-                    real.port.unwrap_or(0)
+                    real.port.unwrap_or(0),
+                    if method == Method::Dr { "DR" } else { "TUN" },
                 );
                 let fix = format!("write port {service_port}, or use NAT");
                 let consequence = "the service's port is used, for checks as well";

@@ -12,10 +12,11 @@ pub(super) struct PidFile(PathBuf);
 impl PidFile {
     /// Writes our process id. A stale file does not hinder.
     pub(super) fn take(path: &Path) -> Result<Self, Error> {
-        if let Some(pid) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok()) {
-            if pid != std::process::id() && is_tandem(pid) {
-                return Err(Error::AlreadyRunning { path: path.to_owned(), pid });
-            }
+        if let Some(pid) = fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u32>().ok())
+            && pid != std::process::id()
+            && is_tandem(pid)
+        {
+            return Err(Error::AlreadyRunning { path: path.to_owned(), pid });
         }
         if let Some(directory) = path.parent() {
             let _ = fs::create_dir_all(directory);

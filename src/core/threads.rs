@@ -92,13 +92,12 @@ pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
     let (config_out, config) = watch::channel(config);
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
+    // Nobody reads it yet: a status command will.
+    let (status_out, _) = watch::channel(Arc::default());
+    let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run(
-            config,
-            seed,
-            check::driver::Outputs { table: table_out, events: events_out },
-        ));
+        runtime.block_on(check::driver::run(config, seed, outputs));
     })?;
     Ok(Check { config: Some(config_out), table, events, thread })
 }

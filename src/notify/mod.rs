@@ -65,10 +65,10 @@ impl Notifier {
         let mut queues = self.0.lock();
         let waiting = queues.waiting.entry(name.clone()).or_default();
         waiting.push_back(job);
-        if waiting.len() > QUEUE {
-            if let Some(dropped) = waiting.pop_front() {
-                tracing::error!("{}: scripts not run, {QUEUE} jobs are waiting before them", dropped.why);
-            }
+        if waiting.len() > QUEUE
+            && let Some(dropped) = waiting.pop_front()
+        {
+            tracing::error!("{}: scripts not run, {QUEUE} jobs are waiting before them", dropped.why);
         }
         if queues.busy.insert(name.clone(), ()).is_none() {
             tokio::spawn(work(Arc::clone(&self.0), name));
@@ -154,7 +154,7 @@ fn log(why: &str, program: &Program, finished: &Finished) {
         Outcome::Exit(0) => tracing::info!("{why}: {words} done in {secs:.2} s"),
         Outcome::Exit(code) => tracing::warn!("{why}: {words} ended with status {code} after {secs:.2} s"),
         Outcome::Signal(signal) => {
-            tracing::warn!("{why}: {words} was ended by signal {signal} after {secs:.2} s")
+            tracing::warn!("{why}: {words} was ended by signal {signal} after {secs:.2} s");
         }
         Outcome::TimedOut => tracing::warn!("{why}: {words} overran its time and was ended"),
         Outcome::NotStarted(reason) => tracing::error!("{why}: {reason}"),

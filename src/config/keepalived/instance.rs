@@ -236,7 +236,8 @@ fn addresses(r: &mut Reader, node: &Node) -> Vec<VirtualAddress> {
                 (Some(_), true) => (Level::Warning, "not-acted-on", "the address is used without it"),
                 (Some(_), false) => (Level::Warning, "bad-option", "the address is used without it"),
             };
-            r.find(level, child, error.word, code, error.problem, consequence, "");
+            let fix = "the form is IP[/LENGTH] [dev IF] [label L] [brd +|-|IP] [scope S]";
+            r.find(level, child, error.word, code, error.problem, consequence, fix);
         }
         found.extend(address);
     }

@@ -99,7 +99,6 @@ pub(super) fn statements(
     let mut raw = String::new();
     let mut word: Option<Word> = None;
     let mut quoted = false;
-    let mut column = 0;
     let mut previous = ' ';
     let flush = |words: &mut Vec<Word>, raw: &mut String, out: &mut Vec<Statement>| {
         if !words.is_empty() {
@@ -112,8 +111,7 @@ pub(super) fn statements(
         }
         raw.clear();
     };
-    for c in line.chars() {
-        column += 1;
+    for (column, c) in (1..).zip(line.chars()) {
         let behind_first = !words.is_empty();
         match c {
             '"' => {
@@ -124,7 +122,7 @@ pub(super) fn statements(
                     words.extend(word.take());
                 }
             }
-            '{' | '}' if !quoted && !(c == '{' && previous == '$') && !in_variable(word.as_ref()) => {
+            '{' | '}' if !(quoted || in_variable(word.as_ref()) || (c == '{' && previous == '$')) => {
                 words.extend(word.take());
                 flush(&mut words, &mut raw, &mut out);
                 let file = Arc::clone(file);

@@ -61,17 +61,17 @@ fn lower(r: &mut Reader, nodes: &[Node]) -> (Config, Places) {
                 );
             }
             "vrrp_script" => {
-                if let Some(script) = global::script(r, node) {
-                    if fresh(r, node, &mut places, format!("vrrp_script {}", script.name)) {
-                        config.vrrp_script.push(script);
-                    }
+                if let Some(script) = global::script(r, node)
+                    && fresh(r, node, &mut places, format!("vrrp_script {}", script.name))
+                {
+                    config.vrrp_script.push(script);
                 }
             }
             "vrrp_instance" => {
-                if let Some(instance) = instance::instance(r, node) {
-                    if fresh(r, node, &mut places, format!("vrrp_instance {}", instance.name)) {
-                        config.vrrp_instance.push(instance);
-                    }
+                if let Some(instance) = instance::instance(r, node)
+                    && fresh(r, node, &mut places, format!("vrrp_instance {}", instance.name))
+                {
+                    config.vrrp_instance.push(instance);
                 }
             }
             "virtual_server" => {

@@ -42,7 +42,7 @@ const VIRTUAL_SERVER: Table<VirtualServer> = &[
     ("real_server", |r, n, v| v.real_server.extend(real_server(r, n))),
     // Legacy, without effect in keepalived as well.
     ("hashed", |_, _, _| {}),
-    ("nat_mask", |r, n, _| r.unknown(n, ["lb_kind"].into_iter(), "virtual_server (it went with IPVS 0.9)")),
+    ("nat_mask", |r, n, _| r.unknown(n, ["lb_kind"].into_iter(), "virtual_server")),
 ];
 
 const VIRTUAL_LATER: &[&str] = &[
@@ -73,7 +73,9 @@ pub(super) fn virtual_server(r: &mut Reader, node: &Node) -> Option<VirtualServe
             }
         },
         (Some("group"), _) => {
-            r.not_yet(node);
+            let problem = "accepted, not acted on yet: virtual_server group";
+            let fix = "write a virtual_server for each address of the group";
+            r.find(Level::Warning, node, 1, "not-acted-on", problem, "the virtual server does not run", fix);
             return None;
         }
         (Some(text), _) => match text.parse() {
@@ -120,16 +122,11 @@ const REAL_SERVER: Table<RealServer> = &[
     ("MISC_CHECK", |r, n, s| s.misc_check.extend(misc_check(r, n))),
 ];
 
-const REAL_LATER: &[&str] = &[
-    "SSL_GET",
-    "SMTP_CHECK",
-    "DNS_CHECK",
-    "UDP_CHECK",
-    "PING_CHECK",
-    "FILE_CHECK",
-    "BFD_CHECK",
-    "snmp_name",
-];
+const REAL_LATER: &[&str] = &["snmp_name"];
+
+/// Checkers that are not there yet.
+const CHECKERS_LATER: &[&str] =
+    &["SSL_GET", "SMTP_CHECK", "DNS_CHECK", "UDP_CHECK", "PING_CHECK", "FILE_CHECK", "BFD_CHECK"];
 
 /// `real_server IP [PORT] { … }`.
 fn real_server(r: &mut Reader, node: &Node) -> Option<RealServer> {
@@ -162,7 +159,15 @@ fn real_server(r: &mut Reader, node: &Node) -> Option<RealServer> {
         http_get: Vec::new(),
         misc_check: Vec::new(),
     };
-    r.block(node.children(), REAL_SERVER, REAL_LATER, "real_server", &mut server);
+    let (later, known): (Vec<Node>, Vec<Node>) =
+        node.children().iter().cloned().partition(|child| CHECKERS_LATER.contains(&child.key()));
+    r.block(&known, REAL_SERVER, REAL_LATER, "real_server", &mut server);
+    for child in &later {
+        let problem = format!("accepted, not acted on yet: {}", child.key());
+        let consequence = "the real server is not checked this way: without another check it counts as up";
+        let fix = "use TCP_CHECK, HTTP_GET or MISC_CHECK for now";
+        r.find(Level::Warning, child, 0, "not-acted-on", problem, consequence, fix);
+    }
     Some(server)
 }
 

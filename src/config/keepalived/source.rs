@@ -199,7 +199,8 @@ fn matching(pattern: &Path) -> Vec<PathBuf> {
             names.sort();
             for name in names {
                 let shown = name.to_string_lossy();
-                if !(shown.starts_with('.') && !text.starts_with('.')) && glob(&text, &shown) {
+                let hidden = shown.starts_with('.') && !text.starts_with('.');
+                if !hidden && glob(&text, &shown) {
                     next.push(path.join(&name));
                 }
             }

@@ -1,0 +1,80 @@
+//! One run of a checker, one protocol a file.
+
+pub mod http;
+pub mod misc;
+pub mod tcp;
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use super::outcome::{Failure, Outcome, Unreachable};
+use super::params::{CheckerPlan, Kind};
+use crate::clock;
+
+/// What checkers share: HTTP clients by their source, users by their name. Built anew at each reload, so that a
+/// changed user database or interface counts.
+#[derive(Debug, Default)]
+pub struct Tools {
+    clients: http::Clients,
+    users: misc::Users,
+}
+
+impl Tools {
+    /// Makes one run ready; the future owns what it needs, and ends within the checker's time limit.
+    pub fn run(&mut self, plan: &CheckerPlan, url: usize) -> impl Future<Output = Outcome> + Send + 'static {
+        let run = match &plan.kind {
+            Kind::Tcp(target) => Run::Tcp(target.clone()),
+            Kind::Http(http) => Run::Http(http::Request::new(http, url, &mut self.clients).map(Box::new)),
+            Kind::Misc(misc) => Run::Misc(self.users.program(misc).map(Box::new), misc.dynamic, misc.timeout),
+        };
+        async move {
+            let began = clock::now();
+            let result = match run {
+                Run::Tcp(target) => tcp::check(&target).await,
+                Run::Http(Ok(request)) => request.check().await,
+                Run::Misc(Ok(program), dynamic, limit) => misc::check(&program, dynamic, limit).await,
+                Run::Http(Err(failure)) | Run::Misc(Err(failure), ..) => Err(failure),
+            };
+            Outcome { result, took: clock::now().saturating_duration_since(began) }
+        }
+    }
+}
+
+/// A run, ready to start.
+enum Run {
+    Tcp(super::params::Target),
+    Http(Result<Box<http::Request>, Failure>),
+    Misc(Result<Box<crate::process::Program>, Failure>, bool, Duration),
+}
+
+/// The name of an error of the network.
+fn io_failure(error: &io::Error, limit: Duration) -> Failure {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => Failure::Refused,
+        Kind::TimedOut => Failure::Timeout(limit),
+        Kind::HostUnreachable => Failure::Unreachable(Unreachable::Host),
+        Kind::NetworkUnreachable | Kind::NetworkDown => Failure::Unreachable(Unreachable::Network),
+        Kind::ConnectionReset => Failure::Cut("reset by peer".to_owned()),
+        Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => {
+            Failure::Cut("closed before the answer was complete".to_owned())
+        }
+        Kind::AddrNotAvailable => Failure::Source("that address is not on this machine".to_owned()),
+        _ if error.raw_os_error() == Some(libc::ENODEV) => Failure::Source("no such interface".to_owned()),
+        _ => Failure::Io(error.to_string()),
+    }
+}
+
+/// The error of the operating system inside another one.
+fn io_source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut next = Some(error);
+    let mut found = None;
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            found = Some(io);
+        }
+        next = error.source();
+    }
+    found
+}

@@ -1,0 +1,292 @@
+//! All virtual servers with the state of their checkers: the deciders put together. Pure: results and `now` come in,
+//! transitions and the table come out.
+
+mod reload;
+mod report;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::desired::{self, RealNow};
+use super::event::{Event, What};
+use super::health::{Flip, Health};
+use super::outcome::{Failure, Outcome, Weight};
+use super::params::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
+use super::quorum::{Change, Quorum};
+use super::schedule::{CheckerId, Schedule};
+use crate::ipvs::table::Table;
+
+/// The most that IPVS and keepalived know as a weight.
+const MAX_WEIGHT: i64 = 65_535;
+
+/// Checks that share one limit of what may run at a time: programs are far dearer than connections, and a pile of
+/// hanging programs must not hold up connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// TCP_CHECK, HTTP_GET.
+    Connections,
+    /// MISC_CHECK.
+    Programs,
+}
+
+/// Both lanes.
+pub const LANES: [Lane; 2] = [Lane::Connections, Lane::Programs];
+
+/// A check to start now.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Whom the result is for.
+    pub id: CheckerId,
+    /// What to do.
+    pub plan: Arc<CheckerPlan>,
+    /// Which url of an HTTP_GET.
+    pub url: usize,
+}
+
+/// What a result or a reload led to.
+#[derive(Debug, Default)]
+pub struct Reaction {
+    /// Transitions, in order.
+    pub events: Vec<Event>,
+    /// What is worth a log line beside them.
+    pub notes: Vec<Note>,
+    /// Checkers that a reload removed: their runs can be ended.
+    pub gone: Vec<CheckerId>,
+}
+
+/// A line for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// For everybody (info), else for those who look for it (debug).
+    pub loud: bool,
+    /// The line.
+    pub text: String,
+}
+
+/// The whole of check's state.
+#[derive(Debug)]
+pub struct Farm {
+    seed: u64,
+    next_id: u64,
+    services: Vec<ServiceState>,
+    /// Where each checker stands: service, real server, checker.
+    places: HashMap<CheckerId, (usize, usize, usize)>,
+    connections: Schedule,
+    programs: Schedule,
+    changed: bool,
+    checks: u64,
+    late_results: u64,
+    failures: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug)]
+struct ServiceState {
+    plan: VirtualPlan,
+    quorum: Quorum,
+    reals: Vec<RealState>,
+}
+
+#[derive(Debug)]
+struct RealState {
+    now: RealNow,
+    checkers: Vec<CheckerState>,
+    last_failure: Option<(Failure, Instant)>,
+    last_change: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct CheckerState {
+    id: CheckerId,
+    plan: Arc<CheckerPlan>,
+    health: Health,
+    /// When it is to run; `None` while it runs.
+    due: Option<Instant>,
+    /// What its program last said about the weight.
+    weight: Option<Weight>,
+    /// How long the last run took.
+    took: Option<Duration>,
+}
+
+const fn lane(kind: &Kind) -> Lane {
+    match kind {
+        Kind::Tcp(_) | Kind::Http(_) => Lane::Connections,
+        Kind::Misc(_) => Lane::Programs,
+    }
+}
+
+/// The real server's state from its checkers: all must be up; every `misc_dynamic` program moves the configured weight
+/// by what its own word differs from it.
+fn real_now(plan: &RealPlan, checkers: &[CheckerState]) -> RealNow {
+    let configured = i64::from(plan.weight);
+    let moved = checkers.iter().fold(configured, |weight, checker| match checker.weight {
+        Some(Weight::Exactly(exact)) => weight + i64::from(exact) - configured,
+        Some(Weight::Configured) | None => weight,
+    });
+    RealNow {
+        up: checkers.iter().all(|checker| checker.health.is_up()),
+        weight: u32::try_from(moved.clamp(0, MAX_WEIGHT)).unwrap_or(0),
+    }
+}
+
+impl ServiceState {
+    /// Sum of the weights of the real servers that are up.
+    fn sum(&self) -> u32 {
+        self.reals.iter().filter(|real| real.now.up).fold(0, |sum, real| sum.saturating_add(real.now.weight))
+    }
+
+    /// Weighs again; the event of a quorum that changed.
+    fn weigh(&mut self) -> Option<Event> {
+        let sum = self.sum();
+        let what = match self.quorum.weigh(self.plan.quorum, sum)? {
+            Change::Gained => What::QuorumUp,
+            Change::Lost => What::QuorumDown,
+        };
+        Some(report::quorum_event(&self.plan, what, report::weighed(&self.plan, sum, what)))
+    }
+}
+
+impl Farm {
+    /// A farm at the start of the daemon: see [`Farm::reload`] for what it answers with. The seed decides when the
+    /// first checks start.
+    pub fn start(plan: Plan, seed: u64, now: Instant) -> (Self, Reaction) {
+        let mut farm = Self {
+            seed,
+            next_id: 0,
+            services: Vec::new(),
+            places: HashMap::new(),
+            connections: Schedule::default(),
+            programs: Schedule::default(),
+            changed: true,
+            checks: 0,
+            late_results: 0,
+            failures: BTreeMap::new(),
+        };
+        let reaction = farm.reload(plan, now);
+        (farm, reaction)
+    }
+
+    /// The next check of that lane that is due, marked as running: exactly one [`Farm::observe`] must follow, unless
+    /// a reload removes the checker.
+    pub fn due(&mut self, lane: Lane, now: Instant) -> Option<Job> {
+        loop {
+            let id = self.schedule(lane).pop_due(now)?;
+            let Some(checker) = self.checker(id) else { continue };
+            checker.due = None;
+            return Some(Job { id, plan: Arc::clone(&checker.plan), url: checker.health.url() });
+        }
+    }
+
+    /// When the next check of that lane is due.
+    pub fn deadline(&self, lane: Lane) -> Option<Instant> {
+        match lane {
+            Lane::Connections => self.connections.next(),
+            Lane::Programs => self.programs.next(),
+        }
+    }
+
+    /// Takes the result of a check that ended at `now`. A result for a checker that is no more is counted and dropped.
+    pub fn observe(&mut self, id: CheckerId, outcome: &Outcome, now: Instant) -> Reaction {
+        let mut reaction = Reaction::default();
+        let Some(&(s, r, c)) = self.places.get(&id) else {
+            self.late_results += 1;
+            return reaction;
+        };
+        self.checks += 1;
+        let service = &mut self.services[s];
+        let plan = &service.plan.reals[r];
+        let real = &mut service.reals[r];
+        let checker = &mut real.checkers[c];
+
+        let url = checker.health.url();
+        let observed = checker.health.observe(&checker.plan.rules, outcome.result.is_ok(), now);
+        checker.took = Some(outcome.took);
+        checker.due = Some(observed.again);
+        match &outcome.result {
+            Ok(success) => checker.weight = success.weight.or(checker.weight),
+            Err(failure) => {
+                *self.failures.entry(failure.name()).or_default() += 1;
+                real.last_failure = Some((failure.clone(), now));
+            }
+        }
+        match lane(&checker.plan.kind) {
+            Lane::Connections => self.connections.add(observed.again, id),
+            Lane::Programs => self.programs.add(observed.again, id),
+        }
+
+        let checker_plan = Arc::clone(&checker.plan);
+        let words = || report::result_words(plan, &checker_plan, url, outcome, observed.tries);
+        let before = real.now;
+        real.now = real_now(plan, &real.checkers);
+        if before.up != real.now.up {
+            real.last_change = Some(now);
+            let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
+            reaction.events.push(report::real_event(&service.plan, plan, what, words()));
+        } else if observed.flip.is_some() || outcome.result.is_err() {
+            let loud = observed.flip.is_some() || checker_plan.log_all_failures;
+            let text = report::checker_line(&service.plan, plan, &checker_plan, observed.flip, &words());
+            reaction.notes.push(Note { loud, text });
+        }
+        if before.weight != real.now.weight {
+            let text = report::weight_line(&service.plan, plan, before.weight, real.now.weight);
+            reaction.notes.push(Note { loud: true, text });
+        }
+        if before != real.now {
+            self.changed = true;
+            reaction.events.extend(service.weigh());
+        }
+        reaction
+    }
+
+    /// The whole table, if it may differ from what the last call gave (or on the first call).
+    pub fn changed_table(&mut self) -> Option<Table> {
+        std::mem::take(&mut self.changed).then(|| self.table())
+    }
+
+    /// The whole table.
+    pub fn table(&self) -> Table {
+        self.services
+            .iter()
+            .map(|service| {
+                let now: Vec<RealNow> = service.reals.iter().map(|real| real.now).collect();
+                let serving = service.quorum.serving(service.plan.sorry.is_some());
+                (service.plan.key, desired::service(&service.plan, &now, serving))
+            })
+            .collect()
+    }
+
+    /// What an orderly stop tells: for virtual servers with `omega`, that every real server and the quorum are down.
+    pub fn stop(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for service in self.services.iter().filter(|service| service.plan.omega) {
+            for (plan, real) in service.plan.reals.iter().zip(&service.reals) {
+                if real.now.up {
+                    let reason = report::STOPPING.to_owned();
+                    events.push(report::real_event(&service.plan, plan, What::RealServerDown, reason));
+                }
+            }
+            if service.quorum.is_up() {
+                let reason = report::STOPPING.to_owned();
+                events.push(report::quorum_event(&service.plan, What::QuorumDown, reason));
+            }
+        }
+        events
+    }
+
+    fn schedule(&mut self, lane: Lane) -> &mut Schedule {
+        match lane {
+            Lane::Connections => &mut self.connections,
+            Lane::Programs => &mut self.programs,
+        }
+    }
+
+    fn checker(&mut self, id: CheckerId) -> Option<&mut CheckerState> {
+        let &(s, r, c) = self.places.get(&id)?;
+        self.services.get_mut(s)?.reals.get_mut(r)?.checkers.get_mut(c)
+    }
+}
+
+/// Whether a flip is good news.
+const fn is_up(flip: Flip) -> bool {
+    matches!(flip, Flip::Up)
+}

@@ -1,0 +1,175 @@
+//! A new plan: what is equal keeps its state.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::event::What;
+use super::super::health::{Begin, Health};
+use super::super::params::{CheckerPlan, Plan, RealPlan, VirtualPlan};
+use super::super::quorum::Quorum;
+use super::super::schedule::{CheckerId, first_delay};
+use super::{CheckerState, Farm, Reaction, RealState, ServiceState, lane, real_now, report};
+use crate::ipvs::table::DestinationKey;
+
+impl Farm {
+    /// Takes a new plan.
+    ///
+    /// - A service that is new starts as at the start of the daemon: real servers up, but for `alpha`.
+    /// - A real server that is new in a known service is down until its first success.
+    /// - A checker with equal parameters keeps its state, and a run of it that is under way counts. Any other checker of
+    ///   a known real server starts with the real server's state.
+    /// - Quorums stay as they are, as far as the new weights allow.
+    pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
+        let mut reaction = Reaction::default();
+        let fresh = plan.checkers();
+        let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
+            .into_iter()
+            .map(|service| (service.plan.key, service))
+            .collect();
+        let mut services = Vec::with_capacity(plan.services.len());
+        for plan in plan.services {
+            let known = old.remove(&plan.key);
+            services.push(self.service(plan, known, fresh, now, &mut reaction));
+        }
+        let left = old.into_values().flat_map(|service| service.reals);
+        self.forget(left.flat_map(|real| real.checkers), &mut reaction);
+        self.services = services;
+        self.places = self.places();
+        self.changed = true;
+        reaction
+    }
+
+    fn service(
+        &mut self,
+        plan: VirtualPlan,
+        known: Option<ServiceState>,
+        fresh: usize,
+        now: Instant,
+        reaction: &mut Reaction,
+    ) -> ServiceState {
+        let is_new = known.is_none();
+        let mut quorum = None;
+        let mut old: HashMap<DestinationKey, RealState> = HashMap::new();
+        if let Some(known) = known {
+            quorum = Some(known.quorum);
+            old = known.plan.reals.iter().map(|real| real.key).zip(known.reals).collect();
+        }
+        let mut reals = Vec::with_capacity(plan.reals.len());
+        for real in &plan.reals {
+            let known = old.remove(&real.key);
+            let was_up = known.as_ref().map(|known| known.now.up);
+            let state = self.real(real, known, is_new, fresh, now, reaction);
+            if was_up.is_some_and(|was| was != state.now.up) {
+                let what = if state.now.up { What::RealServerUp } else { What::RealServerDown };
+                let reason = report::RECONFIGURED.to_owned();
+                reaction.events.push(report::real_event(&plan, real, what, reason));
+            }
+            reals.push(state);
+        }
+        self.forget(old.into_values().flat_map(|real| real.checkers), reaction);
+        let rules = plan.quorum;
+        let mut state = ServiceState { plan, quorum: Quorum::start(rules, 0), reals };
+        match quorum {
+            Some(quorum) => {
+                state.quorum = quorum;
+                reaction.events.extend(state.weigh());
+            }
+            None => {
+                // Programs are told how it begins, as keepalived does.
+                let sum = state.sum();
+                state.quorum = Quorum::start(rules, sum);
+                let what = if state.quorum.is_up() { What::QuorumUp } else { What::QuorumDown };
+                let reason = format!("at start, {}", report::weighed(&state.plan, sum, what));
+                reaction.events.push(report::quorum_event(&state.plan, what, reason));
+            }
+        }
+        state
+    }
+
+    fn real(
+        &mut self,
+        plan: &RealPlan,
+        known: Option<RealState>,
+        service_is_new: bool,
+        fresh: usize,
+        now: Instant,
+        reaction: &mut Reaction,
+    ) -> RealState {
+        let was = known.as_ref().map(|known| known.now.up);
+        let mut state = RealState {
+            now: real_now(plan, &[]),
+            checkers: Vec::with_capacity(plan.checkers.len()),
+            last_failure: None,
+            last_change: None,
+        };
+        let mut old = Vec::new();
+        if let Some(known) = known {
+            state.last_failure = known.last_failure;
+            state.last_change = known.last_change;
+            old = known.checkers;
+        }
+        for checker in &plan.checkers {
+            // In order, so that two equal checkers of one real server stay themselves.
+            if let Some(at) = old.iter().position(|old| old.plan == *checker) {
+                state.checkers.push(old.remove(at));
+                continue;
+            }
+            let begin = match was {
+                Some(up) => Begin::Inherited { up },
+                None if service_is_new && !checker.alpha => Begin::Trusted,
+                None => Begin::Unproven,
+            };
+            let new = self.add_checker(checker, begin, fresh, now);
+            state.checkers.push(new);
+        }
+        self.forget(old, reaction);
+        state.now = real_now(plan, &state.checkers);
+        if was.is_some_and(|was| was != state.now.up) {
+            state.last_change = Some(now);
+        }
+        state
+    }
+
+    fn add_checker(
+        &mut self,
+        plan: &Arc<CheckerPlan>,
+        begin: Begin,
+        fresh: usize,
+        now: Instant,
+    ) -> CheckerState {
+        let id = CheckerId(self.next_id);
+        self.next_id += 1;
+        let due = now + first_delay(plan.warmup, plan.rules.delay_loop, fresh, self.seed, id);
+        self.schedule(lane(&plan.kind)).add(due, id);
+        CheckerState {
+            id,
+            plan: Arc::clone(plan),
+            health: Health::new(begin),
+            due: Some(due),
+            weight: None,
+            took: None,
+        }
+    }
+
+    fn forget(&mut self, checkers: impl IntoIterator<Item = CheckerState>, reaction: &mut Reaction) {
+        for checker in checkers {
+            if let Some(due) = checker.due {
+                self.schedule(lane(&checker.plan.kind)).remove(due, checker.id);
+            }
+            reaction.gone.push(checker.id);
+        }
+    }
+
+    fn places(&self) -> HashMap<CheckerId, (usize, usize, usize)> {
+        let mut places = HashMap::new();
+        for (s, service) in self.services.iter().enumerate() {
+            for (r, real) in service.reals.iter().enumerate() {
+                for (c, checker) in real.checkers.iter().enumerate() {
+                    places.insert(checker.id, (s, r, c));
+                }
+            }
+        }
+        places
+    }
+}

@@ -1,0 +1,148 @@
+//! The farm in words: events with their reasons, log lines, the status.
+
+use super::super::event::{Event, What};
+use super::super::health::Flip;
+use super::super::outcome::Outcome;
+use super::super::params::{CheckerPlan, Kind, RealPlan, VirtualPlan};
+use super::super::status::{CheckerStatus, RealStatus, ServiceStatus, Status};
+use super::{Farm, is_up};
+
+/// Reason of what an orderly stop tells.
+pub(super) const STOPPING: &str = "the daemon stops (omega)";
+/// Reason of what a reload changes.
+pub(super) const RECONFIGURED: &str = "its checkers were reconfigured";
+
+fn real_subject(service: &VirtualPlan, real: &RealPlan) -> String {
+    format!("real server {} of {}", real.name, service.key)
+}
+
+pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, reason: String) -> Event {
+    Event {
+        subject: real_subject(service, real),
+        what,
+        reason,
+        command: if what.is_up() { real.notify_up.clone() } else { real.notify_down.clone() },
+        virtual_server: service.key,
+        real_server: Some(real.name.clone()),
+        smtp_alert: real.smtp_alert,
+    }
+}
+
+pub(super) fn quorum_event(service: &VirtualPlan, what: What, reason: String) -> Event {
+    Event {
+        subject: format!("virtual server {}", service.key),
+        what,
+        reason,
+        command: if what.is_up() { service.quorum_up.clone() } else { service.quorum_down.clone() },
+        virtual_server: service.key,
+        real_server: None,
+        smtp_alert: service.smtp_alert,
+    }
+}
+
+/// `weight 4 of quorum 3, hysteresis 1; the sorry server serves`.
+pub(super) fn weighed(service: &VirtualPlan, sum: u32, what: What) -> String {
+    let hysteresis = match service.quorum.hysteresis {
+        0 => String::new(),
+        n => format!(", hysteresis {n}"),
+    };
+    let effect = match (&service.sorry, what.is_up()) {
+        (Some(sorry), false) => format!("; sorry server {} serves", sorry.key),
+        (None, false) if sum > 0 => "; no sorry server, so the rest goes on".to_owned(),
+        _ => String::new(),
+    };
+    format!("weight {sum} for quorum {}{hysteresis}{effect}", service.quorum.quorum)
+}
+
+/// A result as a reason: `connection refused (try 2 of 2)`, `HTTP_GET /p: status 500, wanted 200-299 (try 1 of 1)`,
+/// `TCP_CHECK succeeded`.
+pub(super) fn result_words(
+    real: &RealPlan,
+    checker: &CheckerPlan,
+    url: usize,
+    outcome: &Outcome,
+    tries: Option<(u32, u32)>,
+) -> String {
+    let name = checker.kind.name();
+    let Err(failure) = &outcome.result else { return format!("{name} succeeded") };
+    let at = match &checker.kind {
+        Kind::Tcp(target) if target.address.to_string() == real.name => String::new(),
+        Kind::Tcp(target) => format!("{name} of {}: ", target.address),
+        Kind::Http(http) => format!("{name} {}: ", http.urls.get(url).map_or("", |url| url.path.as_str())),
+        Kind::Misc(misc) => format!("{name} {}: ", misc.argv.first().map_or("", String::as_str)),
+    };
+    match tries {
+        Some((n, of)) => format!("{at}{failure} (try {n} of {of})"),
+        None => format!("{at}{failure}"),
+    }
+}
+
+/// A result that did not change the real server.
+pub(super) fn checker_line(
+    service: &VirtualPlan,
+    real: &RealPlan,
+    checker: &CheckerPlan,
+    flip: Option<Flip>,
+    words: &str,
+) -> String {
+    let subject = real_subject(service, real);
+    match flip {
+        None => format!("check of {subject} failed: {words}"),
+        Some(flip) => {
+            let state = if is_up(flip) { "up" } else { "down" };
+            let name = checker.kind.name();
+            format!("{name} of {subject} is {state}, another checker keeps it down: {words}")
+        }
+    }
+}
+
+pub(super) fn weight_line(service: &VirtualPlan, real: &RealPlan, from: u32, to: u32) -> String {
+    format!("weight of {} goes from {from} to {to}: MISC_CHECK says so", real_subject(service, real))
+}
+
+impl Farm {
+    /// Everything at this moment; the counts of runs under way and of lost events are the driver's.
+    pub fn status(&self) -> Status {
+        let services = self.services.iter().map(|service| ServiceStatus {
+            key: service.plan.key,
+            quorum_up: service.quorum.is_up(),
+            quorum: service.plan.quorum.quorum,
+            weight: service.sum(),
+            serving: service.quorum.serving(service.plan.sorry.is_some()),
+            reals: service
+                .plan
+                .reals
+                .iter()
+                .zip(&service.reals)
+                .map(|(plan, real)| RealStatus {
+                    name: plan.name.clone(),
+                    key: plan.key,
+                    up: real.now.up,
+                    weight: real.now.weight,
+                    last_failure: real.last_failure.as_ref().map(|(failure, at)| (failure.to_string(), *at)),
+                    last_change: real.last_change,
+                    checkers: real
+                        .checkers
+                        .iter()
+                        .map(|checker| CheckerStatus {
+                            kind: checker.plan.kind.name(),
+                            up: checker.health.is_up(),
+                            known: checker.took.is_some(),
+                            took_us: checker
+                                .took
+                                .map_or(0, |took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+                        })
+                        .collect(),
+                })
+                .collect(),
+        });
+        Status {
+            services: services.collect(),
+            in_flight: 0,
+            checks: self.checks,
+            failures: self.failures.clone(),
+            late_results: self.late_results,
+            lost_events: 0,
+        }
+    }
+}

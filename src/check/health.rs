@@ -1,0 +1,147 @@
+//! One checker: when its results make it flip, and when it is checked again.
+//!
+//! keepalived's rules. While up, `retry` + 1 failures in a row, `delay_before_retry` apart, take it down; at start the
+//! first failure does. While down it is checked each `delay_loop`, and one success (of every url, where an HTTP_GET
+//! has several) brings it back.
+
+use std::time::{Duration, Instant};
+
+/// The numbers of one checker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Time between checks, from the result of one to the start of the next.
+    pub delay_loop: Duration,
+    /// Extra tries before a failure counts.
+    pub retry: u32,
+    /// Time between those tries.
+    pub delay_before_retry: Duration,
+    /// Pages that an HTTP_GET asks for in turn; 1 for every other checker. At least 1.
+    pub urls: usize,
+    /// Several urls back to back rather than one each `delay_loop`: until the first round is through, and while coming
+    /// back once the url that failed answers.
+    pub fast_recovery: bool,
+}
+
+/// A change of a checker's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flip {
+    /// Down to up.
+    Up,
+    /// Up to down.
+    Down,
+}
+
+/// What a result led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The change, if there was one.
+    pub flip: Option<Flip>,
+    /// When to check again.
+    pub again: Instant,
+    /// Failures in a row, this one included, and how many of them take the checker down; `None` after a success and
+    /// while down, where nothing is counted.
+    pub tries: Option<(u32, u32)>,
+}
+
+/// How a checker begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At start, without `alpha`: up, but the first failure counts at once.
+    Trusted,
+    /// With `alpha`, or with a new real server at a reload: down until the first success.
+    Unproven,
+    /// A changed checker of a known real server takes over what is known of it; retries count as ever.
+    Inherited {
+        /// The real server's state.
+        up: bool,
+    },
+}
+
+/// The state of one checker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    up: bool,
+    /// The first failure takes it down: no success has been seen since the start.
+    first_counts: bool,
+    /// Failures in a row while up.
+    failures: u32,
+    /// Index of the url to ask for next; a url that failed is asked for until it is right.
+    url: usize,
+    /// Successes in a row, up to the number of urls.
+    passed: usize,
+    /// A first round of all urls is through, or the checker has been down.
+    settled: bool,
+}
+
+impl Health {
+    /// A checker without results.
+    pub const fn new(begin: Begin) -> Self {
+        let up = match begin {
+            Begin::Trusted => true,
+            Begin::Unproven => false,
+            Begin::Inherited { up } => up,
+        };
+        Self {
+            up,
+            first_counts: matches!(begin, Begin::Trusted),
+            failures: 0,
+            url: 0,
+            passed: 0,
+            settled: matches!(begin, Begin::Inherited { .. }),
+        }
+    }
+
+    /// True while its real server may serve, as far as this checker goes.
+    pub const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Index of the url that the next check asks for.
+    pub const fn url(&self) -> usize {
+        self.url
+    }
+
+    /// Takes the result of a check that ended at `now`.
+    pub fn observe(&mut self, rules: &Rules, ok: bool, now: Instant) -> Observed {
+        if ok { self.success(rules, now) } else { self.failure(rules, now) }
+    }
+
+    fn success(&mut self, rules: &Rules, now: Instant) -> Observed {
+        let urls = rules.urls.max(1);
+        self.first_counts = false;
+        self.failures = 0;
+        self.passed = (self.passed + 1).min(urls);
+        self.url = (self.url + 1) % urls;
+        let all_passed = self.passed == urls;
+        let hurry = rules.fast_recovery && !all_passed && (!self.up || !self.settled);
+        let flip = (all_passed && !self.up).then_some(Flip::Up);
+        if all_passed {
+            self.up = true;
+            self.settled = true;
+        }
+        let again = if hurry { now } else { now + rules.delay_loop };
+        Observed { flip, again, tries: None }
+    }
+
+    fn failure(&mut self, rules: &Rules, now: Instant) -> Observed {
+        self.passed = 0;
+        if !self.up {
+            self.settled = true;
+            return Observed { flip: None, again: now + rules.delay_loop, tries: None };
+        }
+        let limit = if self.first_counts { 1 } else { rules.retry.saturating_add(1) };
+        self.failures = self.failures.saturating_add(1);
+        let tries = Some((self.failures, limit));
+        if self.failures < limit {
+            return Observed { flip: None, again: now + rules.delay_before_retry, tries };
+        }
+        self.up = false;
+        self.failures = 0;
+        self.settled = true;
+        Observed { flip: Some(Flip::Down), again: now + rules.delay_loop, tries }
+    }
+}
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

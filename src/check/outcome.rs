@@ -1,0 +1,154 @@
+//! What one run of a checker gave: success, or a named failure.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::config::model::StatusRange;
+use crate::config::units::Secs;
+
+/// One run of a checker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Success or the reason of the failure.
+    pub result: Result<Success, Failure>,
+    /// From the start of the run to its result.
+    pub took: Duration,
+}
+
+/// A check that went well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Success {
+    /// What a `misc_dynamic` program says about the weight; `None` from every other checker.
+    pub weight: Option<Weight>,
+}
+
+/// The weight that a `misc_dynamic` program asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Exit 0: the configured weight.
+    Configured,
+    /// Exit 2..=255: exit code minus 2, so 0..=253.
+    Exactly(u32),
+}
+
+/// Why a check failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The port answered with a reset at connect.
+    #[error("connection refused")]
+    Refused,
+    /// No complete answer within the time limit.
+    #[error("no answer within {}s", Secs(*.0))]
+    Timeout(Duration),
+    /// The network said that the address cannot be reached.
+    #[error("{0} unreachable")]
+    Unreachable(Unreachable),
+    /// The connection was reset, or closed before the answer was complete.
+    #[error("connection cut: {0}")]
+    Cut(String),
+    /// The source address or interface of the check cannot be used on this machine.
+    #[error("cannot use the source that bindto or bind_if names: {0}")]
+    Source(String),
+    /// The check has no port: the file gives none for the service, the real server or the checker.
+    #[error("no port to connect to: write connect_port")]
+    NoPort,
+    /// Another error of the operating system.
+    #[error("{0}")]
+    Io(String),
+    /// The answer is no HTTP.
+    #[error("not an HTTP answer: {0}")]
+    Protocol(String),
+    /// The HTTP request cannot be built from the file's words.
+    #[error("cannot ask for this url: {0}")]
+    BadRequest(String),
+    /// An HTTP status outside the accepted ranges.
+    #[error("status {got}, wanted {}", Ranges(.wanted))]
+    BadStatus {
+        /// The answer's status.
+        got: u16,
+        /// The accepted ranges.
+        wanted: Vec<StatusRange>,
+    },
+    /// The MD5 of the body differs.
+    #[error("body has MD5 {got}, wanted {wanted}")]
+    BadDigest {
+        /// MD5 of the body, 32 lower-case hexadecimal digits.
+        got: String,
+        /// The file's digest.
+        wanted: String,
+    },
+    /// A body whose digest is wanted is longer than the check reads.
+    #[error("body is longer than {0} bytes: no digest")]
+    BodyTooLong(usize),
+    /// A program ended with this exit status.
+    #[error("program ended with status {0}")]
+    ExitCode(i32),
+    /// A program was ended by a signal.
+    #[error("program was ended by signal {0}")]
+    Signal(i32),
+    /// A program could not be started.
+    #[error("program did not start: {0}")]
+    NotStarted(String),
+    /// The checker itself broke: a fault of Tandem.
+    #[error("the checker broke (please report): {0}")]
+    Broken(String),
+}
+
+/// What cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreachable {
+    /// EHOSTUNREACH.
+    Host,
+    /// ENETUNREACH, ENETDOWN.
+    Network,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::Network => "network",
+        })
+    }
+}
+
+impl Failure {
+    /// Name for counters, snake_case; the variants' details are left out.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Timeout(_) => "timeout",
+            Self::Unreachable(_) => "unreachable",
+            Self::Cut(_) => "cut",
+            Self::Source(_) => "source",
+            Self::NoPort => "no_port",
+            Self::Io(_) => "io",
+            Self::Protocol(_) => "protocol",
+            Self::BadRequest(_) => "bad_request",
+            Self::BadStatus { .. } => "bad_status",
+            Self::BadDigest { .. } => "bad_digest",
+            Self::BodyTooLong(_) => "body_too_long",
+            Self::ExitCode(_) => "exit_code",
+            Self::Signal(_) => "signal",
+            Self::NotStarted(_) => "not_started",
+            Self::Broken(_) => "broken",
+        }
+    }
+}
+
+/// Status ranges as the file writes them: `200-299 301`.
+struct Ranges<'a>(&'a [StatusRange]);
+
+impl fmt::Display for Ranges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, range) in self.0.iter().enumerate() {
+            let blank = if n == 0 { "" } else { " " };
+            if range.from == range.to {
+                write!(f, "{blank}{}", range.from)?;
+            } else {
+                write!(f, "{blank}{}-{}", range.from, range.to)?;
+            }
+        }
+        Ok(())
+    }
+}

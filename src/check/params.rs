@@ -1,0 +1,467 @@
+//! From the configuration to a plan: services, real servers and checkers with every default resolved, so that nothing
+//! behind this file knows of inheritance.
+//!
+//! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::health;
+use super::quorum;
+use crate::config::model::{
+    Command, Config, Connection, Global, HttpGet, HttpProtocol, Method, MiscCheck, Pace, Protocol,
+    RealServer, Scheduler, ScriptUser, StatusRange, TcpCheck, Url, VirtualServer,
+};
+use crate::config::units::Secs;
+use crate::ipvs::table::{self, DestinationKey, Family, Forward, Persistence, Service, ServiceKey};
+
+/// keepalived's `delay_loop` where the file has none.
+const DELAY_LOOP: Duration = Duration::from_secs(60);
+/// keepalived's `connect_timeout` where the file has none.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Persistence that port 0 and a bare `persistence_granularity` bring with them, seconds.
+const PERSISTENCE: u32 = 360;
+/// The shortest `delay_loop`: a checker with 0 would run without a pause.
+const SHORTEST_LOOP: Duration = Duration::from_millis(1);
+
+/// Everything that check works by, virtual servers in file order, keys unique.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The virtual servers.
+    pub services: Vec<VirtualPlan>,
+}
+
+/// One virtual server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VirtualPlan {
+    /// Its key in the kernel, and its name everywhere.
+    pub key: ServiceKey,
+    /// Its settings in the kernel.
+    pub service: Service,
+    /// Its quorum.
+    pub quorum: quorum::Rules,
+    /// Run when the quorum is gained.
+    pub quorum_up: Option<Command>,
+    /// Run when the quorum is lost.
+    pub quorum_down: Option<Command>,
+    /// Run the down programs at stop.
+    pub omega: bool,
+    /// Mail when the quorum changes.
+    pub smtp_alert: bool,
+    /// Stands in while the quorum is lost.
+    pub sorry: Option<SorryPlan>,
+    /// The farm, keys unique, never empty.
+    pub reals: Vec<RealPlan>,
+}
+
+/// A sorry server. Its weight is 1, it is never checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SorryPlan {
+    /// Its key in the service.
+    pub key: DestinationKey,
+    /// How packets reach it.
+    pub forward: Forward,
+    /// In the table with weight 0 while it is not in use.
+    pub inhibit: bool,
+}
+
+/// One real server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RealPlan {
+    /// Its key in the service. With DR and TUN the port is the service's (0 with a mark), whatever the file says.
+    pub key: DestinationKey,
+    /// `address:port` as the file names it, the service's port where it names none.
+    pub name: String,
+    /// How packets reach it.
+    pub forward: Forward,
+    /// Configured weight, 0..=65535.
+    pub weight: u32,
+    /// Upper connection threshold; 0 = none.
+    pub upper_threshold: u32,
+    /// Lower connection threshold.
+    pub lower_threshold: u32,
+    /// Weight 0 rather than removal while it is down.
+    pub inhibit: bool,
+    /// Run when it comes up.
+    pub notify_up: Option<Command>,
+    /// Run when it goes down.
+    pub notify_down: Option<Command>,
+    /// Mail when it goes or comes.
+    pub smtp_alert: bool,
+    /// Its checkers; none = always up.
+    pub checkers: Vec<Arc<CheckerPlan>>,
+}
+
+/// One checker. Equal plans keep their state over a reload.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckerPlan {
+    /// What it does.
+    pub kind: Kind,
+    /// Its numbers.
+    pub rules: health::Rules,
+    /// Greatest random delay of the first check, when the file asks for one.
+    pub warmup: Option<Duration>,
+    /// Down until the first success.
+    pub alpha: bool,
+    /// Log every failure, not only transitions.
+    pub log_all_failures: bool,
+}
+
+/// What a checker does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// TCP_CHECK.
+    Tcp(Target),
+    /// HTTP_GET.
+    Http(HttpPlan),
+    /// MISC_CHECK.
+    Misc(MiscPlan),
+}
+
+impl Kind {
+    /// keepalived's word for it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "TCP_CHECK",
+            Self::Http(_) => "HTTP_GET",
+            Self::Misc(_) => "MISC_CHECK",
+        }
+    }
+}
+
+/// Where a check connects to, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// `connect_ip`:`connect_port`, else the real server. Port 0: the file names none anywhere.
+    pub address: SocketAddr,
+    /// Source address.
+    pub bindto: Option<IpAddr>,
+    /// Source interface.
+    pub bind_if: Option<String>,
+    /// `connect_timeout`: for the whole exchange, not the connect alone.
+    pub timeout: Duration,
+}
+
+/// One HTTP_GET.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpPlan {
+    /// Where to.
+    pub target: Target,
+    /// Protocol version of the request line.
+    pub protocol: HttpProtocol,
+    /// The pages, never empty.
+    pub urls: Vec<UrlPlan>,
+}
+
+/// One page of an HTTP_GET.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UrlPlan {
+    /// Path with query; starts with `/`.
+    pub path: String,
+    /// Host header: the virtualhost of the url, the checker, the real server or the virtual server, else
+    /// `address:port` of the target.
+    pub host: String,
+    /// MD5 that the body must have, lower-case hexadecimal.
+    pub digest: Option<String>,
+    /// Accepted status codes, never empty.
+    pub status: Vec<StatusRange>,
+}
+
+/// One MISC_CHECK.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MiscPlan {
+    /// The program's words.
+    pub argv: Vec<String>,
+    /// Whom it runs as, when the file says so (beside the program or as `script_user`).
+    pub user: Option<ScriptUser>,
+    /// Longest run.
+    pub timeout: Duration,
+    /// The exit status sets the weight.
+    pub dynamic: bool,
+}
+
+impl Plan {
+    /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
+    /// without real servers, or with the key of an earlier one; a real server with the key of an earlier one.
+    pub fn new(config: &Config) -> Self {
+        let mut keys = BTreeSet::new();
+        let services = config
+            .virtual_server
+            .iter()
+            .filter_map(|server| virtual_plan(&config.global_defs, server))
+            .filter(|plan| keys.insert(plan.key))
+            .collect();
+        Self { services }
+    }
+
+    /// Number of checkers.
+    pub fn checkers(&self) -> usize {
+        self.services.iter().flat_map(|s| &s.reals).map(|r| r.checkers.len()).sum()
+    }
+}
+
+fn virtual_plan(global: &Global, server: &VirtualServer) -> Option<VirtualPlan> {
+    let key = service_key(server)?;
+    let mut keys = BTreeSet::new();
+    let reals: Vec<RealPlan> = server
+        .real_server
+        .iter()
+        .map(|real| real_plan(global, server, &key, real))
+        .filter(|plan| keys.insert(plan.key))
+        .collect();
+    if reals.is_empty() {
+        return None;
+    }
+    let sum = reals.iter().fold(0u32, |sum, real| sum.saturating_add(real.weight));
+    let sorry = server.sorry_server.as_ref().map(|sorry| {
+        let forward = forward(server.sorry_server_lvs_method.or(server.lb_kind));
+        SorryPlan {
+            key: destination_key(&key, forward, sorry.address, sorry.port),
+            forward,
+            inhibit: server.sorry_server_inhibit,
+        }
+    });
+    Some(VirtualPlan {
+        service: Service {
+            scheduler: scheduler_name(server.lb_algo.unwrap_or(Scheduler::Wlc)).to_owned(),
+            persistence: persistence(server, &key),
+            one_packet: server.ops,
+            scheduler_flags: 0,
+        },
+        key,
+        quorum: quorum::Rules::corrected(server.quorum.unwrap_or(1), server.hysteresis.unwrap_or(0), sum),
+        quorum_up: server.quorum_up.clone(),
+        quorum_down: server.quorum_down.clone(),
+        omega: server.omega,
+        smtp_alert: alert(server.smtp_alert, global, false),
+        sorry,
+        reals,
+    })
+}
+
+/// keepalived's order: the object's own word, the checkers' default, the general default, and what nobody asked for
+/// (on for real servers, off for virtual servers).
+fn alert(own: Option<bool>, global: &Global, default: bool) -> bool {
+    own.or(global.smtp_alert_checker).or(global.smtp_alert).unwrap_or(default)
+}
+
+fn service_key(server: &VirtualServer) -> Option<ServiceKey> {
+    if let Some(mark) = server.fwmark.filter(|mark| *mark != 0) {
+        let ipv6 = server.real_server.first().is_some_and(|real| real.address.is_ipv6());
+        return Some(ServiceKey::Fwmark { family: if ipv6 { Family::V6 } else { Family::V4 }, mark });
+    }
+    let protocol = match server.protocol {
+        Some(Protocol::Tcp) => table::Protocol::Tcp,
+        Some(Protocol::Sctp) => table::Protocol::Sctp,
+        Some(Protocol::Udp) | None => table::Protocol::Udp,
+    };
+    Some(ServiceKey::Address { protocol, address: server.address?, port: server.port.unwrap_or(0) })
+}
+
+/// A client stays where it is when the file says so, and with port 0, where the kernel asks for it.
+fn persistence(server: &VirtualServer, key: &ServiceKey) -> Option<Persistence> {
+    let any_port = matches!(key, ServiceKey::Address { port: 0, .. });
+    let implied = (any_port || server.persistence_granularity.is_some()).then_some(PERSISTENCE);
+    let timeout = server.persistence_timeout.filter(|secs| *secs > 0).or(implied)?;
+    let whole = match key.family() {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    let granularity = server.persistence_granularity.unwrap_or(whole).clamp(1, whole);
+    Some(Persistence { timeout, granularity })
+}
+
+/// The kernel's name of a scheduler.
+pub const fn scheduler_name(scheduler: Scheduler) -> &'static str {
+    match scheduler {
+        Scheduler::Rr => "rr",
+        Scheduler::Wrr => "wrr",
+        Scheduler::Lc => "lc",
+        Scheduler::Wlc => "wlc",
+        Scheduler::Lblc => "lblc",
+        Scheduler::Lblcr => "lblcr",
+        Scheduler::Sh => "sh",
+        Scheduler::Mh => "mh",
+        Scheduler::Dh => "dh",
+        Scheduler::Fo => "fo",
+        Scheduler::Ovf => "ovf",
+        Scheduler::Sed => "sed",
+        Scheduler::Nq => "nq",
+        Scheduler::Twos => "twos",
+    }
+}
+
+fn forward(method: Option<Method>) -> Forward {
+    match method {
+        None | Some(Method::Nat) => Forward::Masquerade,
+        Some(Method::Dr) => Forward::DirectRoute,
+        Some(Method::Tun) => Forward::Tunnel,
+    }
+}
+
+/// The port that the file writes, when it is one.
+fn written(port: Option<u16>) -> Option<u16> {
+    port.filter(|port| *port != 0)
+}
+
+const fn service_port(key: &ServiceKey) -> u16 {
+    match key {
+        ServiceKey::Address { port, .. } => *port,
+        ServiceKey::Fwmark { .. } => 0,
+    }
+}
+
+/// DR and TUN leave the packet's port alone, so their destinations have the service's port (0 = any, with a mark).
+fn destination_key(key: &ServiceKey, forward: Forward, address: IpAddr, port: Option<u16>) -> DestinationKey {
+    let port = match forward {
+        Forward::Masquerade | Forward::Local => written(port).unwrap_or(service_port(key)),
+        Forward::DirectRoute | Forward::Tunnel => service_port(key),
+    };
+    DestinationKey { address, port }
+}
+
+fn real_plan(global: &Global, server: &VirtualServer, key: &ServiceKey, real: &RealServer) -> RealPlan {
+    let forward = forward(real.lvs_method.or(server.lb_kind));
+    // Checks go to the port that is written, also where DR or TUN make no use of it.
+    let own = SocketAddr::new(real.address, written(real.port).unwrap_or(service_port(key)));
+    let inherit = Inherit { global, server, real, own };
+    let checkers = real
+        .tcp_check
+        .iter()
+        .map(|check| inherit.tcp(check))
+        .chain(real.http_get.iter().filter(|check| !check.url.is_empty()).map(|check| inherit.http(check)))
+        .chain(real.misc_check.iter().map(|check| inherit.misc(check)))
+        .map(Arc::new)
+        .collect();
+    RealPlan {
+        key: destination_key(key, forward, real.address, real.port),
+        name: own.to_string(),
+        forward,
+        weight: u32::from(real.weight.or(server.weight).unwrap_or(1)),
+        upper_threshold: real.uthreshold.unwrap_or(0),
+        lower_threshold: real.lthreshold.unwrap_or(0),
+        inhibit: real.inhibit_on_failure.unwrap_or(server.inhibit_on_failure),
+        notify_up: real.notify_up.clone(),
+        notify_down: real.notify_down.clone(),
+        smtp_alert: alert(real.smtp_alert, global, true),
+        checkers,
+    }
+}
+
+/// Where the values of one real server's checkers come from.
+struct Inherit<'a> {
+    global: &'a Global,
+    server: &'a VirtualServer,
+    real: &'a RealServer,
+    /// The real server as the file names it.
+    own: SocketAddr,
+}
+
+/// The first value that is written, as a duration.
+fn first<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
+    values.into_iter().flatten().next().map(|secs| secs.0)
+}
+
+impl Inherit<'_> {
+    fn tcp(&self, check: &TcpCheck) -> CheckerPlan {
+        self.checker(Kind::Tcp(self.target(&check.connection)), &check.pace, 1, Duration::from_secs(1))
+    }
+
+    fn http(&self, check: &HttpGet) -> CheckerPlan {
+        let target = self.target(&check.connection);
+        let virtualhost = check
+            .virtualhost
+            .as_ref()
+            .or(self.real.virtualhost.as_ref())
+            .or(self.server.virtualhost.as_ref());
+        let urls: Vec<UrlPlan> =
+            check.url.iter().map(|url| url_plan(url, virtualhost, target.address)).collect();
+        let count = urls.len();
+        let protocol = check.http_protocol.unwrap_or(HttpProtocol::V1_0);
+        let kind = Kind::Http(HttpPlan { target, protocol, urls });
+        let mut plan = self.checker(kind, &check.pace, 1, Duration::from_secs(3));
+        plan.rules.urls = count;
+        plan.rules.fast_recovery = check.fast_recovery;
+        plan
+    }
+
+    fn misc(&self, check: &MiscCheck) -> CheckerPlan {
+        let mut plan = self.checker(
+            Kind::Misc(MiscPlan {
+                argv: check.misc_path.argv.clone(),
+                user: check.misc_path.user.clone().or_else(|| self.global.script_user.clone()),
+                timeout: Duration::ZERO,
+                dynamic: check.misc_dynamic,
+            }),
+            &check.pace,
+            0,
+            Duration::from_secs(1),
+        );
+        if let Kind::Misc(misc) = &mut plan.kind {
+            misc.timeout = check.misc_timeout.map_or(plan.rules.delay_loop, |secs| secs.0);
+        }
+        plan
+    }
+
+    fn target(&self, connection: &Connection) -> Target {
+        Target {
+            address: SocketAddr::new(
+                connection.connect_ip.unwrap_or(self.own.ip()),
+                written(connection.connect_port).unwrap_or(self.own.port()),
+            ),
+            bindto: connection.bindto,
+            bind_if: connection.bind_if.clone(),
+            timeout: first([
+                connection.connect_timeout,
+                self.real.connect_timeout,
+                self.server.connect_timeout,
+            ])
+            .unwrap_or(CONNECT_TIMEOUT),
+        }
+    }
+
+    fn checker(&self, kind: Kind, pace: &Pace, retry: u32, before_retry: Duration) -> CheckerPlan {
+        let (real, server) = (self.real, self.server);
+        CheckerPlan {
+            kind,
+            rules: health::Rules {
+                delay_loop: first([pace.delay_loop, real.delay_loop, server.delay_loop])
+                    .unwrap_or(DELAY_LOOP)
+                    .max(SHORTEST_LOOP),
+                retry: pace.retry.or(real.retry).or(server.retry).unwrap_or(retry),
+                delay_before_retry: first([
+                    pace.delay_before_retry,
+                    real.delay_before_retry,
+                    server.delay_before_retry,
+                ])
+                .unwrap_or(before_retry),
+                urls: 1,
+                fast_recovery: false,
+            },
+            warmup: first([pace.warmup, real.warmup, server.warmup]),
+            alpha: pace.alpha.or(real.alpha).unwrap_or(server.alpha),
+            log_all_failures: pace.log_all_failures.or(self.global.checker_log_all_failures).unwrap_or(false),
+        }
+    }
+}
+
+fn url_plan(url: &Url, virtualhost: Option<&String>, target: SocketAddr) -> UrlPlan {
+    let slash = if url.path.starts_with('/') { "" } else { "/" };
+    let status = if url.status_code.is_empty() {
+        vec![StatusRange { from: 200, to: 299 }]
+    } else {
+        url.status_code.clone()
+    };
+    UrlPlan {
+        path: format!("{slash}{}", url.path),
+        host: url.virtualhost.as_ref().or(virtualhost).cloned().unwrap_or_else(|| target.to_string()),
+        digest: url.digest.as_ref().map(|digest| digest.to_ascii_lowercase()),
+        status,
+    }
+}
+
+#[cfg(test)]
+#[path = "params_tests.rs"]
+mod tests;
