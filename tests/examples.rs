@@ -158,8 +158,35 @@ fn every_example_explains_itself() {
     }
 }
 
-/// `keepalived -t` in a fresh network namespace that has eth0 and eth1, with the scripts at the paths that the files name (in
-/// a private copy of /etc).
+/// Runs a shell command in a fresh network namespace that has eth0 and eth1, with the example's scripts at the paths that
+/// the files name (in a private copy of /etc).
+fn on_an_installed_machine(example: &Path, command: &str) -> std::process::Output {
+    let name = example.file_name().and_then(|name| name.to_str()).expect("a name");
+    let work = std::env::temp_dir().join(format!("tandem-examples-{}-{name}", std::process::id()));
+    fs::create_dir_all(&work).expect("a working directory");
+    let script = format!(
+        "set -e
+        mount --make-rprivate /
+        mount -t sysfs none /sys
+        mount -t tmpfs none {work}
+        cp -a /etc {work}/etc
+        mount --bind {work}/etc /etc
+        mkdir -p {SCRIPTS}
+        [ ! -d {example}/scripts ] || cp {example}/scripts/* {SCRIPTS}
+        chown -R 0:0 /etc/tandem
+        ip link add eth0 type veth peer name peer0
+        ip link add eth1 type veth peer name peer1
+        ip link set eth0 up; ip link set eth1 up
+        cd {example}
+        {command}",
+        work = work.display(),
+        example = example.display(),
+    );
+    let out = Command::new("unshare").args(["--net", "--mount", "sh", "-c", &script]).output();
+    let _ = fs::remove_dir(&work);
+    out.expect("unshare")
+}
+
 #[test]
 fn keepalived_accepts_the_conf_files() {
     if !installed("keepalived") {
@@ -168,39 +195,40 @@ fn keepalived_accepts_the_conf_files() {
     if !am_root() {
         return skip("keepalived -t needs root for namespaces");
     }
-    let work = std::env::temp_dir().join(format!("tandem-examples-{}", std::process::id()));
-    fs::create_dir_all(&work).expect("a working directory");
     let mut refused = Vec::new();
     for example in examples() {
-        for n in [1, 2] {
-            let script = format!(
-                "set -e
-                mount --make-rprivate /
-                mount -t tmpfs none {work}
-                cp -a /etc {work}/etc
-                mount --bind {work}/etc /etc
-                mkdir -p {SCRIPTS}
-                [ ! -d {example}/scripts ] || cp {example}/scripts/* {SCRIPTS}
-                chown -R 0:0 /etc/tandem
-                ip link add eth0 type veth peer name peer0
-                ip link add eth1 type veth peer name peer1
-                ip link set eth0 up; ip link set eth1 up
-                keepalived -t -l -f {example}/director-{n}.conf",
-                work = work.display(),
-                example = example.display(),
-            );
-            let out = Command::new("unshare")
-                .args(["--net", "--mount", "sh", "-c", &script])
-                .output()
-                .expect("unshare");
-            if !out.status.success() || !out.stderr.is_empty() {
-                let said = String::from_utf8_lossy(&out.stderr).into_owned();
-                refused.push(format!("{} director {n}: {}\n{said}", example.display(), out.status));
-            }
+        // keepalived says what it dislikes even when it accepts the file.
+        let out = on_an_installed_machine(
+            &example,
+            "keepalived -t -l -f director-1.conf
+             keepalived -t -l -f director-2.conf",
+        );
+        if !out.status.success() || !out.stderr.is_empty() {
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            refused.push(format!("{}: {}\n{said}", example.display(), out.status));
         }
     }
-    let _ = fs::remove_dir(&work);
     assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+#[test]
+fn tandem_check_finds_nothing_on_an_installed_machine() {
+    if !am_root() {
+        return skip("a machine of one's own needs root");
+    }
+    for example in examples() {
+        let check =
+            format!("{} check --strict director-?.conf director-?.yaml", env!("CARGO_BIN_EXE_tandem"));
+        let out = on_an_installed_machine(&example, &check);
+        let said = String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(0), "{}:\n{said}", example.display());
+        assert_eq!(
+            said.matches(": 0 errors, 0 warnings, 0 advice;").count(),
+            4,
+            "{}:\n{said}",
+            example.display()
+        );
+    }
 }
 
 #[test]

@@ -47,11 +47,21 @@ pub fn wait(what: &str, limit: Duration, mut done: impl FnMut() -> bool) -> Dura
     let start = now();
     while !done() {
         assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
+        pause();
     }
     let took = start.elapsed();
     println!("{took:>8.1?}  {what}");
     took
+}
+
+/// Watches for this long that `holds` stays true; panics with `what` otherwise.
+pub fn steady(what: &str, long: Duration, mut holds: impl FnMut() -> bool) {
+    let start = now();
+    while start.elapsed() < long {
+        assert!(holds(), "after {:?} no longer: {what}", start.elapsed());
+        pause();
+    }
+    println!("{long:>8.1?}  stays: {what}");
 }
 
 /// Long enough for every election and every check of the examples, in an emulated machine too.
@@ -60,6 +70,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 #[allow(clippy::disallowed_methods, reason = "a lab test is a driver")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// Between two looks.
+#[allow(clippy::disallowed_methods, reason = "what the lab looks at raises no event")]
+fn pause() {
+    thread::sleep(Duration::from_millis(50));
 }
 
 fn run(program: &str, args: &[&str]) {
@@ -257,6 +273,10 @@ impl Lab {
         );
         let config = config.display().to_string();
         let pids: Vec<String> = ["p", "r", "c"].iter().map(|n| mine.join(n).display().to_string()).collect();
+        for pid in &pids {
+            // A killed keepalived leaves them; a number that was given out again would stop the next start.
+            let _ = fs::remove_file(pid);
+        }
         let mut argv = vec!["unshare", "--mount", "sh", "-c", &prepare, "sh"];
         if keepalived {
             argv.extend([
