@@ -42,10 +42,17 @@ struct Story {
 impl Story {
     fn begin() -> Self {
         println!("Hosts (network namespaces) on one LAN 10.0.0.0/24:");
-        println!("  client .200   directors d1 .1, d2 .2   real servers rs1 .11, rs2 .12, rs3 .13 (nginx, LVS-DR)");
-        println!("  virtual address {VIP}; directors run config/examples/lvs-dr-pair, d1 with priority 150, d2 with 100");
+        println!(
+            "  client .200   directors d1 .1, d2 .2   real servers rs1 .11, rs2 .12, rs3 .13 (nginx, LVS-DR)"
+        );
+        println!(
+            "  virtual address {VIP}; directors run config/examples/lvs-dr-pair, d1 with priority 150, d2 with 100"
+        );
         if slow() > 1 {
-            println!("  this machine is emulated, about {} times slower than a real one: delays are, too", slow());
+            println!(
+                "  this machine is emulated, about {} times slower than a real one: delays are, too",
+                slow()
+            );
         }
         let mut hosts = vec![
             host("client").nic("eth0", "lan", "10.0.0.200/24"),
@@ -98,18 +105,28 @@ impl Story {
         for table in &tables {
             table.wait("all real servers", patience() * 4, |t| t.is(SERVICE, &ALL));
         }
-        self.step(true, format!("d1 (priority 150) is master and holds {VIP}; both tables hold all real servers"));
+        self.step(
+            true,
+            format!("d1 (priority 150) is master and holds {VIP}; both tables hold all real servers"),
+        );
         self.show_table("d1");
 
         let every = ms(20) * slow().min(5);
-        let traffic = Arc::new(Traffic::start(&self.lab, "client", "10.0.0.100:80", every, ms(500) * slow().min(4)));
+        let traffic =
+            Arc::new(Traffic::start(&self.lab, "client", "10.0.0.100:80", every, ms(500) * slow().min(4)));
         let ticker = Ticker::start(self.begun, Arc::clone(&traffic), Arc::clone(&watch));
         let from = now();
         pause(s(4));
         let (good, bad) = traffic.count(from, now());
         let servers = traffic.servers(from, now());
         let fine = good > 20 && bad == 0 && servers.len() == 3;
-        self.step(fine, format!("steady traffic: {good} good, {bad} failed requests, answered by {} servers", servers.len()));
+        self.step(
+            fine,
+            format!(
+                "steady traffic: {good} good, {bad} failed requests, answered by {} servers",
+                servers.len()
+            ),
+        );
 
         self.real_server(&mut rs2, &tables[0], &traffic);
         self.daemon_killed(&mut d1, &watch, &wire, &traffic);
@@ -161,7 +178,8 @@ impl Story {
         let back = table.wait("rs2 back", patience() * 4, |t| t.is(SERVICE, &ALL));
         let took = back.saturating_duration_since(from);
         let limit = DELAY_LOOP + grace(ms(200));
-        let text = format!("rs2 is in the table again after {} ms (limit {})", took.as_millis(), limit.as_millis());
+        let text =
+            format!("rs2 is in the table again after {} ms (limit {})", took.as_millis(), limit.as_millis());
         self.step(took <= limit, text);
         pause(s(2));
     }
@@ -264,7 +282,10 @@ impl Ticker {
                 let (good, bad) = traffic.count(from, to);
                 let holders = watch.holders(VIP).join("+");
                 let holders = if holders.is_empty() { "nobody".to_owned() } else { holders };
-                println!("{:>7.2} s  {VIP} on {holders:<6} ok {good:>3}  failed {bad:>2}", begun.elapsed().as_secs_f64());
+                println!(
+                    "{:>7.2} s  {VIP} on {holders:<6} ok {good:>3}  failed {bad:>2}",
+                    begun.elapsed().as_secs_f64()
+                );
                 from = to;
             }
         });

@@ -69,7 +69,8 @@ fn master_killed_under_steady_requests() {
         table.wait("all servers", patience(), |table| table.is("TCP 10.0.0.100:80 rr", &ALL));
         println!("{}", lab.command(director, &["ipvsadm", "-Ln"]));
     }
-    let traffic = Traffic::start(&lab, "client", "10.0.0.100:80", ms(20) * slow().min(5), ms(300) * slow().min(5));
+    let traffic =
+        Traffic::start(&lab, "client", "10.0.0.100:80", ms(20) * slow().min(5), ms(300) * slow().min(5));
     let begin = now();
     pause(s(3));
     let (good, bad) = traffic.count(begin, now());

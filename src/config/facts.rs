@@ -23,7 +23,9 @@ impl Facts {
     pub fn of_this_machine() -> Self {
         // By system call: /sys shows the interfaces of the namespace that mounted it.
         let names = nix::net::if_::if_nameindex().ok().map(|all| {
-            all.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect::<BTreeSet<_>>()
+            all.iter()
+                .map(|interface| interface.name().to_string_lossy().into_owned())
+                .collect::<BTreeSet<_>>()
         });
         Self { interfaces: names, look_at_files: true, config_id: Self::host_id() }
     }

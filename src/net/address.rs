@@ -112,3 +112,6 @@ pub fn diff(actual: &BTreeMap<AddressKey, Installed>, wanted: &Wanted) -> Vec<Ch
     }
     changes
 }
+
+#[cfg(test)]
+mod tests;
