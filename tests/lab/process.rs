@@ -22,7 +22,9 @@ pub struct Process {
 fn descendants(pid: i32) -> Vec<i32> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         // "pid (name) state ppid ...": a name can hold blanks and parentheses.
         let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);

@@ -88,13 +88,8 @@ impl Lab {
         let tag = format!("tdm{}-{}-{name}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
         let work = std::env::temp_dir().join("tandem-lab").join(&tag);
         fs::create_dir_all(&work).expect("a working directory");
-        let mut lab = Self {
-            tag,
-            work,
-            spaces: BTreeMap::new(),
-            ports: BTreeMap::new(),
-            logs: Mutex::new(Vec::new()),
-        };
+        let mut lab =
+            Self { tag, work, spaces: BTreeMap::new(), ports: BTreeMap::new(), logs: Mutex::new(Vec::new()) };
         lab.make(lans, hosts);
         lab
     }
@@ -256,7 +251,8 @@ impl Drop for Lab {
         if thread::panicking() {
             self.print_logs();
         }
-        let dels: String = self.spaces.keys().map(|name| format!("netns del {}\n", self.space(name))).collect();
+        let dels: String =
+            self.spaces.keys().map(|name| format!("netns del {}\n", self.space(name))).collect();
         // Force goes on after an error: whatever can be deleted shall be.
         let child = Command::new("ip").args(["-force", "-batch", "-"]).stdin(Stdio::piped()).spawn();
         if let Ok(mut child) = child {

@@ -64,7 +64,9 @@ impl Table {
     pub fn of(&self, service: &str) -> Vec<(&str, &str, i32)> {
         let mut found = Vec::new();
         for (_, destinations) in self.0.iter().filter(|(name, _)| name.starts_with(service)) {
-            found.extend(destinations.iter().map(|(at, (method, weight))| (at.as_str(), method.as_str(), *weight)));
+            found.extend(
+                destinations.iter().map(|(at, (method, weight))| (at.as_str(), method.as_str(), *weight)),
+            );
         }
         found
     }
@@ -119,7 +121,8 @@ impl TableWatch {
     pub fn wait(&self, what: &str, limit: Duration, right: impl Fn(&Table) -> bool) -> Instant {
         let start = now();
         loop {
-            if let Some((at, _)) = self.seen.lock().expect("tables").last().filter(|(_, table)| right(table)) {
+            if let Some((at, _)) = self.seen.lock().expect("tables").last().filter(|(_, table)| right(table))
+            {
                 return *at;
             }
             assert!(start.elapsed() < limit, "not within {limit:?}: {what}; the table is {:#?}", self.now());

@@ -107,7 +107,8 @@ impl AddressWatch {
                 ready.wait();
                 let mut buffer = vec![0; 65536];
                 while !stop.load(Ordering::Relaxed) {
-                    let Ok(length) = recv(fd.as_raw_fd(), &mut buffer, nix::sys::socket::MsgFlags::empty()) else {
+                    let Ok(length) = recv(fd.as_raw_fd(), &mut buffer, nix::sys::socket::MsgFlags::empty())
+                    else {
                         continue;
                     };
                     for (address, present) in addresses(&buffer[..length]) {

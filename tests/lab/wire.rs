@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 use nix::sched::{CloneFlags, setns};
-use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket, sockopt,
+};
 use nix::sys::time::TimeVal;
 
 use super::{Lab, now, wait};
@@ -104,7 +106,9 @@ impl Wire {
             begun.wait();
             let mut buffer = [0; 2048];
             while !until.load(Ordering::Relaxed) {
-                let Ok((length, Some(from))) = recvfrom::<LinkAddr>(fd.as_raw_fd(), &mut buffer) else { continue };
+                let Ok((length, Some(from))) = recvfrom::<LinkAddr>(fd.as_raw_fd(), &mut buffer) else {
+                    continue;
+                };
                 // Each frame is seen at every port that it passes; where it came in says who sent it.
                 if from.pkttype() == libc::PACKET_OUTGOING {
                     continue;
