@@ -80,14 +80,14 @@ fn master_killed_under_steady_requests() {
     // Power loss: no process, no cable.
     wire.next_advert("d1", patience());
     let died = now();
-    lab.cut("d1", "eth0");
     d1.kill();
+    lab.cut("d1", "eth0");
     let taken = watch.wait("d2", "10.0.0.100", true, patience());
     let (heard, _) = wire.last_advert("d1").expect("an advert of the old master");
     measured("ipvs_takeover_power_loss", taken - heard, down_interval(s(1), 100), ms(100));
     pause(s(3));
     let outage = traffic.outage(died, now());
     measured("ipvs_outage_power_loss", outage, down_interval(s(1), 100), ms(500));
-    let (good, _) = traffic.count(taken + s(1), now());
-    assert!(good > 20, "the requests go on through the new master");
+    let (good, bad) = traffic.count(now() - s(1), now());
+    assert!(good > 5 && bad == 0, "the requests go on through the new master: {good} good, {bad} bad");
 }

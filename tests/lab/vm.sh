@@ -5,7 +5,7 @@
 #
 # Directly where the running kernel has ip_vs; else in a small virtual machine with Debian's generic kernel, whose root
 # is this machine's file system, read-only but for DIR (default: target/lab/vm). What the command prints appears here
-# while it runs, and stays in DIR/log. LAB_SLOW tells it how slow the machine is (1, or 10 in emulation).
+# while it runs, and stays in DIR/log. LAB_SLOW tells it how slow the machine is (1, or 5 in emulation).
 # LAB_NO_KVM=1 forces emulation; LAB_FORCE_VM=1 forces a machine where ip_vs is at hand.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,14 +37,15 @@ kvm_works() {
     truncate -s 510 "$work/kvm.bin"
     printf '\x55\xaa' >>"$work/kvm.bin"
     local status=0
-    timeout 3 qemu-system-x86_64 -accel kvm -cpu host -smp 2 -m 64 -display none -nodefaults -no-reboot \
+    # In a shell of its own: "Aborted" shall not be printed.
+    (exec 2>/dev/null; timeout 3 qemu-system-x86_64 -accel kvm -cpu host -smp 2 -m 64 -display none -nodefaults -no-reboot \
         -device isa-debug-exit,iobase=0xf4,iosize=1 -drive "file=$work/kvm.bin,format=raw,if=ide,readonly=on" \
-        >/dev/null 2>&1 </dev/null || status=$?
+        >/dev/null 2>&1 </dev/null; exit $?) 2>/dev/null || status=$?
     [ $status = 43 ]
 }
 
 if kvm_works; then acceleration=(); slow=1; say "KVM works"
-else acceleration=(--disable-kvm); slow=10; say "no usable KVM: emulation, about ten times slower"
+else acceleration=(--disable-kvm); slow=5; say "no usable KVM: emulation, ten and more times slower; graces are multiplied by 5"
 fi
 export LAB_SLOW=${LAB_SLOW:-$slow}
 
@@ -93,8 +94,8 @@ boot() {
 boot "${acceleration[@]}"
 if [ ! -s "$work/booted" ] && [ ${#acceleration[@]} = 0 ]; then
     say "the machine did not come up with KVM; again in emulation"
-    export LAB_SLOW=10
-    sed -i 's/^export LAB_SLOW=.*/export LAB_SLOW=10/' "$work/script.sh"
+    export LAB_SLOW=5
+    sed -i 's/^export LAB_SLOW=.*/export LAB_SLOW=5/' "$work/script.sh"
     boot --disable-kvm
 fi
 if [ ! -s "$work/status" ]; then
