@@ -83,12 +83,7 @@ fn defaults_are_keepalived_s() {
     assert_eq!(plan.key.to_string(), "TCP 10.0.0.1:80");
     assert_eq!(
         plan.service,
-        Service {
-            scheduler: "wlc".to_owned(),
-            persistence: None,
-            one_packet: false,
-            scheduler_flags: 0
-        }
+        Service { scheduler: "wlc".to_owned(), persistence: None, one_packet: false, scheduler_flags: 0 }
     );
     assert_eq!(plan.quorum, quorum::Rules { quorum: 1, hysteresis: 0 });
     let real = &plan.reals[0];
@@ -174,8 +169,7 @@ fn the_nearest_value_wins() {
     real.misc_check[0].pace = pace;
     real.misc_check[0].misc_timeout = secs(33);
     for n in 0..3 {
-        let wanted =
-            (seconds(30), 0, seconds(31), Some(seconds(0)), true, (seconds(33), host(n, "checker")));
+        let wanted = (seconds(30), 0, seconds(31), Some(seconds(0)), true, (seconds(33), host(n, "checker")));
         assert_eq!(look(&server, n), wanted);
     }
     server.real_server[0].http_get[0].url[0].virtualhost = Some("url".to_owned());
@@ -252,7 +246,8 @@ fn what_cannot_be_run_is_left_out() {
     let mut other = server(vec![real("10.0.0.4", 80), real("10.0.0.4", 81)]);
     other.port = Some(443);
     other.lb_kind = Some(Method::Dr);
-    let config = Config { virtual_server: vec![keyless, empty, doubled, three(), other], ..Config::default() };
+    let config =
+        Config { virtual_server: vec![keyless, empty, doubled, three(), other], ..Config::default() };
     let plan = Plan::new(&config);
     let keys: Vec<String> = plan.services.iter().map(|s| s.key.to_string()).collect();
     assert_eq!(keys, ["TCP 10.0.0.1:80", "TCP 10.0.0.1:443"]);

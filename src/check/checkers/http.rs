@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
-use reqwest::header::{CONNECTION, HOST, HeaderValue};
+use reqwest::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use reqwest::{Client, Method, Url, Version, redirect, retry};
 use tokio::time::timeout;
 
@@ -20,7 +20,7 @@ use crate::check::params::{HttpPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 
 /// What keepalived calls itself.
-const USER_AGENT: &str = "KeepAliveClient";
+const CLIENT: HeaderValue = HeaderValue::from_static("KeepAliveClient");
 /// The most of a body that is read, bytes. A page above that is judged by its status; one with a digest fails.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
@@ -44,7 +44,6 @@ impl Clients {
 
 fn build(bindto: Option<IpAddr>, bind_if: Option<&str>) -> reqwest::Result<Client> {
     let builder = Client::builder()
-        .user_agent(USER_AGENT)
         .http1_only()
         .http1_title_case_headers()
         // Real servers are old and odd; a check asks whether they answer, not whether they are tidy.
@@ -95,13 +94,16 @@ impl Request {
         };
         let host = HeaderValue::from_str(&wanted.host)
             .map_err(|_| bad(format!("\"{}\" is no Host header", wanted.host)))?;
-        request.headers_mut().insert(HOST, host);
+        // In keepalived's order; nothing that is left to the client's defaults keeps one.
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, CLIENT);
         match plan.protocol {
             HttpProtocol::V1_0 => {}
             HttpProtocol::V1_0Close | HttpProtocol::V1_1 => {
-                request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
+        headers.insert(HOST, host);
         let client = clients.get(target.bindto, target.bind_if.as_deref())?;
         Ok(Self { client, request, wanted, limit: target.timeout })
     }
