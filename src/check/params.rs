@@ -23,8 +23,10 @@ const DELAY_LOOP: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Persistence that port 0 and a bare `persistence_granularity` bring with them, seconds.
 const PERSISTENCE: u32 = 360;
-/// The shortest `delay_loop`: a checker with 0 would run without a pause.
-const SHORTEST_LOOP: Duration = Duration::from_millis(1);
+/// The shortest pause between two checks: with 0 a checker would keep a processor busy.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// Longer times mean never; a clock can be added to them without overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Everything that check works by, virtual servers in file order, keys unique.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -361,7 +363,12 @@ struct Inherit<'a> {
 
 /// The first value that is written, as a duration.
 fn first<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
-    values.into_iter().flatten().next().map(|secs| secs.0)
+    values.into_iter().flatten().next().map(|secs| secs.0.min(LONGEST))
+}
+
+/// The same for a time limit, where 0 would leave no time to succeed and counts as not written.
+fn first_limit<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
+    first(values.map(|secs| secs.filter(|secs| !secs.0.is_zero())))
 }
 
 impl Inherit<'_> {
@@ -400,7 +407,7 @@ impl Inherit<'_> {
             Duration::from_secs(1),
         );
         if let Kind::Misc(misc) = &mut plan.kind {
-            misc.timeout = check.misc_timeout.map_or(plan.rules.delay_loop, |secs| secs.0);
+            misc.timeout = first_limit([check.misc_timeout]).unwrap_or(plan.rules.delay_loop);
         }
         plan
     }
@@ -413,7 +420,7 @@ impl Inherit<'_> {
             ),
             bindto: connection.bindto,
             bind_if: connection.bind_if.clone(),
-            timeout: first([
+            timeout: first_limit([
                 connection.connect_timeout,
                 self.real.connect_timeout,
                 self.server.connect_timeout,
@@ -429,14 +436,15 @@ impl Inherit<'_> {
             rules: health::Rules {
                 delay_loop: first([pace.delay_loop, real.delay_loop, server.delay_loop])
                     .unwrap_or(DELAY_LOOP)
-                    .max(SHORTEST_LOOP),
+                    .max(SHORTEST_PAUSE),
                 retry: pace.retry.or(real.retry).or(server.retry).unwrap_or(retry),
                 delay_before_retry: first([
                     pace.delay_before_retry,
                     real.delay_before_retry,
                     server.delay_before_retry,
                 ])
-                .unwrap_or(before_retry),
+                .unwrap_or(before_retry)
+                .max(SHORTEST_PAUSE),
                 urls: 1,
                 fast_recovery: false,
             },

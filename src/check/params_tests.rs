@@ -299,3 +299,23 @@ fn script_user_is_the_default_user() {
     server.real_server[0].misc_check[0].misc_path.user = user("own");
     assert_eq!(look(server), user("own"));
 }
+
+#[test]
+fn times_stay_within_what_clocks_bear() {
+    let mut server = three();
+    let never = Some(Secs(Duration::MAX));
+    (server.delay_loop, server.warmup, server.connect_timeout) = (never, never, secs(0));
+    server.delay_before_retry = secs(0);
+    server.real_server[0].misc_check[0].misc_timeout = secs(0);
+    let checkers = plan(server).reals[0].checkers.clone();
+    for checker in &checkers {
+        assert_eq!(checker.rules.delay_loop, LONGEST);
+        assert_eq!(checker.warmup, Some(LONGEST));
+        assert_eq!(checker.rules.delay_before_retry, SHORTEST_PAUSE);
+        match &checker.kind {
+            Kind::Tcp(target) => assert_eq!(target.timeout, CONNECT_TIMEOUT),
+            Kind::Http(http) => assert_eq!(http.target.timeout, CONNECT_TIMEOUT),
+            Kind::Misc(misc) => assert_eq!(misc.timeout, LONGEST),
+        }
+    }
+}

@@ -14,9 +14,11 @@ const DEFAULT_USER: &str = "keepalived_script";
 /// Users by name, looked up once.
 #[derive(Debug, Default)]
 pub struct Users {
-    /// `None` = the default user.
-    known: HashMap<Option<(String, Option<String>)>, Result<Option<RunAs>, String>>,
+    known: HashMap<Named, Result<Option<RunAs>, String>>,
 }
+
+/// User and group as the file names them; `None` = the default user.
+type Named = Option<(String, Option<String>)>;
 
 impl Users {
     /// The program of a check, with its identity: the user that the file names, else `keepalived_script` where it
