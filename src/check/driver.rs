@@ -54,6 +54,7 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
         running: HashMap::new(),
         handles: HashMap::new(),
         in_flight: [0; LANES.len()],
+        events: Vec::new(),
         lost_events: 0,
         status_at: None,
         status_due: true,
@@ -102,6 +103,8 @@ struct Driver {
     running: HashMap<Id, (CheckerId, Lane)>,
     handles: HashMap<CheckerId, AbortHandle>,
     in_flight: [usize; LANES.len()],
+    /// Transitions that are not told yet.
+    events: Vec<Event>,
     lost_events: u64,
     /// When the status was last published.
     status_at: Option<Instant>,
@@ -177,9 +180,7 @@ impl Driver {
                 tracing::debug!("{}", note.text);
             }
         }
-        for event in reaction.events {
-            self.tell(event);
-        }
+        self.events.extend(reaction.events);
     }
 
     fn tell(&mut self, event: Event) {
@@ -202,6 +203,10 @@ impl Driver {
                 differs
             });
         }
+        // After the table: a program that is told of a dead server finds it on its way out.
+        for event in std::mem::take(&mut self.events) {
+            self.tell(event);
+        }
         let rested = self.status_at.is_none_or(|at| now >= at + STATUS_PAUSE);
         if self.status_due && rested {
             let mut status = self.farm.status();
@@ -215,7 +220,9 @@ impl Driver {
 
     fn stop(&mut self) {
         self.runs.abort_all();
-        for event in self.farm.stop() {
+        let mut events = std::mem::take(&mut self.events);
+        events.extend(self.farm.stop());
+        for event in events {
             self.tell(event);
         }
         self.out.table.send_replace(Arc::new(Table::new()));

@@ -146,6 +146,13 @@ pub struct Target {
     pub timeout: Duration,
 }
 
+impl Target {
+    /// The file says where the check comes from.
+    pub const fn names_source(&self) -> bool {
+        self.bindto.is_some() || self.bind_if.is_some()
+    }
+}
+
 /// One HTTP_GET.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpPlan {

@@ -71,6 +71,8 @@ pub struct Request {
     request: reqwest::Request,
     wanted: UrlPlan,
     limit: Duration,
+    /// The file names a source.
+    source: bool,
 }
 
 impl Request {
@@ -105,7 +107,7 @@ impl Request {
         }
         headers.insert(HOST, host);
         let client = clients.get(target.bindto, target.bind_if.as_deref())?;
-        Ok(Self { client, request, wanted, limit: target.timeout })
+        Ok(Self { client, request, wanted, limit: target.timeout, source: target.names_source() })
     }
 
     /// One run: sends the request and reads the whole answer, within the time limit.
@@ -118,8 +120,8 @@ impl Request {
     }
 
     async fn exchange(self) -> Result<Success, Failure> {
-        let Self { client, request, wanted, limit } = self;
-        let fail = |error: reqwest::Error| failure(&error, limit);
+        let Self { client, request, wanted, limit, source } = self;
+        let fail = |error: reqwest::Error| failure(&error, limit, source);
         let mut response = client.execute(request).await.map_err(fail)?;
         let got = response.status().as_u16();
         if !wanted.status.iter().any(|range| (range.from..=range.to).contains(&got)) {
@@ -160,12 +162,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// reqwest's errors tell by their innermost cause what happened.
-fn failure(error: &reqwest::Error, limit: Duration) -> Failure {
+fn failure(error: &reqwest::Error, limit: Duration, source: bool) -> Failure {
     if error.is_timeout() {
         return Failure::Timeout(limit);
     }
     if let Some(io) = io_source(error) {
-        return io_failure(io, limit);
+        return io_failure(io, limit, source);
     }
     let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(inner) = cause.source() {

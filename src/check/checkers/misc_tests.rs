@@ -32,16 +32,16 @@ fn exit_statuses() {
     }
 }
 
-async fn sh(text: &str, limit: Duration) -> Result<Success, Failure> {
-    let plan = MiscPlan {
-        argv: ["/bin/sh", "-c", text].map(str::to_owned).to_vec(),
-        user: None,
-        timeout: limit,
-        dynamic: true,
-    };
-    // As ourselves: the test may run on a machine with or without the default user.
-    let program = Program { argv: plan.argv, run_as: None, timeout: Some(plan.timeout), env: Vec::new() };
-    check(&program, plan.dynamic, limit).await
+/// Runs that program as ourselves: the machine may have the default user or not.
+async fn run(argv: &[&str], timeout: Duration) -> Result<Success, Failure> {
+    let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+    let plan = MiscPlan { argv, user: None, timeout, dynamic: true };
+    let identity = Arc::new(OnceCell::new_with(Some(Ok(None))));
+    Request { plan, identity }.check().await
+}
+
+async fn sh(text: &str, timeout: Duration) -> Result<Success, Failure> {
+    run(&["/bin/sh", "-c", text], timeout).await
 }
 
 #[tokio::test]
@@ -55,12 +55,16 @@ async fn programs_are_run() {
 
 #[tokio::test]
 async fn what_cannot_start_fails() {
-    let program =
-        Program { argv: vec!["/no/such".to_owned()], run_as: None, timeout: Some(LIMIT), env: Vec::new() };
-    let result = check(&program, true, LIMIT).await;
+    let result = run(&["/no/such"], LIMIT).await;
     assert!(matches!(result, Err(Failure::NotStarted(_))), "{result:?}");
     let user = ScriptUser { user: "nobody-of-that-name".to_owned(), group: None };
     let plan = MiscPlan { argv: vec!["true".to_owned()], user: Some(user), timeout: LIMIT, dynamic: false };
-    let result = Users::default().program(&plan);
-    assert!(matches!(result, Err(Failure::NotStarted(_))), "{result:?}");
+    let mut users = Users::default();
+    for _ in 0..2 {
+        let result = users.request(&plan).check().await;
+        assert!(
+            matches!(&result, Err(Failure::NotStarted(why)) if why.contains("nobody-of-that-name")),
+            "{result:?}"
+        );
+    }
 }
