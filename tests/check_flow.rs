@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use tandem::check::farm::{Farm, Job, LANES, Reaction};
 use tandem::check::outcome::{Failure, Outcome, Success, Weight};
-use tandem::check::params::{Kind, Plan};
+use tandem::check::plan::{Kind, Plan};
 use tandem::check::quorum::Serving;
 use tandem::check::{Event, What};
 use tandem::config::model::{

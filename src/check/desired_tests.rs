@@ -1,6 +1,6 @@
 //! One service's destinations for every state.
 
-use super::super::params::SorryPlan;
+use super::super::plan::SorryPlan;
 use super::super::quorum;
 use super::*;
 use crate::ipvs::table::{DestinationKey, Forward, Protocol, Service, ServiceKey};

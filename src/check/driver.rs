@@ -12,7 +12,7 @@ use super::checkers::Tools;
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
 use super::outcome::{Failure, Outcome};
-use super::params::Plan;
+use super::plan::Plan;
 use super::schedule::CheckerId;
 use super::status::Status;
 use crate::clock;

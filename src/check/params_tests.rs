@@ -1,7 +1,7 @@
 //! Inheritance, defaults and keys.
 
 use super::*;
-use crate::config::model::{Scheduler, SorryServer};
+use crate::config::model::{Command, ScriptUser, SorryServer};
 
 fn secs(n: u64) -> Option<Secs> {
     Some(Secs::from_secs(n))

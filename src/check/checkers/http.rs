@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::{io_failure, io_source};
 use crate::check::outcome::{Failure, Success};
-use crate::check::params::{HttpPlan, UrlPlan};
+use crate::check::plan::{HttpPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 
 /// What keepalived calls itself.

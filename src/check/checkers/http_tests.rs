@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::check::params::Target;
+use crate::check::plan::Target;
 use crate::config::model::StatusRange;
 
 const LIMIT: Duration = Duration::from_millis(500);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use crate::check::outcome::{Failure, Success, Weight};
-use crate::check::params::MiscPlan;
+use crate::check::plan::MiscPlan;
 use crate::config::model::ScriptUser;
 use crate::process::{self, Outcome, Program, RunAs};
 

@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use super::outcome::{Failure, Outcome, Unreachable};
-use super::params::{CheckerPlan, Kind};
+use super::plan::{CheckerPlan, Kind};
 use crate::clock;
 
 /// What checkers share: HTTP clients by their source, users by their name. Built anew at each reload, so that a
@@ -43,7 +43,7 @@ impl Tools {
 
 /// A run, ready to start.
 enum Run {
-    Tcp(super::params::Target),
+    Tcp(super::plan::Target),
     Http(Result<Box<http::Request>, Failure>),
     Misc(Box<misc::Request>),
 }

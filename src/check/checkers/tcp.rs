@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::io_failure;
 use crate::check::outcome::{Failure, Success};
-use crate::check::params::Target;
+use crate::check::plan::Target;
 
 /// One run: connects and closes.
 ///
