@@ -154,6 +154,7 @@ impl Driver {
         let Some((id, lane)) = self.running.remove(&run) else { return };
         self.in_flight[lane as usize] = self.in_flight[lane as usize].saturating_sub(1);
         self.handles.remove(&id);
+        self.status_due = true;
         if let Some(outcome) = outcome {
             let reaction = self.farm.observe(id, &outcome, now);
             self.react(reaction);

@@ -136,6 +136,7 @@ async fn the_first_table_comes_before_any_check() {
     let mut running = start(config(vec![real(a)]), 64);
     assert_eq!(running.next().await, [a.port()]);
     assert_eq!(running.next().await, NONE);
+    assert_eq!(start(Config::default(), 64).next().await, NONE);
     let mut alpha = config(vec![real(a)]);
     alpha.virtual_server[0].alpha = true;
     let mut running = start(alpha, 64);
@@ -169,6 +170,9 @@ async fn a_hanging_check_delays_nobody() {
     assert_eq!(running.next().await, [s.port()]);
     let took = clock::now() - began;
     assert!(took < Duration::from_secs(5), "{took:?}");
+    // Checks of servers that a reload removes are ended.
+    running.config.send(Arc::new(Config::default())).unwrap();
+    running.status(|status| status.in_flight == 0).await;
     let began = clock::now();
     running.stop().await;
     assert!(clock::now() - began < Duration::from_secs(5));

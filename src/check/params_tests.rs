@@ -274,6 +274,15 @@ fn sorry_server_and_protocol() {
 }
 
 #[test]
+fn the_quorum_is_cut_to_the_weights() {
+    let mut server = server(vec![real("10.0.0.3", 80), real("10.0.0.4", 80)]);
+    server.weight = Some(3);
+    server.real_server[0].weight = Some(0);
+    (server.quorum, server.hysteresis) = (Some(9), Some(9));
+    assert_eq!(plan(server).quorum, quorum::Rules { quorum: 3, hysteresis: 2 });
+}
+
+#[test]
 fn paths_begin_with_a_slash_and_digests_are_lower_case() {
     let mut server = three();
     let url = &mut server.real_server[0].http_get[0].url[0];
