@@ -73,6 +73,11 @@ pub async fn run(program: &Program) -> Finished {
     let Some((first, rest)) = program.argv.split_first() else {
         return Finished { outcome: Outcome::NotStarted("no program".to_owned()), took: Duration::ZERO };
     };
+    if let Some(user) = &program.run_as {
+        // Rather not at all than as ourselves.
+        let why = format!("cannot run as {} yet", user.user);
+        return Finished { outcome: Outcome::NotStarted(why), took: Duration::ZERO };
+    }
     let ended = tokio::process::Command::new(first).args(rest).kill_on_drop(true).spawn();
     let outcome = match ended {
         Err(error) => Outcome::NotStarted(error.to_string()),
