@@ -148,13 +148,13 @@ async fn times_out(address: SocketAddr) {
     let began: Instant = crate::clock::now();
     assert_eq!(check(&plan(address)).await, Err(Failure::Timeout(LIMIT)));
     let took = crate::clock::now() - began;
-    assert!(took >= LIMIT && took < 3 * LIMIT, "{took:?}");
+    assert!(took >= LIMIT && took < 10 * LIMIT, "{took:?}");
 }
 
 #[tokio::test]
 async fn a_silent_server_times_out() {
     let (address, task) = server(|stream| async move {
-        tokio::time::sleep(10 * LIMIT).await;
+        tokio::time::sleep(100 * LIMIT).await;
         drop(stream);
     })
     .await;

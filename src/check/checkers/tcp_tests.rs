@@ -39,7 +39,7 @@ async fn no_answer_is_a_timeout() {
     let limit = target(address).timeout;
     assert_eq!(check(&target(address)).await, Err(Failure::Timeout(limit)));
     let took = crate::clock::now() - began;
-    assert!(took >= limit && took < 3 * limit, "{took:?}");
+    assert!(took >= limit && took < 10 * limit, "{took:?}");
 }
 
 #[tokio::test]
