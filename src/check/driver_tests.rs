@@ -120,7 +120,9 @@ async fn a_server_leaves_and_returns() {
     let returned = |status: &Arc<Status>| {
         status.services.first().is_some_and(|s| s.reals[1].up && s.reals[1].last_change.is_some())
     };
-    let status = running.status(|status| returned(status) && status.failures["refused"] >= 2).await;
+    let status = running.status(|status| returned(status)).await;
+    // A listener that closes may reset the first try rather than refuse it.
+    assert!(status.failures.values().sum::<u64>() >= 2);
     assert_eq!((status.late_results, status.lost_events), (0, 0));
     assert_eq!(status.services[0].reals[1].last_failure.as_ref().unwrap().0, "connection refused");
     let (last, told) = running.stop().await;
