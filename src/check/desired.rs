@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::params::{RealPlan, VirtualPlan};
+use super::plan::{RealPlan, VirtualPlan};
 use super::quorum::Serving;
 use crate::ipvs::table::{Destination, VirtualService};
 

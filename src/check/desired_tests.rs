@@ -1,1 +1,103 @@
-//! Tests.
+//! One service's destinations for every state.
+
+use super::super::plan::SorryPlan;
+use super::super::quorum;
+use super::*;
+use crate::ipvs::table::{DestinationKey, Forward, Protocol, Service, ServiceKey};
+
+fn key(last: u8) -> DestinationKey {
+    DestinationKey { address: [10, 0, 0, last].into(), port: 80 }
+}
+
+fn real(last: u8, inhibit: bool) -> RealPlan {
+    RealPlan {
+        key: key(last),
+        name: key(last).to_string(),
+        forward: Forward::Masquerade,
+        weight: 5,
+        upper_threshold: 100,
+        lower_threshold: 50,
+        inhibit,
+        notify_up: None,
+        notify_down: None,
+        smtp_alert: false,
+        checkers: Vec::new(),
+    }
+}
+
+fn plan(inhibit: bool, sorry: Option<(u8, bool)>) -> VirtualPlan {
+    VirtualPlan {
+        key: ServiceKey::Address { protocol: Protocol::Tcp, address: [10, 0, 0, 1].into(), port: 80 },
+        service: Service {
+            scheduler: "rr".to_owned(),
+            persistence: None,
+            one_packet: false,
+            scheduler_flags: 0,
+        },
+        quorum: quorum::Rules { quorum: 1, hysteresis: 0 },
+        quorum_up: None,
+        quorum_down: None,
+        omega: false,
+        smtp_alert: false,
+        sorry: sorry.map(|(last, inhibit)| SorryPlan {
+            key: key(last),
+            forward: Forward::DirectRoute,
+            inhibit,
+        }),
+        reals: vec![real(3, inhibit), real(4, inhibit)],
+    }
+}
+
+/// Destinations as (last octet, weight).
+fn shown(plan: &VirtualPlan, up: [bool; 2], serving: Serving) -> Vec<(u8, u32)> {
+    let now = up.map(|up| RealNow { up, weight: 5 });
+    service(plan, &now, serving)
+        .destinations
+        .iter()
+        .map(|(key, destination)| {
+            let std::net::IpAddr::V4(v4) = key.address else { panic!() };
+            (v4.octets()[3], destination.weight)
+        })
+        .collect()
+}
+
+#[test]
+fn every_state() {
+    use Serving::{RealServers, SorryServer};
+    let (plain, inhibit) = (plan(false, None), plan(true, None));
+    assert_eq!(shown(&plain, [true, true], RealServers), [(3, 5), (4, 5)]);
+    assert_eq!(shown(&plain, [true, false], RealServers), [(3, 5)]);
+    assert_eq!(shown(&plain, [false, false], RealServers), []);
+    assert_eq!(shown(&inhibit, [true, false], RealServers), [(3, 5), (4, 0)]);
+
+    let sorry = plan(false, Some((9, false)));
+    assert_eq!(shown(&sorry, [true, true], RealServers), [(3, 5), (4, 5)]);
+    assert_eq!(shown(&sorry, [true, false], SorryServer), [(9, 1)]);
+    let kept = plan(true, Some((9, true)));
+    assert_eq!(shown(&kept, [true, false], RealServers), [(3, 5), (4, 0), (9, 0)]);
+    assert_eq!(shown(&kept, [true, false], SorryServer), [(3, 0), (4, 0), (9, 1)]);
+}
+
+#[test]
+fn a_sorry_server_that_is_a_real_server_has_one_entry() {
+    use Serving::{RealServers, SorryServer};
+    let both = plan(false, Some((4, true)));
+    assert_eq!(shown(&both, [true, true], RealServers), [(3, 5), (4, 5)]);
+    assert_eq!(shown(&both, [true, false], RealServers), [(3, 5)]);
+    assert_eq!(shown(&both, [false, false], SorryServer), [(4, 1)]);
+    let inhibited = plan(true, Some((4, false)));
+    assert_eq!(shown(&inhibited, [true, false], RealServers), [(3, 5), (4, 0)]);
+}
+
+#[test]
+fn settings_come_from_the_real_server() {
+    let plan = plan(false, Some((9, true)));
+    let table = service(&plan, &[RealNow { up: true, weight: 7 }; 2], Serving::RealServers);
+    assert_eq!(table.service, plan.service);
+    let wanted =
+        Destination { forward: Forward::Masquerade, weight: 7, upper_threshold: 100, lower_threshold: 50 };
+    assert_eq!(table.destinations[&key(3)], wanted);
+    let wanted =
+        Destination { forward: Forward::DirectRoute, weight: 0, upper_threshold: 0, lower_threshold: 0 };
+    assert_eq!(table.destinations[&key(9)], wanted);
+}

@@ -12,7 +12,7 @@ use super::checkers::Tools;
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
 use super::outcome::{Failure, Outcome};
-use super::params::Plan;
+use super::plan::Plan;
 use super::schedule::CheckerId;
 use super::status::Status;
 use crate::clock;
@@ -54,6 +54,7 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
         running: HashMap::new(),
         handles: HashMap::new(),
         in_flight: [0; LANES.len()],
+        events: Vec::new(),
         lost_events: 0,
         status_at: None,
         status_due: true,
@@ -102,6 +103,8 @@ struct Driver {
     running: HashMap<Id, (CheckerId, Lane)>,
     handles: HashMap<CheckerId, AbortHandle>,
     in_flight: [usize; LANES.len()],
+    /// Transitions that are not told yet.
+    events: Vec<Event>,
     lost_events: u64,
     /// When the status was last published.
     status_at: Option<Instant>,
@@ -151,6 +154,7 @@ impl Driver {
         let Some((id, lane)) = self.running.remove(&run) else { return };
         self.in_flight[lane as usize] = self.in_flight[lane as usize].saturating_sub(1);
         self.handles.remove(&id);
+        self.status_due = true;
         if let Some(outcome) = outcome {
             let reaction = self.farm.observe(id, &outcome, now);
             self.react(reaction);
@@ -177,9 +181,7 @@ impl Driver {
                 tracing::debug!("{}", note.text);
             }
         }
-        for event in reaction.events {
-            self.tell(event);
-        }
+        self.events.extend(reaction.events);
     }
 
     fn tell(&mut self, event: Event) {
@@ -202,6 +204,10 @@ impl Driver {
                 differs
             });
         }
+        // After the table: a program that is told of a dead server finds it on its way out.
+        for event in std::mem::take(&mut self.events) {
+            self.tell(event);
+        }
         let rested = self.status_at.is_none_or(|at| now >= at + STATUS_PAUSE);
         if self.status_due && rested {
             let mut status = self.farm.status();
@@ -215,7 +221,9 @@ impl Driver {
 
     fn stop(&mut self) {
         self.runs.abort_all();
-        for event in self.farm.stop() {
+        let mut events = std::mem::take(&mut self.events);
+        events.extend(self.farm.stop());
+        for event in events {
             self.tell(event);
         }
         self.out.table.send_replace(Arc::new(Table::new()));

@@ -1,5 +1,4 @@
-//! From the configuration to a plan: services, real servers and checkers with every default resolved, so that nothing
-//! behind this file knows of inheritance.
+//! From the configuration to a [`Plan`]: every default resolved, so that nothing behind this file knows of inheritance.
 //!
 //! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
 
@@ -8,11 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health;
-use super::quorum;
+use super::plan::{
+    CheckerPlan, HttpPlan, Kind, MiscPlan, Plan, RealPlan, SorryPlan, Target, UrlPlan, VirtualPlan,
+};
+use super::{health, quorum};
 use crate::config::model::{
-    Command, Config, Connection, Global, HttpGet, HttpProtocol, Method, MiscCheck, Pace, Protocol,
-    RealServer, Scheduler, ScriptUser, StatusRange, TcpCheck, Url, VirtualServer,
+    Config, Connection, Global, HttpGet, HttpProtocol, Method, MiscCheck, Pace, Protocol, RealServer,
+    Scheduler, StatusRange, TcpCheck, Url, VirtualServer,
 };
 use crate::config::units::Secs;
 use crate::ipvs::table::{self, DestinationKey, Family, Forward, Persistence, Service, ServiceKey};
@@ -23,164 +24,10 @@ const DELAY_LOOP: Duration = Duration::from_secs(60);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Persistence that port 0 and a bare `persistence_granularity` bring with them, seconds.
 const PERSISTENCE: u32 = 360;
-/// The shortest `delay_loop`: a checker with 0 would run without a pause.
-const SHORTEST_LOOP: Duration = Duration::from_millis(1);
-
-/// Everything that check works by, virtual servers in file order, keys unique.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
-    /// The virtual servers.
-    pub services: Vec<VirtualPlan>,
-}
-
-/// One virtual server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VirtualPlan {
-    /// Its key in the kernel, and its name everywhere.
-    pub key: ServiceKey,
-    /// Its settings in the kernel.
-    pub service: Service,
-    /// Its quorum.
-    pub quorum: quorum::Rules,
-    /// Run when the quorum is gained.
-    pub quorum_up: Option<Command>,
-    /// Run when the quorum is lost.
-    pub quorum_down: Option<Command>,
-    /// Run the down programs at stop.
-    pub omega: bool,
-    /// Mail when the quorum changes.
-    pub smtp_alert: bool,
-    /// Stands in while the quorum is lost.
-    pub sorry: Option<SorryPlan>,
-    /// The farm, keys unique, never empty.
-    pub reals: Vec<RealPlan>,
-}
-
-/// A sorry server. Its weight is 1, it is never checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SorryPlan {
-    /// Its key in the service.
-    pub key: DestinationKey,
-    /// How packets reach it.
-    pub forward: Forward,
-    /// In the table with weight 0 while it is not in use.
-    pub inhibit: bool,
-}
-
-/// One real server.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RealPlan {
-    /// Its key in the service. With DR and TUN the port is the service's (0 with a mark), whatever the file says.
-    pub key: DestinationKey,
-    /// `address:port` as the file names it, the service's port where it names none.
-    pub name: String,
-    /// How packets reach it.
-    pub forward: Forward,
-    /// Configured weight, 0..=65535.
-    pub weight: u32,
-    /// Upper connection threshold; 0 = none.
-    pub upper_threshold: u32,
-    /// Lower connection threshold.
-    pub lower_threshold: u32,
-    /// Weight 0 rather than removal while it is down.
-    pub inhibit: bool,
-    /// Run when it comes up.
-    pub notify_up: Option<Command>,
-    /// Run when it goes down.
-    pub notify_down: Option<Command>,
-    /// Mail when it goes or comes.
-    pub smtp_alert: bool,
-    /// Its checkers; none = always up.
-    pub checkers: Vec<Arc<CheckerPlan>>,
-}
-
-/// One checker. Equal plans keep their state over a reload.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CheckerPlan {
-    /// What it does.
-    pub kind: Kind,
-    /// Its numbers.
-    pub rules: health::Rules,
-    /// Greatest random delay of the first check, when the file asks for one.
-    pub warmup: Option<Duration>,
-    /// Down until the first success.
-    pub alpha: bool,
-    /// Log every failure, not only transitions.
-    pub log_all_failures: bool,
-}
-
-/// What a checker does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
-    /// TCP_CHECK.
-    Tcp(Target),
-    /// HTTP_GET.
-    Http(HttpPlan),
-    /// MISC_CHECK.
-    Misc(MiscPlan),
-}
-
-impl Kind {
-    /// keepalived's word for it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Tcp(_) => "TCP_CHECK",
-            Self::Http(_) => "HTTP_GET",
-            Self::Misc(_) => "MISC_CHECK",
-        }
-    }
-}
-
-/// Where a check connects to, and from where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// `connect_ip`:`connect_port`, else the real server. Port 0: the file names none anywhere.
-    pub address: SocketAddr,
-    /// Source address.
-    pub bindto: Option<IpAddr>,
-    /// Source interface.
-    pub bind_if: Option<String>,
-    /// `connect_timeout`: for the whole exchange, not the connect alone.
-    pub timeout: Duration,
-}
-
-/// One HTTP_GET.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpPlan {
-    /// Where to.
-    pub target: Target,
-    /// Protocol version of the request line.
-    pub protocol: HttpProtocol,
-    /// The pages, never empty.
-    pub urls: Vec<UrlPlan>,
-}
-
-/// One page of an HTTP_GET.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UrlPlan {
-    /// Path with query; starts with `/`.
-    pub path: String,
-    /// Host header: the virtualhost of the url, the checker, the real server or the virtual server, else
-    /// `address:port` of the target.
-    pub host: String,
-    /// MD5 that the body must have, lower-case hexadecimal.
-    pub digest: Option<String>,
-    /// Accepted status codes, never empty.
-    pub status: Vec<StatusRange>,
-}
-
-/// One MISC_CHECK.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MiscPlan {
-    /// The program's words.
-    pub argv: Vec<String>,
-    /// Whom it runs as, when the file says so (beside the program or as `script_user`).
-    pub user: Option<ScriptUser>,
-    /// Longest run.
-    pub timeout: Duration,
-    /// The exit status sets the weight.
-    pub dynamic: bool,
-}
+/// The shortest pause between two checks: with 0 a checker would keep a processor busy.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// Longer times mean never; a clock can be added to them without overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Plan {
     /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
@@ -361,7 +208,12 @@ struct Inherit<'a> {
 
 /// The first value that is written, as a duration.
 fn first<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
-    values.into_iter().flatten().next().map(|secs| secs.0)
+    values.into_iter().flatten().next().map(|secs| secs.0.min(LONGEST))
+}
+
+/// The same for a time limit, where 0 would leave no time to succeed and counts as not written.
+fn first_limit<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
+    first(values.map(|secs| secs.filter(|secs| !secs.0.is_zero())))
 }
 
 impl Inherit<'_> {
@@ -400,7 +252,7 @@ impl Inherit<'_> {
             Duration::from_secs(1),
         );
         if let Kind::Misc(misc) = &mut plan.kind {
-            misc.timeout = check.misc_timeout.map_or(plan.rules.delay_loop, |secs| secs.0);
+            misc.timeout = first_limit([check.misc_timeout]).unwrap_or(plan.rules.delay_loop);
         }
         plan
     }
@@ -413,7 +265,7 @@ impl Inherit<'_> {
             ),
             bindto: connection.bindto,
             bind_if: connection.bind_if.clone(),
-            timeout: first([
+            timeout: first_limit([
                 connection.connect_timeout,
                 self.real.connect_timeout,
                 self.server.connect_timeout,
@@ -429,14 +281,15 @@ impl Inherit<'_> {
             rules: health::Rules {
                 delay_loop: first([pace.delay_loop, real.delay_loop, server.delay_loop])
                     .unwrap_or(DELAY_LOOP)
-                    .max(SHORTEST_LOOP),
+                    .max(SHORTEST_PAUSE),
                 retry: pace.retry.or(real.retry).or(server.retry).unwrap_or(retry),
                 delay_before_retry: first([
                     pace.delay_before_retry,
                     real.delay_before_retry,
                     server.delay_before_retry,
                 ])
-                .unwrap_or(before_retry),
+                .unwrap_or(before_retry)
+                .max(SHORTEST_PAUSE),
                 urls: 1,
                 fast_recovery: false,
             },

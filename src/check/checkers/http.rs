@@ -10,17 +10,17 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use md5::{Digest, Md5};
-use reqwest::header::{CONNECTION, HOST, HeaderValue};
+use reqwest::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use reqwest::{Client, Method, Url, Version, redirect, retry};
 use tokio::time::timeout;
 
 use super::{io_failure, io_source};
 use crate::check::outcome::{Failure, Success};
-use crate::check::params::{HttpPlan, UrlPlan};
+use crate::check::plan::{HttpPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 
 /// What keepalived calls itself.
-const USER_AGENT: &str = "KeepAliveClient";
+const CLIENT: HeaderValue = HeaderValue::from_static("KeepAliveClient");
 /// The most of a body that is read, bytes. A page above that is judged by its status; one with a digest fails.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
@@ -44,7 +44,6 @@ impl Clients {
 
 fn build(bindto: Option<IpAddr>, bind_if: Option<&str>) -> reqwest::Result<Client> {
     let builder = Client::builder()
-        .user_agent(USER_AGENT)
         .http1_only()
         .http1_title_case_headers()
         // Real servers are old and odd; a check asks whether they answer, not whether they are tidy.
@@ -72,6 +71,8 @@ pub struct Request {
     request: reqwest::Request,
     wanted: UrlPlan,
     limit: Duration,
+    /// The file names a source.
+    source: bool,
 }
 
 impl Request {
@@ -95,15 +96,18 @@ impl Request {
         };
         let host = HeaderValue::from_str(&wanted.host)
             .map_err(|_| bad(format!("\"{}\" is no Host header", wanted.host)))?;
-        request.headers_mut().insert(HOST, host);
+        // In keepalived's order; nothing that is left to the client's defaults keeps one.
+        let headers = request.headers_mut();
+        headers.insert(USER_AGENT, CLIENT);
         match plan.protocol {
             HttpProtocol::V1_0 => {}
             HttpProtocol::V1_0Close | HttpProtocol::V1_1 => {
-                request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
+        headers.insert(HOST, host);
         let client = clients.get(target.bindto, target.bind_if.as_deref())?;
-        Ok(Self { client, request, wanted, limit: target.timeout })
+        Ok(Self { client, request, wanted, limit: target.timeout, source: target.names_source() })
     }
 
     /// One run: sends the request and reads the whole answer, within the time limit.
@@ -116,8 +120,8 @@ impl Request {
     }
 
     async fn exchange(self) -> Result<Success, Failure> {
-        let Self { client, request, wanted, limit } = self;
-        let fail = |error: reqwest::Error| failure(&error, limit);
+        let Self { client, request, wanted, limit, source } = self;
+        let fail = |error: reqwest::Error| failure(&error, limit, source);
         let mut response = client.execute(request).await.map_err(fail)?;
         let got = response.status().as_u16();
         if !wanted.status.iter().any(|range| (range.from..=range.to).contains(&got)) {
@@ -158,12 +162,12 @@ fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 /// reqwest's errors tell by their innermost cause what happened.
-fn failure(error: &reqwest::Error, limit: Duration) -> Failure {
+fn failure(error: &reqwest::Error, limit: Duration, source: bool) -> Failure {
     if error.is_timeout() {
         return Failure::Timeout(limit);
     }
     if let Some(io) = io_source(error) {
-        return io_failure(io, limit);
+        return io_failure(io, limit, source);
     }
     let mut cause: &(dyn std::error::Error + 'static) = error;
     while let Some(inner) = cause.source() {

@@ -1,1 +1,255 @@
-//! Tests.
+//! Real sockets on the loopback: the bytes that are sent, and every way to fail.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::check::plan::Target;
+use crate::config::model::StatusRange;
+
+const LIMIT: Duration = Duration::from_millis(500);
+
+fn url(host: &str) -> UrlPlan {
+    UrlPlan {
+        path: "/p?a=b".to_owned(),
+        host: host.to_owned(),
+        digest: None,
+        status: vec![StatusRange { from: 200, to: 299 }],
+    }
+}
+
+fn plan(address: SocketAddr) -> HttpPlan {
+    HttpPlan {
+        target: Target { address, bindto: None, bind_if: None, timeout: LIMIT },
+        protocol: HttpProtocol::V1_0,
+        urls: vec![url(&address.to_string())],
+    }
+}
+
+async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
+    Request::new(plan, 0, &mut Clients::default())?.check().await
+}
+
+/// Reads one request's head.
+async fn head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).await.unwrap() == 0 {
+            break;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// A server for one connection: reads the request, does `answer`, gives the request back.
+async fn server<A, F>(answer: A) -> (SocketAddr, JoinHandle<String>)
+where
+    A: FnOnce(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = head(&mut stream).await;
+        answer(stream).await;
+        head
+    });
+    (address, task)
+}
+
+async fn says(text: &'static str) -> (SocketAddr, JoinHandle<String>) {
+    server(move |mut stream| async move { stream.write_all(text.as_bytes()).await.unwrap() }).await
+}
+
+const OK: &str = "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+/// `printf hello | md5sum`
+const HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
+
+#[tokio::test]
+async fn the_request_is_keepalived_s() {
+    for (protocol, line, close) in [
+        (HttpProtocol::V1_0, "HTTP/1.0", ""),
+        (HttpProtocol::V1_0Close, "HTTP/1.0", "Connection: close\r\n"),
+        (HttpProtocol::V1_1, "HTTP/1.1", "Connection: close\r\n"),
+    ] {
+        let (address, task) = says(OK).await;
+        let mut plan = plan(address);
+        plan.protocol = protocol;
+        assert_eq!(check(&plan).await, Ok(Success::default()));
+        assert_eq!(
+            task.await.unwrap(),
+            format!(
+                "GET /p?a=b {line}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {address}\r\nAccept: */*\r\n\r\n"
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_virtualhost_is_the_host() {
+    let (address, task) = says(OK).await;
+    let mut plan = plan(address);
+    plan.urls = vec![url("www.example.org")];
+    assert_eq!(check(&plan).await, Ok(Success::default()));
+    assert!(task.await.unwrap().contains("\r\nHost: www.example.org\r\n"));
+}
+
+#[tokio::test]
+async fn status_and_digest_decide() {
+    let with = |digest: Option<&str>, status: &[(u16, u16)]| {
+        let mut wanted = url("h");
+        wanted.digest = digest.map(str::to_owned);
+        wanted.status = status.iter().map(|&(from, to)| StatusRange { from, to }).collect();
+        wanted
+    };
+    let moved = "HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+    let endless = "HTTP/1.0 200 OK\r\n\r\nhello";
+    let plain = [(200, 299)];
+    for (answer, wanted, result) in [
+        (OK, with(None, &plain), "ok"),
+        (OK, with(Some(HELLO), &plain), "ok"),
+        (chunked, with(Some(HELLO), &plain), "ok"),
+        (endless, with(Some(HELLO), &plain), "ok"),
+        (
+            OK,
+            with(Some("00000000000000000000000000000000"), &plain),
+            "body has MD5 5d41402abc4b2a76b9719d911017c592, wanted 00000000000000000000000000000000",
+        ),
+        (moved, with(None, &plain), "status 302, wanted 200-299"),
+        (moved, with(None, &[(200, 200), (301, 303)]), "ok"),
+        (OK, with(None, &[(204, 204), (301, 303)]), "status 200, wanted 204 301-303"),
+    ] {
+        let (address, task) = says(answer).await;
+        let mut plan = plan(address);
+        plan.urls = vec![wanted];
+        let got = check(&plan).await.map_or_else(|failure| failure.to_string(), |_| "ok".to_owned());
+        assert_eq!(got, result, "{answer}");
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn refused() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    assert_eq!(check(&plan(address)).await, Err(Failure::Refused));
+}
+
+async fn times_out(address: SocketAddr) {
+    let began: Instant = crate::clock::now();
+    assert_eq!(check(&plan(address)).await, Err(Failure::Timeout(LIMIT)));
+    let took = crate::clock::now() - began;
+    assert!(took >= LIMIT && took < 10 * LIMIT, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_silent_server_times_out() {
+    let (address, task) = server(|stream| async move {
+        tokio::time::sleep(100 * LIMIT).await;
+        drop(stream);
+    })
+    .await;
+    times_out(address).await;
+    task.abort();
+}
+
+/// Each byte comes in time; the whole does not.
+#[tokio::test]
+async fn a_slow_drip_times_out() {
+    let (address, task) = server(|mut stream| async move {
+        for byte in OK.bytes() {
+            if stream.write_all(&[byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(LIMIT / 10).await;
+        }
+    })
+    .await;
+    times_out(address).await;
+    task.abort();
+}
+
+#[tokio::test]
+async fn cut_connections_are_named() {
+    // Reset after the request.
+    let (address, _) = server(|stream| async move {
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    })
+    .await;
+    let result = check(&plan(address)).await;
+    assert!(matches!(result, Err(Failure::Cut(_))), "{result:?}");
+    // Closed without a word, and in the middle of the body.
+    for part in ["", "HTTP/1.0 200 OK\r\nContent-Length: 50\r\n\r\nhello"] {
+        let (address, _) = says(part).await;
+        let result = check(&plan(address)).await;
+        assert!(matches!(result, Err(Failure::Cut(_))), "{part}: {result:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_named() {
+    let (address, _) = says("220 mail.example.org ESMTP\r\n\r\n").await;
+    let result = check(&plan(address)).await;
+    assert!(matches!(result, Err(Failure::Protocol(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_huge_body_is_not_read_to_its_end() {
+    for digest in [None, Some(HELLO.to_owned())] {
+        let (address, task) = server(|mut stream| async move {
+            let block = vec![b'x'; 1024 * 1024];
+            if stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.is_err() {
+                return;
+            }
+            while stream.write_all(&block).await.is_ok() {}
+        })
+        .await;
+        let mut plan = plan(address);
+        plan.target.timeout = Duration::from_secs(20);
+        plan.urls[0].digest.clone_from(&digest);
+        let wanted =
+            if digest.is_some() { Err(Failure::BodyTooLong(MAX_BODY)) } else { Ok(Success::default()) };
+        assert_eq!(check(&plan).await, wanted);
+        task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn sources_are_honoured() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut from = plan(listener.local_addr().unwrap());
+    from.target.bindto = Some("127.0.0.9".parse().unwrap());
+    from.target.bind_if = Some("lo".to_owned());
+    let task = tokio::spawn(async move {
+        let (mut stream, peer) = listener.accept().await.unwrap();
+        head(&mut stream).await;
+        stream.write_all(OK.as_bytes()).await.unwrap();
+        peer.ip().to_string()
+    });
+    assert_eq!(check(&from).await, Ok(Success::default()));
+    assert_eq!(task.await.unwrap(), "127.0.0.9");
+    from.target.bind_if = Some("no-such-if".to_owned());
+    let result = check(&from).await;
+    assert_eq!(result, Err(Failure::Source("no such interface".to_owned())));
+    from.target.bind_if = None;
+    from.target.bindto = Some("192.0.2.1".parse().unwrap());
+    let result = check(&from).await;
+    assert!(matches!(result, Err(Failure::Source(_))), "{result:?}");
+}
+
+#[tokio::test]
+async fn bad_words_are_named() {
+    let mut bad = plan("127.0.0.1:80".parse().unwrap());
+    bad.urls = vec![url("two\nlines")];
+    assert!(matches!(check(&bad).await, Err(Failure::BadRequest(_))));
+    assert_eq!(check(&plan("127.0.0.1:0".parse().unwrap())).await, Err(Failure::NoPort));
+}

@@ -1,42 +1,67 @@
 //! MISC_CHECK: a program; exit 0 is success.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use crate::check::outcome::{Failure, Success, Weight};
-use crate::check::params::MiscPlan;
+use crate::check::plan::MiscPlan;
 use crate::config::model::ScriptUser;
 use crate::process::{self, Outcome, Program, RunAs};
 
 /// The user that programs run as when nothing else is said, where it exists.
 const DEFAULT_USER: &str = "keepalived_script";
 
-/// Users by name, looked up once.
+/// What a program runs as; `None` = as ourselves.
+type Identity = Result<Option<RunAs>, String>;
+/// User and group as the file names them; `None` = the default user.
+type Named = Option<(String, Option<String>)>;
+
+/// Users by name, each looked up once.
 #[derive(Debug, Default)]
 pub struct Users {
-    /// `None` = the default user.
-    known: HashMap<Option<(String, Option<String>)>, Result<Option<RunAs>, String>>,
+    known: HashMap<Named, Arc<OnceCell<Identity>>>,
 }
 
 impl Users {
-    /// The program of a check, with its identity: the user that the file names, else `keepalived_script` where it
-    /// exists and we may become it, else our own.
-    ///
-    /// # Errors
-    /// [`Failure::NotStarted`] when the file names a user that does not exist.
-    pub fn program(&mut self, plan: &MiscPlan) -> Result<Program, Failure> {
+    /// Makes one run ready. Its identity is the user that the file names, else `keepalived_script` where that exists
+    /// and we may become it, else our own.
+    pub fn request(&mut self, plan: &MiscPlan) -> Request {
         let key = plan.user.as_ref().map(|user| (user.user.clone(), user.group.clone()));
-        let run_as = self.known.entry(key).or_insert_with(|| look_up(plan.user.as_ref()));
-        Ok(Program {
-            argv: plan.argv.clone(),
-            run_as: run_as.clone().map_err(Failure::NotStarted)?,
-            timeout: Some(plan.timeout),
-            env: Vec::new(),
-        })
+        let identity = Arc::clone(self.known.entry(key).or_default());
+        Request { plan: plan.clone(), identity }
     }
 }
 
-fn look_up(user: Option<&ScriptUser>) -> Result<Option<RunAs>, String> {
+/// One run, ready to start.
+#[derive(Debug)]
+pub struct Request {
+    plan: MiscPlan,
+    identity: Arc<OnceCell<Identity>>,
+}
+
+impl Request {
+    /// One run.
+    ///
+    /// # Errors
+    /// The program's exit status where it means failure, its signal, its time limit, or why it did not start.
+    pub async fn check(self) -> Result<Success, Failure> {
+        let Self { plan, identity } = self;
+        let user = plan.user.clone();
+        // On another thread: the user database may be a server that does not answer, and checks wait for nobody.
+        let look_up = || async {
+            let looked_up = tokio::task::spawn_blocking(move || look_up(user.as_ref())).await;
+            looked_up.unwrap_or_else(|error| Err(error.to_string()))
+        };
+        let run_as = identity.get_or_init(look_up).await.clone().map_err(Failure::NotStarted)?;
+        let program = Program { argv: plan.argv, run_as, timeout: Some(plan.timeout), env: Vec::new() };
+        verdict(process::run(&program).await.outcome, plan.dynamic, plan.timeout)
+    }
+}
+
+fn look_up(user: Option<&ScriptUser>) -> Identity {
     match user {
         Some(user) => process::identity(&user.user, user.group.as_deref())
             .map(Some)
@@ -45,14 +70,6 @@ fn look_up(user: Option<&ScriptUser>) -> Result<Option<RunAs>, String> {
         None if nix::unistd::geteuid().is_root() => Ok(process::identity(DEFAULT_USER, None).ok()),
         None => Ok(None),
     }
-}
-
-/// One run.
-///
-/// # Errors
-/// The program's exit status where it means failure, its signal, its time limit, or why it did not start.
-pub async fn check(program: &Program, dynamic: bool, limit: Duration) -> Result<Success, Failure> {
-    verdict(process::run(program).await.outcome, dynamic, limit)
 }
 
 /// keepalived's reading of an exit status. With `misc_dynamic` 0 is the configured weight, 1 failure, 2..=255 success

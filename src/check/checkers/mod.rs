@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use super::outcome::{Failure, Outcome, Unreachable};
-use super::params::{CheckerPlan, Kind};
+use super::plan::{CheckerPlan, Kind};
 use crate::clock;
 
 /// What checkers share: HTTP clients by their source, users by their name. Built anew at each reload, so that a
@@ -26,15 +26,15 @@ impl Tools {
         let run = match &plan.kind {
             Kind::Tcp(target) => Run::Tcp(target.clone()),
             Kind::Http(http) => Run::Http(http::Request::new(http, url, &mut self.clients).map(Box::new)),
-            Kind::Misc(misc) => Run::Misc(self.users.program(misc).map(Box::new), misc.dynamic, misc.timeout),
+            Kind::Misc(misc) => Run::Misc(Box::new(self.users.request(misc))),
         };
         async move {
             let began = clock::now();
             let result = match run {
                 Run::Tcp(target) => tcp::check(&target).await,
                 Run::Http(Ok(request)) => request.check().await,
-                Run::Misc(Ok(program), dynamic, limit) => misc::check(&program, dynamic, limit).await,
-                Run::Http(Err(failure)) | Run::Misc(Err(failure), ..) => Err(failure),
+                Run::Http(Err(failure)) => Err(failure),
+                Run::Misc(request) => request.check().await,
             };
             Outcome { result, took: clock::now().saturating_duration_since(began) }
         }
@@ -43,13 +43,13 @@ impl Tools {
 
 /// A run, ready to start.
 enum Run {
-    Tcp(super::params::Target),
+    Tcp(super::plan::Target),
     Http(Result<Box<http::Request>, Failure>),
-    Misc(Result<Box<crate::process::Program>, Failure>, bool, Duration),
+    Misc(Box<misc::Request>),
 }
 
-/// The name of an error of the network.
-fn io_failure(error: &io::Error, limit: Duration) -> Failure {
+/// The name of an error of the network. `source`: the file names where the check comes from.
+fn io_failure(error: &io::Error, limit: Duration, source: bool) -> Failure {
     use io::ErrorKind as Kind;
     match error.kind() {
         Kind::ConnectionRefused => Failure::Refused,
@@ -60,7 +60,8 @@ fn io_failure(error: &io::Error, limit: Duration) -> Failure {
         Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => {
             Failure::Cut("closed before the answer was complete".to_owned())
         }
-        Kind::AddrNotAvailable => Failure::Source("that address is not on this machine".to_owned()),
+        // Without a source of its own the machine has run out of ports.
+        Kind::AddrNotAvailable if source => Failure::Source("that address is not on this machine".to_owned()),
         _ if error.raw_os_error() == Some(libc::ENODEV) => Failure::Source("no such interface".to_owned()),
         _ => Failure::Io(error.to_string()),
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::io_failure;
 use crate::check::outcome::{Failure, Success};
-use crate::check::params::Target;
+use crate::check::plan::Target;
 
 /// One run: connects and closes.
 ///
@@ -18,10 +18,11 @@ pub async fn check(target: &Target) -> Result<Success, Failure> {
     if target.address.port() == 0 {
         return Err(Failure::NoPort);
     }
+    let named = target.names_source();
     let socket = source(target).map_err(|error| source_failure(target, &error))?;
     match timeout(target.timeout, socket.connect(target.address)).await {
         Err(_) => Err(Failure::Timeout(target.timeout)),
-        Ok(Err(error)) => Err(io_failure(&error, target.timeout)),
+        Ok(Err(error)) => Err(io_failure(&error, target.timeout, named)),
         Ok(Ok(_)) => Ok(Success::default()),
     }
 }
@@ -40,8 +41,8 @@ fn source(target: &Target) -> io::Result<TcpSocket> {
 
 /// Running out of descriptors and the like is not the source's fault.
 fn source_failure(target: &Target, error: &io::Error) -> Failure {
-    match io_failure(error, target.timeout) {
-        Failure::Io(text) if target.bindto.is_some() || target.bind_if.is_some() => Failure::Source(text),
+    match io_failure(error, target.timeout, target.names_source()) {
+        Failure::Io(text) if target.names_source() => Failure::Source(text),
         other => other,
     }
 }

@@ -12,7 +12,7 @@ use super::desired::{self, RealNow};
 use super::event::{Event, What};
 use super::health::{Flip, Health};
 use super::outcome::{Failure, Outcome, Weight};
-use super::params::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
+use super::plan::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
 use super::quorum::{Change, Quorum};
 use super::schedule::{CheckerId, Schedule};
 use crate::ipvs::table::Table;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::super::event::What;
 use super::super::health::{Begin, Health};
-use super::super::params::{CheckerPlan, Plan, RealPlan, VirtualPlan};
+use super::super::plan::{CheckerPlan, Plan, RealPlan, VirtualPlan};
 use super::super::quorum::Quorum;
 use super::super::schedule::{CheckerId, first_delay};
 use super::{CheckerState, Farm, Reaction, RealState, ServiceState, lane, real_now, report};

@@ -3,7 +3,7 @@
 use super::super::event::{Event, What};
 use super::super::health::Flip;
 use super::super::outcome::Outcome;
-use super::super::params::{CheckerPlan, Kind, RealPlan, VirtualPlan};
+use super::super::plan::{CheckerPlan, Kind, RealPlan, VirtualPlan};
 use super::super::status::{CheckerStatus, RealStatus, ServiceStatus, Status};
 use super::{Farm, is_up};
 
