@@ -249,6 +249,7 @@ proptest! {
             advert_int: Duration::from_secs(1),
             addresses: BTreeSet::new(),
             own: None,
+            own_priority: None,
             unicast: None,
         };
         if let Err(discard) = accept(&rules, &Datagram { payload: &bytes, source, destination, ttl }) {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::config::Loaded;
+use crate::config::diagnostic::Level;
 use crate::config::model::{Config, VirtualServer};
 
 /// Names of what comes, goes and changes.
@@ -71,6 +73,39 @@ impl fmt::Display for Difference {
     }
 }
 
+/// Why a new file is not taken over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It cannot be read, or is YAML that cannot be understood as a whole.
+    #[error("it cannot be read")]
+    Unreadable,
+    /// Something in it would be dropped.
+    #[error("it has {0} errors, listed above")]
+    Errors(usize),
+    /// It configures nothing, and something runs: a truncated file must not take everything down.
+    #[error("it configures nothing, although something runs; stop Tandem if that is what you want")]
+    Empty,
+}
+
+/// What a reload of this file would change, or why it changes nothing.
+///
+/// # Errors
+/// The first reason to keep the configuration in force.
+pub fn judge(running: &Config, loaded: &Loaded) -> Result<Difference, Refusal> {
+    if !loaded.readable {
+        return Err(Refusal::Unreadable);
+    }
+    let errors = loaded.diagnostics.iter().filter(|d| d.level == Level::Error).count();
+    if errors > 0 {
+        return Err(Refusal::Errors(errors));
+    }
+    let idle = |config: &Config| config.vrrp_instance.is_empty() && config.virtual_server.is_empty();
+    if idle(&loaded.config) && !idle(running) {
+        return Err(Refusal::Empty);
+    }
+    Ok(Difference::between(running, &loaded.config))
+}
+
 /// A virtual server as its file names it.
 pub fn service_name(server: &VirtualServer) -> String {
     match (server.address, server.fwmark) {
@@ -106,6 +141,16 @@ mod tests {
         let difference = Difference::between(&config, &config.clone());
         assert!(difference.is_empty());
         assert_eq!(difference.to_string(), "nothing changed");
+    }
+
+    #[test]
+    fn a_file_that_would_take_everything_down_is_refused() {
+        let running = Config { virtual_server: vec![server("10.0.0.1", 1)], ..Config::default() };
+        let empty = Loaded { config: Config::default(), diagnostics: Vec::new(), readable: true };
+        assert_eq!(judge(&running, &empty), Err(Refusal::Empty));
+        assert_eq!(judge(&Config::default(), &empty), Ok(Difference::default()));
+        let gone = Loaded { readable: false, ..empty };
+        assert_eq!(judge(&running, &gone), Err(Refusal::Unreadable));
     }
 
     #[test]

@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::check;
 use crate::clock;
+use crate::config;
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::model::{Config, Instance};
 use crate::config::resolve::Facts;
-use crate::config::{self, Loaded};
 use crate::ipvs::kernel::Desired;
 use crate::net::address::Wanted;
 use crate::net::monitor;
@@ -28,7 +28,7 @@ use crate::vrrp::track::Scripts;
 use crate::notify::mail::{Alert, Mailer};
 
 use super::options::Options;
-use super::reload::Difference;
+use super::reload::judge;
 use super::{alerts, scripts, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
@@ -295,18 +295,19 @@ impl Worker {
     fn reload(&mut self) {
         let path = &self.options.config;
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let Loaded { config, diagnostics, readable } = config::load(path, &Facts::of_this_machine());
-        log_findings(&diagnostics);
-        let errors = diagnostics.iter().filter(|d| d.level == Level::Error).count();
-        if !readable || errors > 0 {
-            tracing::error!(
-                "reload refused: {errors} errors in {}, listed above; the configuration in force goes on unchanged",
-                path.display()
-            );
-            return;
-        }
-        let difference = Difference::between(&self.config, &config);
-        self.before = std::mem::replace(&mut self.config, Arc::new(config));
+        let loaded = config::load(path, &Facts::of_this_machine());
+        log_findings(&loaded.diagnostics);
+        let difference = match judge(&self.config, &loaded) {
+            Ok(difference) => difference,
+            Err(refusal) => {
+                tracing::error!(
+                    "reload of {} refused: {refusal}; the configuration in force goes on unchanged",
+                    path.display()
+                );
+                return;
+            }
+        };
+        self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
         self.vrrp.mailbox.reload(Settings::of_config(&self.config));

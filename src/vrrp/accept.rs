@@ -41,8 +41,11 @@ pub struct Rules {
     pub advert_int: Duration,
     /// Its advertised addresses.
     pub addresses: BTreeSet<IpAddr>,
-    /// Its own source address: what comes from there is our own voice.
+    /// Its own source address: what comes from there may be our own voice.
     pub own: Option<IpAddr>,
+    /// The priority that it sends itself now; `None` while it sends nothing. Only what bears it, from our own address,
+    /// is our own voice: two directors whose files name one source address are common, and must still elect.
+    pub own_priority: Option<u8>,
     /// Unicast instead of multicast.
     pub unicast: Option<UnicastRules>,
 }
@@ -58,6 +61,7 @@ impl fmt::Debug for Rules {
             .field("advert_int", &self.advert_int)
             .field("addresses", &self.addresses)
             .field("own", &self.own)
+            .field("own_priority", &self.own_priority)
             .field("unicast", &self.unicast)
             .finish()
     }
@@ -311,15 +315,16 @@ pub fn accept(rules: &Rules, datagram: &Datagram<'_>) -> Result<Accepted, Discar
     if let Some(found) = peek_vrid(payload).filter(|vrid| *vrid != rules.vrid) {
         return Err(Discard::Vrid { found, expected: rules.vrid });
     }
-    if rules.own == Some(source) {
-        return Err(Discard::OwnPacket { source_address: source });
-    }
     match &rules.unicast {
         None if ttl != 255 => return Err(Discard::Ttl { found: ttl, source_address: source }),
         None => {}
         Some(unicast) => check_peer(unicast, source, ttl)?,
     }
     let advert = Advert::parse(payload, source, destination)?;
+    let ours = |priority| rules.own_priority.is_some_and(|own| priority == own || priority == 0);
+    if rules.own == Some(source) && ours(advert.priority) {
+        return Err(Discard::OwnPacket { source_address: source });
+    }
     if advert.version != rules.version {
         return Err(Discard::Version {
             source_address: source,

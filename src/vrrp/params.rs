@@ -176,6 +176,7 @@ impl Settings {
             advert_int: self.advert_int,
             addresses: self.advertised.iter().copied().collect::<BTreeSet<_>>(),
             own,
+            own_priority: None,
             unicast: match &self.destination {
                 Destination::Multicast(_) => None,
                 Destination::Unicast { peers, check_source } => {

@@ -206,6 +206,8 @@ impl Runner {
             destination: arrived.destination,
             ttl: arrived.ttl,
         };
+        let master = self.machine.state() == StateName::Master;
+        self.rules.own_priority = master.then(|| self.machine.priority());
         match accept(&self.rules, &datagram) {
             Ok(advert) => {
                 if advert.address_mismatch().is_some() {

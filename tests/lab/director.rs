@@ -107,6 +107,10 @@ impl Director {
                 argv.extend([program, "run".into(), "--config".into(), file, "--pid".into(), path("pid")]);
             }
             Kind::Keepalived => {
+                // A killed one leaves them, and a new one believes them while the number lives again.
+                for name in ["p", "r", "c"] {
+                    let _ = fs::remove_file(room.join(name));
+                }
                 argv.extend(["keepalived", "-n", "-l", "-D", "-f", &file].map(str::to_owned));
                 argv.extend(["-p".into(), path("p"), "-r".into(), path("r"), "-c".into(), path("c")]);
             }

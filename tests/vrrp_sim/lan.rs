@@ -106,6 +106,7 @@ impl Lan {
             advert_int: params.advert_int,
             addresses: BTreeSet::from([VIP]),
             own: Some(address),
+            own_priority: None,
             unicast,
         };
         self.routers.push(Router {

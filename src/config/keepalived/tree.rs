@@ -60,7 +60,8 @@ pub(super) fn build(statements: Vec<Statement>, findings: &mut Vec<Diagnostic>) 
     // The last keyword line, which a `{` belongs to.
     let mut last: Option<Node> = None;
     let finding = |place, code, problem: &str, consequence: &str, fix: &str| Diagnostic {
-        level: Level::Warning,
+        // The structure is in doubt: a start runs with what it reads, a reload refuses.
+        level: Level::Error,
         place: Some(place),
         code,
         problem: problem.to_owned(),

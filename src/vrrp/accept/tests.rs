@@ -16,6 +16,7 @@ fn rules(version: VrrpVersion) -> Rules {
         advert_int: Duration::from_secs(1),
         addresses: BTreeSet::from([VIP]),
         own: Some(OWN),
+        own_priority: Some(150),
         unicast: None,
     }
 }
@@ -90,6 +91,11 @@ fn what_is_not_for_this_instance_is_told_apart() {
     // Another router's packets are not held against this one, whatever their TTL.
     assert_eq!(name(sent(&rules(V2), &Advert { vrid: 52, ..advert(V2) }, SOURCE, 1)), "vrid");
     assert_eq!(name(sent(&rules(V2), &advert(V2), OWN, 255)), "own_packet");
+    // Another director with our source address is another director.
+    let other = Advert { priority: 100, ..advert(V2) };
+    assert_eq!(name(sent(&rules(V2), &other, OWN, 255)), "accepted");
+    let silent = Rules { own_priority: None, ..rules(V2) };
+    assert_eq!(name(sent(&silent, &advert(V2), OWN, 255)), "accepted");
     assert_eq!(name(sent(&rules(V2), &advert(V3), SOURCE, 255)), "version");
     assert_eq!(name(sent(&rules(V3), &advert(V2), SOURCE, 255)), "version");
     assert_eq!(name(sent(&Rules { ipv6: true, ..rules(V3) }, &advert(V3), SOURCE, 255)), "family");

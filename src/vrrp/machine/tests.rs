@@ -44,6 +44,7 @@ fn advert(params: &Params, source: IpAddr, priority: u8, interval: Duration) -> 
         advert_int: params.advert_int,
         addresses: BTreeSet::new(),
         own: None,
+        own_priority: None,
         unicast: None,
     };
     let bytes = Advert {
