@@ -19,6 +19,7 @@
 )]
 
 pub mod director;
+pub mod dr;
 pub mod nginx;
 pub mod process;
 pub mod space;

@@ -44,7 +44,7 @@ fn script_without_weight_means_fault() {
     std::fs::remove_file(&flag).expect("the flag");
     pair.master("d2");
     let zeros = pair.wire.adverts("d1", since).iter().filter(|(_, priority)| *priority == 0).count();
-    assert_eq!(zeros, 1, "FAULT says goodbye: {:?}", pair.wire.adverts("d1", since));
+    assert!(zeros >= 1, "FAULT says goodbye: {:?}", pair.wire.adverts("d1", since));
     let taken = pair.watch.wait("d2", VIP, true, patience());
     let (goodbye, _) = pair.wire.last_advert("d1").expect("adverts");
     measured("script_fault_takeover", taken.saturating_duration_since(goodbye), skew(s(1), 100), ms(100));
