@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use crate::core::error::Error;
 use crate::core::options::Options;
 use crate::core::worker;
 
@@ -27,7 +28,7 @@ pub fn run(args: Args) -> i32 {
     super::log::start(args.log_level);
     let options = Options { config: args.config, pid_file: args.pid };
     let result = worker::run(&options);
-    let unreadable = matches!(result, Err(worker::Error::Unreadable(_)));
+    let unreadable = matches!(result, Err(Error::Unreadable(_)));
     match result.context("tandem run") {
         Ok(()) => 0,
         Err(error) => {

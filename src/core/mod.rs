@@ -5,6 +5,7 @@
 //! wins; "happened" ones by bounded channels; nobody waits for another's answer.
 
 pub mod alerts;
+pub mod error;
 pub mod options;
 mod pidfile;
 pub mod reload;

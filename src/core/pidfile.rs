@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::worker::Error;
+use super::error::Error;
 
 /// A pid file of ours; dropping it removes the file.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! Builds everything from a configuration, carries events between the rooms, reloads and stops.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -20,13 +19,14 @@ use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::notify::{Job, Notifier};
 use crate::process::Program;
-use crate::vrrp::driver::{self, StartError};
+use crate::vrrp::driver;
 use crate::vrrp::params::Settings;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
 
 use crate::notify::mail::{Alert, Mailer};
 
+use super::error::Error;
 use super::options::Options;
 use super::reload::judge;
 use super::{alerts, scripts, threads};
@@ -35,42 +35,6 @@ use super::{alerts, scripts, threads};
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long stop scripts may take: keepalived gives them about one second.
 const STOP_SCRIPTS: Duration = Duration::from_secs(1);
-
-/// Why the daemon did not run, or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read at all.
-    #[error("cannot read {0}: nothing to run; see the messages above")]
-    Unreadable(PathBuf),
-    /// The pid file belongs to a living process.
-    #[error("{path} names the running process {pid}: stop that one first, or give another --pid")]
-    AlreadyRunning {
-        /// The pid file.
-        path: PathBuf,
-        /// Who it names.
-        pid: u32,
-    },
-    /// The pid file cannot be written.
-    #[error("cannot write the pid file {path}: {source}")]
-    PidFile {
-        /// The pid file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A thread, runtime or signal handler could not be made.
-    #[error("cannot start: {0}")]
-    Start(#[from] io::Error),
-    /// The kernel's interfaces could not be read.
-    #[error("cannot read the interfaces of this machine: {0}")]
-    Net(#[from] crate::net::Error),
-    /// The vrrp thread could not start.
-    #[error(transparent)]
-    Vrrp(#[from] StartError),
-    /// The vrrp thread ended by itself.
-    #[error("the vrrp thread ended unexpectedly: leaving, so that the peer can take over")]
-    VrrpDied,
-}
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
