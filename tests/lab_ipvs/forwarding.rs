@@ -76,6 +76,8 @@ virtual_server {VIP} 80 {{
 #[test]
 fn tunnel() {
     need_ipvs();
+    // With the module each new namespace has a tunl0 that takes every ipip packet.
+    let _ = std::process::Command::new("modprobe").arg("ipip").status();
     let mut hosts = vec![
         host("client").nic("eth0", "lan", "10.0.0.200/24"),
         host("d1").nic("eth0", "lan", "10.0.0.1/24"),
@@ -87,14 +89,13 @@ fn tunnel() {
             .sysctl("net/ipv4/conf/all/arp_announce", "2")
             .sysctl("net/ipv4/conf/all/rp_filter", "0")
             .sysctl("net/ipv4/conf/default/rp_filter", "0")
-            .ip("link add ipip0 type ipip local any remote any")
-            .ip("link set ipip0 up")
-            .ip(&format!("addr add {VIP}/32 dev ipip0"));
+            .ip("link set tunl0 up")
+            .ip(&format!("addr add {VIP}/32 dev tunl0"));
         hosts.push(server);
     }
     let lab = Lab::build("tun", &["lan"], &hosts);
     for server in ["rs1", "rs2"] {
-        lab.set(server, "net/ipv4/conf/ipip0/rp_filter", "0");
+        lab.set(server, "net/ipv4/conf/tunl0/rp_filter", "0");
     }
     let watch = AddressWatch::start(&lab, &["d1"]);
     let _servers = Nginx::start_all(&lab, ["rs1", "rs2"], 80);

@@ -35,9 +35,11 @@ fn table_survives_a_crash_and_is_adopted() {
     let since = now();
     d1.kill();
     pause(s(1));
-    let _d1 = d1.again(&lab);
-    pause(s(6));
+    let d1 = d1.again(&lab);
+    wait("it is master again", patience() * 4, || d1.said().contains("MASTER"));
     watch.wait_holders(VIP, &["d1"], patience());
+    // Requests that were asked before are given up after their limit.
+    pause(s(1) * slow());
     // The table never lost anything: every value since the crash is the whole one.
     let values: Vec<_> = table.all().into_iter().filter(|(at, _)| *at >= since).collect();
     assert!(values.is_empty(), "the table changed: {values:#?}");
