@@ -70,6 +70,7 @@ pub struct Director {
     pub kind: Kind,
     pub host: String,
     config: PathBuf,
+    etc: Vec<(String, String)>,
 }
 
 impl Director {
@@ -119,12 +120,20 @@ impl Director {
         let notified = lab.work().join(format!("notify-{host}")).display().to_string();
         let environment = [("TANDEM_NOTIFY_LOG", notified.as_str())];
         let process = Process::start(lab, host, &format!("{kind} on {host}"), &argv, &environment);
-        Self { process, kind, host: host.to_owned(), config: config.to_owned() }
+        let etc = etc.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        Self { process, kind, host: host.to_owned(), config: config.to_owned(), etc }
     }
 
-    /// Starts the same program with the same file again (its files in /etc are left out).
+    /// Starts the same program with the same file again, after this one has ended.
     pub fn again(&self, lab: &Lab) -> Self {
-        Self::run(lab, &self.host, self.kind, &self.config, &[])
+        let etc: Vec<_> = self.etc.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        if self.kind == Kind::Keepalived {
+            // It takes the zombie of its killed child for a running daemon, for as long as nobody has reaped that.
+            for name in ["p", "r", "c"] {
+                let _ = fs::remove_file(lab.work().join(&self.host).join(name));
+            }
+        }
+        Self::run(lab, &self.host, self.kind, &self.config, &etc)
     }
 
     /// SIGKILL of everything: the program, its children, its scripts.

@@ -1,77 +1,121 @@
 #!/bin/bash
-# What `make test` does after the set-up: format, lints, documentation, unit and namespace tests here, IPVS tests on a
-# kernel that has it. Ends with one line of totals; whatever was left out stands above it with its reason.
-set -euo pipefail
+# What `make test` does: format, lints, documentation, unit and namespace tests here, IPVS tests on a kernel that has it.
+# Goes on after a failure, so that one run tells everything, and ends with one line of totals; whatever was left out
+# stands above it with its reason.
+#
+# Test programs whose name contains "ipvs" need ip_vs: they run in the lab's virtual machine where the running kernel
+# has none. A test that cannot do its work on this machine prints a line "SKIPPED: reason" and is counted as skipped.
+set -uo pipefail
 cd "$(dirname "$0")/../.."
-out=target/lab/test
-mkdir -p $out
+tests/lab/setup.sh || exit 1
 began=$SECONDS
-say() { printf '\n=== %s (%d s)\n' "$*" $((SECONDS - began)); }
+out=target/lab/test
+rm -rf "$out"
+mkdir -p "$out"
+export NEXTEST_HIDE_PROGRESS_BAR=1 CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+passed=0 failed=0
+failures=()
 
-say "format"
-cargo fmt --check
-say "lints"
-cargo clippy --locked --all-targets --quiet -- -D warnings
-say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+# step NAME COMMAND...: runs it, shows what it says and keeps that in $out/NAME.log.
+step() {
+    local name=$1 status
+    shift
+    printf '\n=== %s (%d s)\n' "$name" $((SECONDS - began))
+    "$@" 2>&1 | tee "$out/$name.log"
+    status=${PIPESTATUS[0]}
+    [ "$status" = 0 ] || printf '=== %s FAILED (status %s)\n' "$name" "$status"
+    return "$status"
+}
+bad() { failed=$((failed + 1)); failures+=("$1"); }
+check() { if step "$@"; then passed=$((passed + 1)); else bad "$1"; fi; }
 
-say "unit and namespace tests"
-# Root makes namespaces; the programs are built as whoever calls.
-ipvs_tests=(ipvs_kernel lab_ipvs lab_examples_ipvs)
-present=()
-for name in "${ipvs_tests[@]}"; do
-    if [ -e tests/$name.rs ]; then present+=("$name"); fi
-done
-cargo build --locked --tests --quiet
-export NEXTEST_HIDE_PROGRESS_BAR=1 RUST_BACKTRACE=0
-filter=$(printf ' or binary(%s)' "${present[@]}")
-status=0
-if command -v cargo-nextest >/dev/null; then
-    run=(cargo nextest run --locked --no-fail-fast --success-output=never -E "not (${filter# or })")
+# count NAME STATUS: adds the totals that libtest or nextest printed. A run that failed without a failed test, or that
+# printed no totals, is a failure.
+count() {
+    local name=$1 status=$2 runs p f
+    read -r runs p f < <(awk '
+        /^test result:/ { runs++; p += $4; f += $6 }
+        /^ *Summary \[/ {
+            runs++
+            for (i = 1; i < NF; i++) {
+                if ($(i + 1) ~ /^passed/) p += $i
+                if ($(i + 1) ~ /^(failed|timed|exec)/) f += $i
+            }
+        }
+        END { print runs + 0, p + 0, f + 0 }' "$out/$name.log")
+    passed=$((passed + p))
+    failed=$((failed + f))
+    if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$runs" = 0 ]; }; then bad "$name (status $status, $runs totals)"; fi
+}
+
+check format cargo fmt --check
+check lints cargo clippy --locked --quiet --all-targets -- -D warnings
+check documentation env RUSTDOCFLAGS="-D warnings" cargo doc --locked --quiet --no-deps --document-private-items
+
+# Root's rights for the tests, not for the build.
+if [ "$(id -u)" = 0 ]; then
+    tests/lab/clean.sh
 else
-    echo "cargo-nextest is not there: cargo test runs the same tests, one program after the other"
-    run=(cargo test --locked --no-fail-fast --lib --bins)
-    for path in tests/*.rs; do
-        name=$(basename "$path" .rs)
-        [[ " ${present[*]} demo " == *" $name "* ]] || run+=(--test "$name")
-    done
+    sudo tests/lab/clean.sh
+    host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+    export "CARGO_TARGET_${host}_RUNNER=sudo -E"
 fi
-if [ "$(id -u)" = 0 ]; then as_root=(); else as_root=(sudo --preserve-env env "PATH=$PATH"); fi
-"${as_root[@]}" "${run[@]}" 2>&1 | tee $out/native.log || status=1
 
-say "IPVS tests: ${present[*]}"
+native=() kernel=()
+for file in tests/*.rs; do
+    name=$(basename "$file" .rs)
+    case $name in
+        demo) ;; # a demonstration, not a list of tests: `make demo`
+        *ipvs*) kernel+=(--test "$name") ;;
+        *) native+=(--test "$name") ;;
+    esac
+done
+
+if command -v cargo-nextest >/dev/null; then
+    step unit cargo nextest run --locked --no-fail-fast --lib --bins
+    count unit $?
+    step namespaces cargo nextest run --locked --no-fail-fast "${native[@]}"
+    count namespaces $?
+else
+    echo "note: no cargo-nextest (https://nexte.st): cargo test runs the same tests, one program after the other"
+    step unit cargo test --locked --no-fail-fast --lib --bins
+    count unit $?
+    step namespaces cargo test --locked --no-fail-fast "${native[@]}" -- --show-output --test-threads 2
+    count namespaces $?
+fi
+step doctests cargo test --locked --quiet --doc
+count doctests $?
+
+programs=$(cargo test --locked --no-run "${kernel[@]}" 2>&1 | sed -n 's|.*Executable tests/.* (\(.*\))$|\1|p')
 {
     echo 'status=0'
-    for name in "${present[@]}"; do
-        threads=2
-        echo "echo '--- $name'"
-        echo "$(tests/lab/binary.sh $name) --test-threads=$threads --show-output || status=1"
+    for program in $programs; do
+        echo "printf '\n--- ${program##*/}\n'"
+        echo "$PWD/$program --show-output --test-threads \${LAB_THREADS:-3} || status=1"
     done
     echo 'exit $status'
-} > $out/ipvs.sh
-tests/lab/vm.sh bash "$PWD/$out/ipvs.sh" > $out/ipvs.log 2>&1 || status=1
-grep -E '^(vm:|--- |test |test result|MEASURED|SKIPPED)' $out/ipvs.log || true
-if grep -q FAILED $out/ipvs.log || [ $status != 0 ]; then
-    echo "--- the whole log of the IPVS tests (target/lab/test/ipvs.log), its last 200 lines:"
-    tail -n 200 $out/ipvs.log
+} >"$out/ipvs.sh"
+step ipvs tests/lab/vm.sh bash "$PWD/$out/ipvs.sh"
+count ipvs $?
+# A program that went down with its machine is no silent success.
+have=$(grep -c '^test result:' "$out/ipvs.log")
+[ "$have" -gt 0 ] && [ "$have" = "$(wc -w <<<"$programs")" ] || bad "ipvs: $have of $(wc -w <<<"$programs") test programs reported"
+
+# What was left out: tests that said so (the runner counted them as passed), and tests that are marked #[ignore].
+sed -n 's/^ *SKIPPED: *//p' "$out"/*.log | sort >"$out/skipped"
+said=$(wc -l <"$out/skipped")
+passed=$((passed - said))
+sed -n 's/^test \(.*\) \.\.\. ignored.*/\1: marked #[ignore]/p' "$out"/*.log >>"$out/skipped"
+if command -v cargo-nextest >/dev/null; then
+    cargo nextest list --locked --lib --bins "${native[@]}" --run-ignored only -T oneline 2>/dev/null \
+        | sed -n 's/ *$//; s/^..*/&: marked #[ignore]/p' >>"$out/skipped"
 fi
 
-say "totals"
-grep -hE '^ *(MEASURED)' $out/native.log $out/ipvs.log || true
-grep -hE 'SKIPPED:' $out/native.log $out/ipvs.log | sort | uniq -c || true
-passed=0 failed=0 skipped=0
-add() { passed=$((passed + ${1:-0})); failed=$((failed + ${2:-0})); skipped=$((skipped + ${3:-0})); }
-if grep -q 'tests run:' $out/native.log; then
-    line=$(grep 'tests run:' $out/native.log | tail -n 1)
-    add "$(grep -oE '[0-9]+ passed' <<<"$line" | grep -oE '[0-9]+' || true)" \
-        "$(grep -oE '[0-9]+ (failed|timed out)' <<<"$line" | grep -oE '[0-9]+' | paste -sd+ | bc 2>/dev/null || true)"
-fi
-while read -r ok bad ignored; do add "$ok" "$bad" "$ignored"; done < <(
-    sed -nE 's/^test result: .*\. ([0-9]+) passed; ([0-9]+) failed; ([0-9]+) ignored;.*/\1 \2 \3/p' $out/native.log $out/ipvs.log
-)
-skipped=$((skipped + $(cat $out/native.log $out/ipvs.log | grep -c 'SKIPPED:' || true)))
-# A run that ended before its tests did is a failure whatever was counted.
-if [ "$passed" = 0 ] || ! grep -q '^test result' $out/ipvs.log; then status=1; fi
-if [ $status != 0 ] && [ $failed = 0 ]; then failed=1; fi
-printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
-exit $status
+printf '\n=== measured\n'
+sed -n 's/^ *MEASURED //p' "$out/namespaces.log" "$out/ipvs.log" | sort -u
+printf '\n=== totals after %d s\n' $((SECONDS - began))
+sed -n 's/^test \(.*\) \.\.\. FAILED$/FAILED: \1/p; s/^ *\(FAIL\|TIMEOUT\|SIG[A-Z]*\) \[.*\] *\(([^)]*)\)\{0,1\} *\(.*\)$/FAILED: \3/p' "$out"/*.log | sort -u
+for failure in "${failures[@]}"; do printf 'FAILED: %s\n' "$failure"; done
+sed 's/^/SKIPPED: /' "$out/skipped" | sort | uniq -c
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$(wc -l <"$out/skipped")"
+[ "$failed" = 0 ]

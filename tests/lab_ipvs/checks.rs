@@ -112,8 +112,8 @@ fn http_get_with_the_wrong_status_leaves() {
     let _director = Director::start(&lab, "d1", &format!("{before}{}", after.replacen(&good, &bad, 1)));
     let table = TableWatch::start(&lab, "d1");
     let gone = table.wait("rs2 leaves", patience(), |table| table.is(SERVICE, &WITHOUT_2));
-    // The first check comes within delay_loop of the start, the retry 1 s later; 1 s for the start itself.
-    measured("http_get_bad_status", gone.saturating_duration_since(start), s(2) + s(1), ms(1000));
+    // The first check comes within delay_loop of the start, the retry 1 s later; 2 s for the start itself.
+    measured("http_get_bad_status", gone.saturating_duration_since(start), s(2) + s(1), ms(2000));
 }
 
 #[test]

@@ -108,6 +108,17 @@ fn reload_of_a_broken_file_keeps_everything_and_says_why() {
     let conf = Conf::new("MASTER", 150);
     let d1 = pair.start("d1", &conf);
     pair.master("d1");
+    // What keepalived passes over, Tandem passes over too: the rest is in force, the VIP stays.
+    let harmless = [
+        conf.text().replace("advert_int", "advert_interval 5\n    advert_int"),
+        conf.text().trim_end().trim_end_matches('}').to_owned(),
+    ];
+    for text in harmless {
+        let (since, mark) = (now(), d1.mark());
+        d1.reload(&text);
+        wait("it says why", patience(), || d1.said_since(mark).contains("director.conf:"));
+        pair.calm(since, s(2));
+    }
     let bad = [
         conf.text().replace("10.9.0.100/24", "10.9.0.300/24"),
         "\u{1}\u{2} not a configuration {{{".to_owned(),
@@ -116,7 +127,7 @@ fn reload_of_a_broken_file_keeps_everything_and_says_why() {
     for text in bad {
         let (since, mark) = (now(), d1.mark());
         d1.reload(&text);
-        wait("it says why", patience(), || d1.said_since(mark).contains("director.conf"));
+        wait("it says why", patience(), || d1.said_since(mark).contains("director.conf:"));
         pair.calm(since, s(2));
         measured("reload_broken_longest_silence", pair.longest_silence("d1", since), s(1), ms(100));
         println!("said: {}", d1.said_since(mark).trim());
@@ -138,9 +149,10 @@ fn address_deleted_by_hand_comes_back_while_master() {
     for _ in 0..3 {
         let since = now();
         pair.lab.ip("d1", &format!("addr del {VIP}/24 dev eth0"));
-        let gone = pair.watch.wait("d1", VIP, false, patience());
-        let back = pair.watch.wait("d1", VIP, true, patience());
-        measured("deleted_address_back", back.saturating_duration_since(gone), Duration::ZERO, ms(200));
+        let changes = || pair.watch.changes_of("d1", VIP, since);
+        wait("it goes and comes back", patience(), || changes().len() >= 2);
+        let took = changes()[1].0.saturating_duration_since(changes()[0].0);
+        measured("deleted_address_back", took, Duration::ZERO, ms(200));
         pause(ms(1200));
         let adverts = pair.wire.adverts("d1", since);
         assert!(!adverts.is_empty() && adverts.iter().all(|(_, priority)| *priority == 150), "{adverts:?}");
