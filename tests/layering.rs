@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "ipvs/diff.rs",
     "ipvs/codec.rs",
     "net/address.rs",
+    "net/limit.rs",
     "net/link.rs",
     "core/reload.rs",
     "config/model.rs",

@@ -4,6 +4,7 @@
 use std::io;
 
 pub mod address;
+mod limit;
 pub mod link;
 pub mod monitor;
 mod request;

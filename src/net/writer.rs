@@ -1,8 +1,7 @@
 //! Makes the addresses be as wished: waits for a new wish or for the interfaces to change, reads the kernel's
 //! addresses, applies the difference, says which wish is in place. It never trusts its memory of what it did.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,13 +18,10 @@ use crate::clock;
 
 use super::Error;
 use super::address::{AddressKey, AddressSpec, Change, Installed, PROTOCOL, Wanted, diff};
+use super::limit::{self, RepairLimit};
 use super::link::Links;
 use super::{monitor, request};
 
-/// Repairs in this time before somebody who keeps deleting is answered only once a second.
-const REPAIRS: usize = 10;
-const REPAIR_WINDOW: Duration = Duration::from_secs(10);
-const REPAIR_PAUSE: Duration = Duration::from_secs(1);
 /// After an error everything is read again, after this pause.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -46,7 +42,7 @@ pub async fn run(
     mut links: watch::Receiver<Arc<Links>>,
     applied: watch::Sender<Applied>,
 ) {
-    let mut writer = Writer { handle: None, repairs: VecDeque::new(), last_error: Vec::new() };
+    let mut writer = Writer { handle: None, limit: RepairLimit::default(), in_place: BTreeSet::new() };
     let mut open = true;
     loop {
         let wish = wanted.borrow_and_update().clone();
@@ -70,11 +66,23 @@ async fn pause(retry: Option<Duration>) {
     }
 }
 
+/// What one turn did.
+#[derive(Default)]
+struct Done {
+    /// Addresses put back.
+    repaired: u64,
+    /// What the kernel refused.
+    errors: Vec<String>,
+    /// A repair waits for its turn.
+    put_off: bool,
+}
+
 struct Writer {
     handle: Option<Handle>,
-    /// When addresses were put back lately.
-    repairs: VecDeque<Instant>,
-    last_error: Vec<String>,
+    /// How often what others delete is put back.
+    limit: RepairLimit,
+    /// What the kernel was last seen to have of the wish: if it is gone, somebody else took it away.
+    in_place: BTreeSet<AddressKey>,
 }
 
 impl Writer {
@@ -85,30 +93,26 @@ impl Writer {
         links: &Links,
         applied: &watch::Sender<Applied>,
     ) -> Option<Duration> {
-        let before = applied.borrow().clone();
         if wish.generation == 0 {
             return None;
         }
-        let again = wish.generation == before.generation && before.errors.is_empty();
-        let now = clock::now();
-        self.repairs.retain(|at| now.saturating_duration_since(*at) < REPAIR_WINDOW);
-        let (repaired, errors) = match self.apply(wish, links, again).await {
-            Ok((_, errors)) if self.repairs.len() > REPAIRS && errors.is_empty() => (0, errors),
+        // An address goes with its interface: nobody took it away.
+        self.in_place.retain(|key| links.contains_key(&key.interface) && wish.want.contains_key(key));
+        let done = match self.apply(wish, links, clock::now()).await {
             Ok(done) => done,
             Err(error) => {
                 self.handle = None;
-                (0, vec![error.to_string()])
+                Done { errors: vec![error.to_string()], ..Done::default() }
             }
         };
-        let retry = if !errors.is_empty() {
-            Some(RETRY)
-        } else if self.repairs.len() >= REPAIRS {
-            Some(REPAIR_PAUSE)
-        } else {
-            None
+        let retry = match (done.errors.is_empty(), done.put_off) {
+            (false, _) => Some(RETRY),
+            (true, true) => Some(limit::PAUSE),
+            (true, false) => None,
         };
-        let next = Applied { generation: wish.generation, repaired: before.repaired + repaired, errors };
         applied.send_if_modified(|current| {
+            let repaired = current.repaired + done.repaired;
+            let next = Applied { generation: wish.generation, repaired, errors: done.errors };
             let changed = *current != next;
             *current = next;
             changed
@@ -116,43 +120,44 @@ impl Writer {
         retry
     }
 
-    /// Applies the difference. `again`: this wish was in place already, so what is missing was taken away.
-    async fn apply(
-        &mut self,
-        wish: &Wanted,
-        links: &Links,
-        again: bool,
-    ) -> Result<(u64, Vec<String>), Error> {
+    /// Applies the difference.
+    async fn apply(&mut self, wish: &Wanted, links: &Links, now: Instant) -> Result<Done, Error> {
         let mut handle = match self.handle.take() {
             Some(handle) => handle,
             None => request::connect(&[])?.0,
         };
         let actual = read(&mut handle, links).await?;
-        let mut repaired = 0;
-        let mut errors = Vec::new();
+        let mut done = Done::default();
+        let mut in_place: BTreeSet<AddressKey> =
+            wish.want.keys().filter(|key| actual.contains_key(key)).cloned().collect();
         for change in diff(&actual, wish) {
-            let Some(link) = links.get(&change.key().interface) else { continue };
-            if again && matches!(change, Change::Add(..)) {
-                if self.repairs.len() >= REPAIRS {
-                    tracing::warn!("{} is being removed again and again by another program", change.key());
-                    continue;
-                }
-                repaired += 1;
-                self.repairs.push_back(clock::now());
-                tracing::warn!("{} was removed by another program: put back", change.key());
+            let key = change.key();
+            let Some(link) = links.get(&key.interface) else { continue };
+            let taken_away = matches!(change, Change::Add(..)) && self.in_place.contains(key);
+            if taken_away && !self.limit.allow(now) {
+                tracing::warn!("{key} is removed again and again by another program: put back once a second");
+                in_place.insert(key.clone());
+                done.put_off = true;
+                continue;
             }
-            if let Err(error) = carry_out(&mut handle, &change, link.index).await {
-                if matches!(error, Error::NoAnswer { .. }) {
-                    return Err(error);
+            match carry_out(&mut handle, &change, link.index).await {
+                Ok(()) => {
+                    if taken_away {
+                        done.repaired += 1;
+                        tracing::warn!("{key} was removed by another program: put back");
+                    }
+                    match change {
+                        Change::Add(key, _) => in_place.insert(key),
+                        Change::Remove(key) => in_place.remove(&key),
+                    };
                 }
-                errors.push(error.to_string());
+                Err(error @ Error::NoAnswer { .. }) => return Err(error),
+                Err(error) => done.errors.push(error.to_string()),
             }
         }
-        if errors != self.last_error {
-            self.last_error.clone_from(&errors);
-        }
+        self.in_place = in_place;
         self.handle = Some(handle);
-        Ok((repaired, errors))
+        Ok(done)
     }
 }
 
