@@ -17,6 +17,9 @@ pub struct Args {
     /// Write the process id to this file.
     #[arg(short, long, value_name = "FILE")]
     pid: Option<PathBuf>,
+    /// Name of this daemon, where several with different files run in one network namespace.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    instance: String,
     /// Least level that is logged: error, warn, info, debug or trace.
     #[arg(short, long, value_name = "LEVEL", default_value = "info")]
     log_level: tracing::Level,
@@ -26,7 +29,7 @@ pub struct Args {
 /// else.
 pub fn run(args: Args) -> i32 {
     super::log::start(args.log_level);
-    let options = Options { config: args.config, pid_file: args.pid };
+    let options = Options { config: args.config, pid_file: args.pid, instance: args.instance };
     let result = worker::run(&options);
     let unreadable = matches!(result, Err(Error::Unreadable(_)));
     match result.context("tandem run") {

@@ -19,6 +19,14 @@ pub enum Error {
         /// Who it names.
         pid: u32,
     },
+    /// Another Tandem runs in this network namespace.
+    #[error(
+        "another Tandem (pid {pid}) runs in this network namespace: stop it first, or give one of them --instance NAME"
+    )]
+    InNamespace {
+        /// Its process id, as far as it is known.
+        pid: String,
+    },
     /// The pid file cannot be written.
     #[error("cannot write the pid file {path}: {source}")]
     PidFile {

@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod error;
+mod lock;
 pub mod options;
 mod pidfile;
 pub mod reload;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
+    /// Name of this daemon where several run in one network namespace; empty for the only one.
+    pub instance: String,
     /// Where to write the process id, removed at the end.
     pub pid_file: Option<PathBuf>,
 }

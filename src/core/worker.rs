@@ -43,6 +43,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
+    let lock = super::lock::Lock::take(&options.instance)?;
     let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let runtime = threads::runtime()?;
     let result = runtime.block_on(async {
@@ -54,6 +55,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     drop(pid_file);
+    drop(lock);
     result
 }
 

@@ -1,0 +1,105 @@
+//! `tandem run` as a program: exit codes, messages, pid file, one daemon for each network namespace.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test is a driver")]
+
+use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const CONF: &str =
+    "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress { 10.0.0.100/24 }\n}\n";
+
+/// A directory of this test, in a network namespace of its own with an eth0.
+fn place(name: &str) -> PathBuf {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "network namespaces need root: run `make test` as root or with sudo"
+    );
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    for words in
+        ["link set lo up", "link add eth0 type veth peer name peer", "link set peer up", "link set eth0 up"]
+    {
+        assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success());
+    }
+    let place = std::env::temp_dir().join(format!("tandem-run-{name}-{}", std::process::id()));
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("good.conf"), CONF).unwrap();
+    place
+}
+
+fn tandem(place: &PathBuf, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+    command.args(words).current_dir(place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn ended(place: &PathBuf, words: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = tandem(place, words).output().unwrap();
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "not within 10 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn stop(mut child: Child) -> (Option<i32>, String) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}
+
+#[test]
+fn exit_codes_are_as_documented() {
+    let place = place("codes");
+    let (code, said) = ended(&place, &["run", "--config", "nowhere.conf"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("nowhere.conf: error: the file cannot be read"), "{said}");
+    fs::write(place.join("bad.yaml"), "vrrp_instance: 7\n").unwrap();
+    assert_eq!(ended(&place, &["run", "--config", "bad.yaml"]).0, Some(3));
+    assert_eq!(ended(&place, &["run", "--nonsense"]).0, Some(64));
+    assert_eq!(ended(&place, &["nonsense"]).0, Some(64));
+    assert_eq!(ended(&place, &["check", "good.conf"]).0, Some(0));
+    assert_eq!(ended(&place, &["check", "nowhere.conf"]).0, Some(3));
+    let (code, said) = ended(&place, &["--version"]);
+    assert_eq!((code, said.trim()), (Some(0), concat!("tandem ", env!("CARGO_PKG_VERSION"))));
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn one_daemon_for_each_namespace() {
+    let place = place("lock");
+    let pid_file = place.join("tandem.pid");
+    // A stale pid file does not hinder.
+    fs::write(&pid_file, "1\n").unwrap();
+    let first = tandem(&place, &["run", "--config", "good.conf", "--pid", "tandem.pid"]).spawn().unwrap();
+    let pid = first.id().to_string();
+    until("the pid file", || fs::read_to_string(&pid_file).is_ok_and(|text| text.trim() == pid));
+    let (code, said) = ended(&place, &["run", "--config", "good.conf"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("another Tandem (pid {pid}) runs in this network namespace")), "{said}");
+    let (code, said) =
+        ended(&place, &["run", "--config", "good.conf", "--instance", "two", "--pid", "tandem.pid"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains(&format!("names the running process {pid}")), "{said}");
+    let second = tandem(&place, &["run", "--config", "good.conf", "--instance", "two", "--pid", "two.pid"])
+        .spawn()
+        .unwrap();
+    until("the second pid file", || place.join("two.pid").exists());
+    for child in [second, first] {
+        let (code, said) = stop(child);
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("SIGTERM: stopping") && said.contains("stopped"), "{said}");
+    }
+    assert!(!pid_file.exists() && !place.join("two.pid").exists(), "pid files go with their daemons");
+    fs::remove_dir_all(place).unwrap();
+}
