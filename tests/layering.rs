@@ -56,6 +56,7 @@ const PURE: &[&str] = &[
     "net/link.rs",
     "core/reload.rs",
     "config/model.rs",
+    "config/model/server.rs",
     "config/units.rs",
     "config/text.rs",
     "config/yaml.rs",
@@ -160,10 +161,9 @@ fn deciders_are_pure() {
 fn no_room_has_grown_into_two() {
     let mut files = Vec::new();
     source_files(&root(), &mut files);
-    // The model is one long list of documented fields: a table, not logic.
     let too_long: Vec<String> = files
         .iter()
-        .filter(|path| !path.ends_with("config/model.rs") && !path.ends_with("tests.rs"))
+        .filter(|path| !path.ends_with("tests.rs"))
         .filter_map(|path| {
             let lines = code(path).lines().count();
             (lines > 600).then(|| format!("{}: {lines} lines", path.display()))
