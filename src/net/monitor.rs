@@ -34,7 +34,7 @@ pub async fn first_dump() -> Result<Links, Error> {
     Ok(by_name(&read_all(&mut handle).await?))
 }
 
-/// Publishes the interfaces whenever they change. Returns when nobody listens any more.
+/// Publishes the interfaces whenever the kernel says anything of them or their addresses, changed or not. Returns when nobody listens any more.
 pub async fn run(links: watch::Sender<Arc<Links>>) {
     let mut pause = LEAST_PAUSE;
     while !links.is_closed() {
@@ -128,14 +128,14 @@ async fn read_all(handle: &mut Handle) -> Result<ByIndex, Error> {
     Ok(state)
 }
 
+/// Whoever listens is woken also when all is as it was published last: an address that came and went again in between
+/// is news for the writer, who put it there.
 fn publish(links: &watch::Sender<Arc<Links>>, state: &ByIndex) {
-    links.send_if_modified(|current| {
+    links.send_modify(|current| {
         let next = by_name(state);
-        let changed = **current != next;
-        if changed {
+        if **current != next {
             *current = Arc::new(next);
         }
-        changed
     });
 }
 
