@@ -1,7 +1,7 @@
 //! What people's programs are told: in order, one queue a name, so that of two quick transitions the later one is
 //! also told later (keepalived starts its scripts side by side, and the last to finish wins).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct Job {
 struct Queues {
     waiting: BTreeMap<String, VecDeque<Job>>,
     /// Queues whose worker runs.
-    busy: BTreeMap<String, ()>,
+    busy: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Notifier {
         {
             tracing::error!("{}: scripts not run, {QUEUE} jobs are waiting before them", dropped.why);
         }
-        if queues.busy.insert(name.clone(), ()).is_none() {
+        if queues.busy.insert(name.clone()) {
             tokio::spawn(work(Arc::clone(&self.0), name));
         }
     }
