@@ -146,3 +146,23 @@ fn a_thousand_addresses() {
         assert_eq!(shown("-o -4 address show dev eth0").lines().count(), 1001);
     });
 }
+
+#[test]
+fn how_long_an_address_takes() {
+    in_a_namespace(|| async {
+        let mut run = start().await;
+        let ours = key("10.0.0.100", 24);
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        for round in 0..100u64 {
+            added.push(run.wish(2 * round + 1, &[(ours.clone(), AddressSpec::default())], &[]).await);
+            removed.push(run.wish(2 * round + 2, &[], std::slice::from_ref(&ours)).await);
+        }
+        assert_eq!(run.applied.borrow().repaired, 0);
+        for (what, mut times) in [("add", added), ("remove", removed)] {
+            times.sort();
+            let ms = |at: usize| times[at].as_secs_f64() * 1000.0;
+            println!("MEASURED address_{what}_ms median={:.2} p90={:.2} worst={:.2}", ms(50), ms(90), ms(99));
+            assert!(times[50] < Duration::from_millis(50), "{what}: {:?}", times[50]);
+        }
+    });
+}

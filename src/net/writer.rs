@@ -189,13 +189,13 @@ impl Writer {
                 let Some(link) = links.get(&key.interface) else { continue };
                 let peer = actual.get(key).and_then(|installed| installed.peer);
                 match carry_out(&mut handle, &change, link.index, peer).await {
-                    Ok(Done::Done) if matches!(change, Change::Add(..)) && repairs.contains(key) => {
+                    Ok(Step::Made) if matches!(change, Change::Add(..)) && repairs.contains(key) => {
                         self.repairs.done(key, clock::now());
                         self.repaired += 1;
                         tracing::warn!("{key} was removed or changed by somebody else: put back");
                     }
-                    Ok(Done::Done) => {}
-                    Ok(Done::AlreadyThere | Done::NoInterface) => _ = passed.insert(key.clone()),
+                    Ok(Step::Made) => {}
+                    Ok(Step::AlreadyThere | Step::NoInterface) => _ = passed.insert(key.clone()),
                     Err(error @ Error::Refused { .. }) => {
                         errors.push(error.to_string());
                         passed.insert(key.clone());
@@ -247,8 +247,10 @@ async fn read(handle: &mut Handle, links: &Links) -> Result<BTreeMap<AddressKey,
     Ok(parts.iter().filter_map(of).collect())
 }
 
-enum Done {
-    Done,
+/// What became of one change.
+enum Step {
+    /// The kernel acknowledged it, or it was so already.
+    Made,
     /// Somebody put it there between our reading and now, or (IPv6) with another prefix length.
     AlreadyThere,
     /// The interface went away: it waits for the monitor to say which one has this name now.
@@ -260,7 +262,7 @@ async fn carry_out(
     change: &Change,
     index: u32,
     peer: Option<IpAddr>,
-) -> Result<Done, Error> {
+) -> Result<Step, Error> {
     let result = match change {
         Change::Remove(key) => {
             let message = RouteNetlinkMessage::DelAddress(codec::removal(key, peer, index));
@@ -273,11 +275,11 @@ async fn carry_out(
         }
     };
     match (change, result) {
-        (_, Ok(())) => Ok(Done::Done),
-        (_, Err(error)) if error.errno() == Some(libc::ENODEV) => Ok(Done::NoInterface),
+        (_, Ok(())) => Ok(Step::Made),
+        (_, Err(error)) if error.errno() == Some(libc::ENODEV) => Ok(Step::NoInterface),
         // Somebody else was faster.
-        (Change::Remove(_), Err(error)) if error.errno() == Some(libc::EADDRNOTAVAIL) => Ok(Done::Done),
-        (Change::Add(..), Err(error)) if error.errno() == Some(libc::EEXIST) => Ok(Done::AlreadyThere),
+        (Change::Remove(_), Err(error)) if error.errno() == Some(libc::EADDRNOTAVAIL) => Ok(Step::Made),
+        (Change::Add(..), Err(error)) if error.errno() == Some(libc::EEXIST) => Ok(Step::AlreadyThere),
         (_, Err(error)) => Err(error),
     }
 }
