@@ -52,6 +52,8 @@ const PURE: &[&str] = &[
     "ipvs/diff.rs",
     "ipvs/codec.rs",
     "net/address.rs",
+    "net/codec.rs",
+    "net/repair.rs",
     "net/link.rs",
     "core/reload.rs",
     "config/model.rs",
