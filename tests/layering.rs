@@ -60,6 +60,7 @@ const PURE: &[&str] = &[
     "config/units.rs",
     "config/text.rs",
     "config/yaml.rs",
+    "config/ranges.rs",
 ];
 
 const IMPURE_WORDS: &[&str] = &[

@@ -103,6 +103,20 @@ fn what_somebody_deletes_is_put_back_at_once() {
 }
 
 #[test]
+fn whoever_keeps_deleting_does_not_win() {
+    in_a_namespace(|| async {
+        let mut run = start().await;
+        run.wish(1, &[(key("10.0.0.100", 32), AddressSpec::default())], &[]).await;
+        for _ in 0..15 {
+            run.links("the address", |l| l["eth0"].has("10.0.0.100".parse().unwrap())).await;
+            ip("address del 10.0.0.100/32 dev eth0");
+            run.links("it is gone", |l| !l["eth0"].has("10.0.0.100".parse().unwrap())).await;
+        }
+        run.links("the address at last", |l| l["eth0"].has("10.0.0.100".parse().unwrap())).await;
+    });
+}
+
+#[test]
 fn an_interface_that_comes_later_gets_its_addresses() {
     in_a_namespace(|| async {
         let mut run = start().await;

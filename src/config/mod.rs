@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod facts;
 mod keepalived;
 pub mod model;
+mod ranges;
 pub mod resolve;
 mod suggest;
 pub mod text;

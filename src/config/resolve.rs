@@ -35,6 +35,16 @@ impl Resolver<'_> {
 /// Drops and mends; see the module. The places of objects come from the front end, where it knows them.
 pub(super) fn resolve(mut config: Config, places: &Places, facts: &Facts) -> (Config, Vec<Diagnostic>) {
     let mut resolver = Resolver { places, facts, findings: Vec::new() };
+    for bad in super::ranges::check(&mut config) {
+        resolver.find(
+            Level::Error,
+            &bad.object,
+            "out-of-range",
+            bad.problem,
+            "its default is taken",
+            bad.fix,
+        );
+    }
     resolver.scripts(&mut config);
     resolver.instances(&mut config);
     resolver.servers(&mut config);
@@ -449,7 +459,7 @@ fn is_ipv6(instance: &Instance) -> bool {
 }
 
 /// A virtual server as a person names it.
-fn shown(server: &VirtualServer) -> String {
+pub(super) fn shown(server: &VirtualServer) -> String {
     match (server.address, server.fwmark) {
         (Some(address), _) => format!("virtual_server {address} {}", server.port.unwrap_or(0)),
         (None, Some(mark)) => format!("virtual_server fwmark {mark}"),

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
@@ -42,6 +43,9 @@ pub enum StartError {
     /// No eventfd.
     #[error("cannot make an eventfd: {0}")]
     Mailbox(nix::Error),
+    /// No timer.
+    #[error("cannot make a timerfd: {0}")]
+    Timer(nix::Error),
     /// No packet socket.
     #[error("cannot open a packet socket for gratuitous ARP: {0}; run as root or give CAP_NET_RAW")]
     FrameSocket(io::Error),
@@ -85,9 +89,12 @@ pub fn spawn(
     out: Outputs,
 ) -> Result<Handle, StartError> {
     let mailbox = Mailbox::new().map_err(StartError::Mailbox)?;
+    let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
+    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(StartError::Timer)?;
     let frames = FrameSocket::open().map_err(StartError::FrameSocket)?;
     let mut driver = Driver {
         mailbox: mailbox.clone(),
+        timer,
         runners: Vec::new(),
         sockets: AdvertSockets::new(),
         frames,
@@ -110,6 +117,7 @@ pub fn spawn(
 
 struct Driver {
     mailbox: Mailbox,
+    timer: TimerFd,
     runners: Vec<Runner>,
     sockets: AdvertSockets,
     frames: FrameSocket,
@@ -156,14 +164,29 @@ impl Driver {
         }
     }
 
-    /// Sleeps until a datagram, the mailbox or the next deadline.
+    /// Sleeps until a datagram, the mailbox or the next deadline. The deadline is a timer of the kernel's, not poll's own
+    /// timeout: that one may be late by a thousandth of itself, 3.6 ms of a master-down interval.
     fn wait(&self) {
         let next = self.runners.iter().filter_map(|r| r.deadline(self.applied, ANNOUNCE_PATIENCE)).min();
-        let mut fds: Vec<PollFd<'_>> = vec![PollFd::new(self.mailbox.wake_fd(), PollFlags::POLLIN)];
+        let left = next.map(|at| at.saturating_duration_since(clock::now()));
+        let set = match left {
+            None => self.timer.unset(),
+            Some(Duration::ZERO) => return,
+            Some(left) => {
+                let once = Expiration::OneShot(TimeSpec::from_duration(left));
+                self.timer.set(once, TimerSetTimeFlags::empty())
+            }
+        };
+        // Should the timer ever refuse, poll's own timeout is still there.
+        let fallback = left.map(|left| left + Duration::from_millis(1)).map(TimeSpec::from_duration);
+        let fallback = if set.is_ok() { None } else { fallback };
+        let mut fds: Vec<PollFd<'_>> = vec![
+            PollFd::new(self.mailbox.wake_fd(), PollFlags::POLLIN),
+            PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
+        ];
         fds.extend(self.sockets.values().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
-        let timeout = next.map(|at| TimeSpec::from_duration(at.saturating_duration_since(clock::now())));
         // EINTR and the like only mean another turn, which reads everything anew.
-        let _ = ppoll(&mut fds, timeout, None);
+        let _ = ppoll(&mut fds, fallback, None);
     }
 
     fn read_sockets(&mut self, now: Instant) {

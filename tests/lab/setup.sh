@@ -78,7 +78,13 @@ if [ $needs_vm = yes ] && [ ! -x target/lab/venv/bin/vng ]; then
     target/lab/venv/bin/pip install --quiet "$virtme_ng"
 fi
 
-# Debian 12's own rustc (1.63) is too old for edition 2024, so the tool chain comes from rustup.
+# Debian's own rustc is too old for this source (1.63 in Debian 12, 1.85 in 13), so the tool chain comes from rustup, which
+# Debian packages from 13 on.
+if ! command -v cargo >/dev/null && [ -n "$(apt-cache policy rustup 2>/dev/null | sed -n 's/.*Candidate: \([0-9].*\)/\1/p')" ]; then
+    say "installing rustup and the stable tool chain"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustup
+    rustup default stable
+fi
 if ! command -v cargo >/dev/null; then
     say "no cargo. cure (as the user who builds; see https://rustup.rs):"
     say "    apt-get install curl && curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"

@@ -90,8 +90,11 @@ programs=$(cargo test --locked --no-run "${kernel[@]}" 2>&1 | sed -n 's|.*Execut
 {
     echo 'status=0'
     for program in $programs; do
+        # The kernel's dump of services goes on, after each message, by a count over all namespaces: a service that is
+        # deleted in one makes a long dump in another miss one. So the test of whole large tables runs alone.
+        case $program in */ipvs_kernel-*) threads=1 ;; *) threads=2 ;; esac
         echo "printf '\n--- ${program##*/}\n'"
-        echo "$PWD/$program --show-output --test-threads \${LAB_THREADS:-3} || status=1"
+        echo "$PWD/$program --show-output --test-threads $threads || status=1"
     done
     echo 'exit $status'
 } >"$out/ipvs.sh"
