@@ -23,7 +23,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// While addresses come and go without end they are published this often. The first change of a burst, and every
 /// change of an interface itself, is published at once.
-const PACE: Duration = Duration::from_millis(10);
+const PACE: Duration = Duration::from_millis(2);
 
 /// Interfaces by kernel index, as messages name them.
 type ByIndex = BTreeMap<u32, Link>;
