@@ -21,9 +21,11 @@ const GROUPS: [MulticastGroup; 3] =
     [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// While addresses come and go without end they are published this often. The first change of a burst, and every
-/// change of an interface itself, is published at once.
+/// While addresses come and go without end they are published this often at most. The first change of a burst, and
+/// every change of an interface itself, is published at once.
 const PACE: Duration = Duration::from_millis(2);
+/// Publishing is copying: with thousands of addresses it may take this part of the thread's time, the writer the rest.
+const SHARE: u32 = 8;
 
 /// Interfaces by kernel index, as messages name them.
 type ByIndex = BTreeMap<u32, Link>;
@@ -76,15 +78,18 @@ async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Resu
     publish(links, &state);
     *pause = LEAST_PAUSE;
     let mut published = clock::now();
-    // Since when something is known that is not published.
+    let mut pace = PACE;
+    // When what is known and not published will be.
     let mut due: Option<Instant> = None;
     loop {
         let event = tokio::select! {
             event = events.next() => event,
             () = links.closed() => return Ok(End::NobodyListens),
             () = until(due) => {
+                let begun = clock::now();
                 publish(links, &state);
                 published = clock::now();
+                pace = PACE.max(published.saturating_duration_since(begun) * SHARE);
                 due = None;
                 continue;
             }
@@ -100,7 +105,7 @@ async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Resu
         match news {
             News::Lost => return Ok(End::Overrun),
             News::Interface => due = Some(published),
-            News::Address => due = due.or(Some(published + PACE)),
+            News::Address => due = due.or(Some(published + pace)),
             News::None => {}
         }
     }
