@@ -2,90 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test is a driver")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, unshare};
 use tandem::net::address::{AddressKey, AddressSpec, PROTOCOL, Wanted};
-use tandem::net::link::Links;
-use tandem::net::writer::Applied;
-use tandem::net::{monitor, writer};
-use tokio::sync::watch;
 
-/// Runs a future on this thread in a fresh namespace with a veth pair eth0 - peer.
-fn in_a_namespace<F: Future<Output = ()>>(body: impl FnOnce() -> F) {
-    assert!(
-        nix::unistd::geteuid().is_root(),
-        "network namespaces need root: run `make test` as root or with sudo"
-    );
-    unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    ip("link set lo up");
-    ip("link add eth0 type veth peer name peer");
-    ip("link set peer up");
-    ip("address add 10.0.0.1/24 dev eth0");
-    ip("link set eth0 up");
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(body());
-}
+#[path = "net_kernel/lab.rs"]
+mod lab;
+#[path = "net_kernel/trouble.rs"]
+mod trouble;
 
-fn ip(words: &str) {
-    let out = Command::new("ip").args(words.split_whitespace()).output().unwrap();
-    assert!(out.status.success(), "ip {words}: {}", String::from_utf8_lossy(&out.stderr));
-}
-
-fn shown(words: &str) -> String {
-    let out = Command::new("ip").args(words.split_whitespace()).output().unwrap();
-    String::from_utf8(out.stdout).unwrap()
-}
-
-fn key(address: &str, prefix_len: u8) -> AddressKey {
-    AddressKey { interface: "eth0".to_owned(), address: address.parse().unwrap(), prefix_len }
-}
-
-struct Running {
-    wanted: watch::Sender<Arc<Wanted>>,
-    links: watch::Receiver<Arc<Links>>,
-    applied: watch::Receiver<Applied>,
-    writer: tokio::task::JoinHandle<()>,
-}
-
-async fn start() -> Running {
-    let first = monitor::first_dump().await.unwrap();
-    let (links_out, links) = watch::channel(Arc::new(first));
-    let (wanted, wish) = watch::channel(Arc::new(Wanted::default()));
-    let (applied_out, applied) = watch::channel(Applied::default());
-    tokio::spawn(monitor::run(links_out));
-    let writer = tokio::spawn(writer::run(wish, links.clone(), applied_out));
-    Running { wanted, links, applied, writer }
-}
-
-impl Running {
-    /// Wishes for these addresses and waits until the writer says that they are there; how long it took.
-    async fn wish(
-        &mut self,
-        generation: u64,
-        want: &[(AddressKey, AddressSpec)],
-        ours: &[AddressKey],
-    ) -> Duration {
-        let begun = Instant::now();
-        let want: BTreeMap<_, _> = want.iter().cloned().collect();
-        let ours: BTreeSet<_> = want.keys().chain(ours).cloned().collect();
-        self.wanted.send_replace(Arc::new(Wanted { generation, want, ours }));
-        let done = self.applied.wait_for(|a| a.generation == generation);
-        let applied =
-            tokio::time::timeout(Duration::from_secs(5), done).await.expect("applied in time").unwrap();
-        assert_eq!(applied.errors, Vec::<String>::new());
-        begun.elapsed()
-    }
-
-    async fn links(&mut self, what: &str, right: impl Fn(&Links) -> bool) {
-        let seen = self.links.wait_for(|links| right(links));
-        tokio::time::timeout(Duration::from_secs(5), seen)
-            .await
-            .unwrap_or_else(|_| panic!("not seen: {what}"))
-            .unwrap();
-    }
-}
+use lab::{in_a_namespace, ip, key, shown, start};
 
 #[test]
 fn the_monitor_sees_what_happens() {
@@ -231,5 +158,25 @@ fn a_thousand_addresses() {
         let took = run.wish(1, &want, &[]).await;
         println!("MEASURED thousand_addresses_ms={:.1}", took.as_secs_f64() * 1000.0);
         assert_eq!(shown("-o -4 address show dev eth0").lines().count(), 1001);
+    });
+}
+
+#[test]
+fn how_long_an_address_takes() {
+    in_a_namespace(|| async {
+        let mut run = start().await;
+        let ours = key("10.0.0.100", 24);
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        for round in 0..100u64 {
+            added.push(run.wish(2 * round + 1, &[(ours.clone(), AddressSpec::default())], &[]).await);
+            removed.push(run.wish(2 * round + 2, &[], std::slice::from_ref(&ours)).await);
+        }
+        assert_eq!(run.applied.borrow().repaired, 0);
+        for (what, mut times) in [("add", added), ("remove", removed)] {
+            times.sort();
+            let ms = |at: usize| times[at].as_secs_f64() * 1000.0;
+            println!("MEASURED address_{what}_ms median={:.2} p90={:.2} worst={:.2}", ms(50), ms(90), ms(99));
+            assert!(times[50] < Duration::from_millis(50), "{what}: {:?}", times[50]);
+        }
     });
 }

@@ -10,7 +10,7 @@ pub struct AddressKey {
     pub interface: String,
     /// The local address.
     pub address: IpAddr,
-    /// Prefix length.
+    /// Prefix length; of a point-to-point address its peer's, the only one that the kernel keeps.
     pub prefix_len: u8,
 }
 
@@ -54,11 +54,15 @@ pub struct Installed {
     pub broadcast: Option<Ipv4Addr>,
     /// IFA_PROTO; 0 where unknown.
     pub protocol: u8,
+    /// The other end of a point-to-point address.
+    pub peer: Option<IpAddr>,
+    /// Duplicate address detection still runs, or found a duplicate: the address does not answer.
+    pub tentative: bool,
 }
 
 impl Installed {
-    /// True when it is as it should be. A label that was not asked for, or an unknown owner, is no difference:
-    /// what a crashed run or keepalived left behind is adopted.
+    /// True when it is as it should be. An unknown owner is no difference: what a crashed run or keepalived left
+    /// behind is adopted. One that waits for duplicate address detection is not as it should be: ours never do.
     fn fits(&self, key: &AddressKey, spec: &AddressSpec) -> bool {
         let label = match &spec.label {
             Some(label) => self.label.as_deref() == Some(label),
@@ -66,7 +70,8 @@ impl Installed {
         };
         // The kernel knows no scope of an IPv6 address but its own.
         let scope = key.address.is_ipv6() || self.scope == spec.scope;
-        label && scope && self.broadcast == spec.broadcast
+        let peer = spec.peer.map(|(address, _)| address).filter(|peer| *peer != key.address);
+        label && scope && self.broadcast == spec.broadcast && self.peer == peer && !self.tentative
     }
 }
 

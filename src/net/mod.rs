@@ -4,9 +4,10 @@
 use std::io;
 
 pub mod address;
-mod limit;
+mod codec;
 pub mod link;
 pub mod monitor;
+mod repair;
 mod request;
 pub mod writer;
 
@@ -26,6 +27,20 @@ pub enum Error {
         /// The kernel's own explanation (extended ack), if it gave one.
         extended: Option<String>,
     },
+    /// No answer in time: it is taken to be lost.
+    #[error("{operation}: no answer from the kernel within {} s", .limit.as_secs())]
+    Late {
+        /// What was asked for, in words.
+        operation: String,
+        /// How long it was waited for.
+        limit: std::time::Duration,
+    },
+    /// The kernel's table changed at every reading, so that no reading is whole.
+    #[error("{operation}: the table changed at every attempt to read it")]
+    Unsteady {
+        /// What was asked for, in words.
+        operation: String,
+    },
     /// The connection died before the kernel answered: nothing is known of the request.
     #[error("{operation}: the netlink connection ended before the kernel answered")]
     NoAnswer {
@@ -39,7 +54,7 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Refused { source, .. } => source.raw_os_error(),
-            Self::Socket(_) | Self::NoAnswer { .. } => None,
+            Self::Socket(_) | Self::NoAnswer { .. } | Self::Late { .. } | Self::Unsteady { .. } => None,
         }
     }
 }

@@ -2,26 +2,30 @@
 //! connection everything is read anew, so that nothing is ever believed that the kernel did not say.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt, StreamExt};
-use rtnetlink::packet_core::NetlinkPayload;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::address::AddressMessage;
+use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::watch;
 
-use super::Error;
 use super::link::{Link, LinkAddress, Links};
-use super::request;
+use super::{Error, codec, request};
+use crate::clock;
 
 const GROUPS: [MulticastGroup; 3] =
     [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// While addresses come and go without end they are published this often at most. The first change of a burst, and
+/// every change of an interface itself, is published at once.
+const PACE: Duration = Duration::from_millis(2);
+/// Publishing is copying: with thousands of addresses it may take this part of the thread's time, the writer the rest.
+const SHARE: u32 = 8;
 
 /// Interfaces by kernel index, as messages name them.
 type ByIndex = BTreeMap<u32, Link>;
@@ -32,12 +36,18 @@ pub async fn first_dump() -> Result<Links, Error> {
     Ok(by_name(&read_all(&mut handle).await?))
 }
 
-/// Publishes the interfaces whenever they change. Returns when nobody listens any more.
+/// Publishes the interfaces whenever the kernel says anything of them or their addresses, changed or not. Returns when nobody listens any more.
 pub async fn run(links: watch::Sender<Arc<Links>>) {
     let mut pause = LEAST_PAUSE;
     while !links.is_closed() {
         match follow(&links, &mut pause).await {
-            Ok(()) => {}
+            Ok(End::Overrun) => {
+                tracing::warn!("interfaces: the kernel had more news than it could keep; reading all again");
+                // Somebody may be adding thousands of addresses right now.
+                tokio::time::sleep(LEAST_PAUSE).await;
+                continue;
+            }
+            Ok(End::NobodyListens) => return,
             Err(error) => tracing::warn!("interfaces: {error}; reading them again in {pause:?}"),
         }
         tokio::time::sleep(pause).await;
@@ -45,28 +55,68 @@ pub async fn run(links: watch::Sender<Arc<Links>>) {
     }
 }
 
-/// One connection's life. `Ok` after an overrun: all must be read again.
-async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Result<(), Error> {
+/// Why following ended without an error.
+enum End {
+    Overrun,
+    NobodyListens,
+}
+
+/// What a message did to what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum News {
+    None,
+    Address,
+    Interface,
+    Lost,
+}
+
+/// One connection's life.
+async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Result<End, Error> {
     // Subscribed before the dump, so that no change falls between the two.
     let (mut handle, mut events) = request::connect(&GROUPS)?;
     let mut state = read_all(&mut handle).await?;
     publish(links, &state);
     *pause = LEAST_PAUSE;
+    let mut published = clock::now();
+    let mut pace = PACE;
+    // When what is known and not published will be.
+    let mut due: Option<Instant> = None;
     loop {
-        let Some(event) = events.next().await else {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = links.closed() => return Ok(End::NobodyListens),
+            () = until(due) => {
+                let begun = clock::now();
+                publish(links, &state);
+                published = clock::now();
+                pace = PACE.max(published.saturating_duration_since(begun) * SHARE);
+                due = None;
+                continue;
+            }
+        };
+        let Some(event) = event else {
             return Err(Error::NoAnswer { operation: "following the interfaces".to_owned() });
         };
-        let mut next = Some(event);
-        // A burst (thousands of addresses) is published once.
-        while let Some(event) = next {
-            match event.payload {
-                NetlinkPayload::InnerMessage(message) => take(&mut state, message),
-                NetlinkPayload::Overrun(_) => return Ok(()),
-                _ => {}
-            }
-            next = events.next().now_or_never().flatten();
+        let mut news = take_event(&mut state, event);
+        // What came in the meantime is the same burst.
+        while let Some(Some(event)) = events.next().now_or_never() {
+            news = news.max(take_event(&mut state, event));
         }
-        publish(links, &state);
+        match news {
+            News::Lost => return Ok(End::Overrun),
+            News::Interface => due = Some(published),
+            News::Address => due = due.or(Some(published + pace)),
+            News::None => {}
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        // No timer for what is due already: timers count whole milliseconds.
+        Some(due) if due <= clock::now() => {}
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -83,14 +133,14 @@ async fn read_all(handle: &mut Handle) -> Result<ByIndex, Error> {
     Ok(state)
 }
 
+/// Whoever listens is woken also when all is as it was published last: an address that came and went again in between
+/// is news for the writer, who put it there.
 fn publish(links: &watch::Sender<Arc<Links>>, state: &ByIndex) {
-    links.send_if_modified(|current| {
+    links.send_modify(|current| {
         let next = by_name(state);
-        let changed = **current != next;
-        if changed {
+        if **current != next {
             *current = Arc::new(next);
         }
-        changed
     });
 }
 
@@ -98,91 +148,51 @@ fn by_name(state: &ByIndex) -> Links {
     state.values().map(|link| (link.name.clone(), link.clone())).collect()
 }
 
+fn take_event(state: &mut ByIndex, event: NetlinkMessage<RouteNetlinkMessage>) -> News {
+    match event.payload {
+        NetlinkPayload::InnerMessage(message) => take(state, message),
+        NetlinkPayload::Overrun(_) => News::Lost,
+        _ => News::None,
+    }
+}
+
 /// Folds one message into what is known.
-fn take(state: &mut ByIndex, message: RouteNetlinkMessage) {
+fn take(state: &mut ByIndex, message: RouteNetlinkMessage) -> News {
     match message {
-        RouteNetlinkMessage::NewLink(message) => {
+        RouteNetlinkMessage::NewLink(message) if codec::is_of_the_interface(&message) => {
             let before = state.remove(&message.header.index);
-            if let Some(link) = link(&message, before) {
+            if let Some(link) = codec::link(&message, before) {
                 state.insert(link.index, link);
             }
+            News::Interface
         }
-        RouteNetlinkMessage::DelLink(message) => {
+        RouteNetlinkMessage::DelLink(message) if codec::is_of_the_interface(&message) => {
             state.remove(&message.header.index);
+            News::Interface
         }
         RouteNetlinkMessage::NewAddress(message) => {
-            if let (Some(link), Some(address)) = (state.get_mut(&message.header.index), address(&message)) {
-                match link.addresses.iter_mut().find(|a| same(a, &address)) {
-                    Some(known) => *known = address,
-                    None => link.addresses.push(address),
-                }
+            let (Some(link), Some(address)) =
+                (state.get_mut(&message.header.index), codec::address(&message))
+            else {
+                return News::None;
+            };
+            match link.addresses.iter_mut().find(|a| same(a, &address)) {
+                Some(known) => *known = address,
+                None => link.addresses.push(address),
             }
+            News::Address
         }
         RouteNetlinkMessage::DelAddress(message) => {
-            if let (Some(link), Some(gone)) = (state.get_mut(&message.header.index), address(&message)) {
+            if let (Some(link), Some(gone)) = (state.get_mut(&message.header.index), codec::address(&message))
+            {
                 link.addresses.retain(|a| !same(a, &gone));
             }
+            News::Address
         }
-        _ => {}
+        _ => News::None,
     }
 }
 
 fn same(a: &LinkAddress, b: &LinkAddress) -> bool {
     a.address == b.address && a.prefix_len == b.prefix_len
-}
-
-/// A link message as a value; attributes that it leaves out stay as they were.
-fn link(message: &LinkMessage, before: Option<Link>) -> Option<Link> {
-    let flags = message.header.flags;
-    let mut link = before.unwrap_or(Link {
-        index: message.header.index,
-        name: String::new(),
-        up: false,
-        loopback: false,
-        mac: None,
-        mtu: 0,
-        addresses: Vec::new(),
-    });
-    link.up = flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::Running);
-    link.loopback = flags.contains(LinkFlags::Loopback);
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Address(bytes) => link.mac = <[u8; 6]>::try_from(bytes.as_slice()).ok(),
-            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-            _ => {}
-        }
-    }
-    (!link.name.is_empty()).then_some(link)
-}
-
-/// An address message as a value.
-pub(super) fn address(message: &AddressMessage) -> Option<LinkAddress> {
-    let mut local: Option<IpAddr> = None;
-    let mut other: Option<IpAddr> = None;
-    let mut found = LinkAddress {
-        address: IpAddr::from([0, 0, 0, 0]),
-        prefix_len: message.header.prefix_len,
-        scope: message.header.scope.into(),
-        label: None,
-        broadcast: None,
-        protocol: 0,
-        tentative: false,
-    };
-    let mut flags = AddressFlags::from_bits_retain(u32::from(message.header.flags.bits()));
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(address) => local = Some(*address),
-            AddressAttribute::Address(address) => other = Some(*address),
-            AddressAttribute::Label(label) => found.label = Some(label.clone()),
-            AddressAttribute::Broadcast(address) => found.broadcast = Some(*address),
-            AddressAttribute::Protocol(protocol) => found.protocol = (*protocol).into(),
-            AddressAttribute::Flags(all) => flags = *all,
-            _ => {}
-        }
-    }
-    // IFA_LOCAL is ours and IFA_ADDRESS the peer's, on point-to-point addresses; alone, IFA_ADDRESS is ours.
-    found.address = local.or(other)?;
-    found.tentative = flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed);
-    Some(found)
 }

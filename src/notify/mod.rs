@@ -1,7 +1,7 @@
 //! What people's programs are told: in order, one queue a name, so that of two quick transitions the later one is
 //! also told later (keepalived starts its scripts side by side, and the last to finish wins).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub struct Job {
 struct Queues {
     waiting: BTreeMap<String, VecDeque<Job>>,
     /// Queues whose worker runs.
-    busy: BTreeMap<String, ()>,
+    busy: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +70,7 @@ impl Notifier {
         {
             tracing::error!("{}: scripts not run, {QUEUE} jobs are waiting before them", dropped.why);
         }
-        if queues.busy.insert(name.clone(), ()).is_none() {
+        if queues.busy.insert(name.clone()) {
             tokio::spawn(work(Arc::clone(&self.0), name));
         }
     }
@@ -162,52 +162,4 @@ fn log(why: &str, program: &Program, finished: &Finished) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn job(queue: &str, after: u64, script: &str) -> Job {
-        let argv = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-        let program = Program { argv, run_as: None, timeout: None, env: Vec::new() };
-        Job { queue: queue.to_owned(), after, programs: vec![program], why: "test".to_owned() }
-    }
-
-    fn file(name: &str) -> std::path::PathBuf {
-        let path = std::env::temp_dir().join(format!("tandem-notify-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        path
-    }
-
-    #[tokio::test]
-    async fn jobs_of_one_queue_keep_their_order() {
-        let path = file("order");
-        let (_generation, applied) = watch::channel(0);
-        let notifier = Notifier::new(applied);
-        notifier.push(job("VI_1", 0, &format!("sleep 0.2; echo BACKUP >> {}", path.display())));
-        notifier.push(job("VI_1", 0, &format!("echo MASTER >> {}", path.display())));
-        notifier.finish(Duration::from_secs(5)).await;
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "BACKUP\nMASTER\n");
-    }
-
-    #[tokio::test]
-    async fn a_job_waits_for_its_addresses() {
-        let path = file("after");
-        let (generation, applied) = watch::channel(1);
-        let notifier = Notifier::new(applied);
-        notifier.push(job("VI_1", 2, &format!("echo told >> {}", path.display())));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(!path.exists(), "told before the addresses were there");
-        generation.send_replace(2);
-        notifier.finish(Duration::from_secs(5)).await;
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "told\n");
-    }
-
-    #[tokio::test]
-    async fn finish_does_not_wait_for_ever() {
-        let (_generation, applied) = watch::channel(0);
-        let notifier = Notifier::new(applied);
-        notifier.push(job("VI_1", 0, "sleep 30"));
-        let begun = std::time::Instant::now();
-        notifier.finish(Duration::from_millis(200)).await;
-        assert!(begun.elapsed() < Duration::from_secs(5));
-    }
-}
+mod tests;

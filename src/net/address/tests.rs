@@ -14,20 +14,37 @@ fn keys() -> impl Strategy<Value = AddressKey> {
 
 fn installed() -> impl Strategy<Value = Installed> {
     let label = prop::option::of(prop::sample::select(vec!["eth0".to_owned(), "eth0:v".to_owned()]));
-    (prop::sample::select(vec![0u8, 253]), label, any::<bool>(), prop::sample::select(vec![0u8, PROTOCOL]))
-        .prop_map(|(scope, label, broadcast, protocol)| Installed {
+    let scope = prop::sample::select(vec![0u8, 253]);
+    let protocol = prop::sample::select(vec![0u8, PROTOCOL]);
+    (scope, label, any::<bool>(), protocol, peer(), any::<bool>()).prop_map(
+        |(scope, label, broadcast, protocol, peer, tentative)| Installed {
             scope,
             label,
             broadcast: broadcast.then_some(Ipv4Addr::BROADCAST),
             protocol,
-        })
+            peer,
+            tentative,
+        },
+    )
+}
+
+fn peer() -> impl Strategy<Value = Option<IpAddr>> {
+    prop::option::weighted(
+        0.2,
+        prop::sample::select(vec![[10, 0, 1, 1], [10, 0, 1, 2]]).prop_map(IpAddr::from),
+    )
 }
 
 fn spec() -> impl Strategy<Value = AddressSpec> {
     let label = prop::option::of(Just("eth0:v".to_owned()));
-    (prop::sample::select(vec![0u8, 253]), label, any::<bool>()).prop_map(|(scope, label, broadcast)| {
-        AddressSpec { scope, label, broadcast: broadcast.then_some(Ipv4Addr::BROADCAST), peer: None }
-    })
+    (prop::sample::select(vec![0u8, 253]), label, any::<bool>(), peer()).prop_map(
+        |(scope, label, broadcast, peer)| AddressSpec {
+            scope,
+            label,
+            broadcast: broadcast.then_some(Ipv4Addr::BROADCAST),
+            peer: peer.map(|peer| (peer, 24)),
+        },
+    )
 }
 
 /// What the kernel makes of an addition.
@@ -37,6 +54,8 @@ fn as_installed(key: &AddressKey, spec: &AddressSpec) -> Installed {
         label: Some(spec.label.clone().unwrap_or_else(|| key.interface.clone())),
         broadcast: spec.broadcast,
         protocol: PROTOCOL,
+        peer: spec.peer.map(|(peer, _)| peer),
+        tentative: false,
     }
 }
 
@@ -66,7 +85,11 @@ proptest! {
             }
         }
         for key in &ours {
-            prop_assert_eq!(kernel.contains_key(key), wanted.want.contains_key(key));
+            match (kernel.get(key), wanted.want.get(key)) {
+                (None, None) => {}
+                (Some(there), Some(spec)) => prop_assert!(there.fits(key, spec), "{key}: {there:?}, not {spec:?}"),
+                (there, spec) => prop_assert!(false, "{key}: {there:?}, wanted {spec:?}"),
+            }
         }
         prop_assert!(diff(&kernel, &wanted).is_empty(), "a second difference is left");
     }
@@ -82,4 +105,38 @@ fn what_a_crash_left_behind_is_adopted() {
     assert_eq!(diff(&actual, &wanted), []);
     let nobody = Wanted { want: BTreeMap::new(), ..wanted };
     assert_eq!(diff(&actual, &nobody), [Change::Remove(key)]);
+}
+
+#[test]
+fn the_same_address_in_another_form_is_replaced() {
+    let key = key(0, 100, 24);
+    let spec = AddressSpec { label: Some("eth0:v".to_owned()), ..AddressSpec::default() };
+    let right = as_installed(&key, &spec);
+    let others = [
+        Installed { label: Some("eth0".to_owned()), ..right.clone() },
+        Installed { label: Some("eth0:w".to_owned()), ..right.clone() },
+        Installed { scope: 253, ..right.clone() },
+        Installed { broadcast: Some(Ipv4Addr::BROADCAST), ..right.clone() },
+        Installed { peer: Some([10, 0, 1, 1].into()), ..right.clone() },
+        Installed { tentative: true, ..right.clone() },
+    ];
+    let want = BTreeMap::from([(key.clone(), spec.clone())]);
+    let wanted = Wanted { generation: 1, want, ours: BTreeSet::new() };
+    for other in others {
+        let changes = diff(&BTreeMap::from([(key.clone(), other.clone())]), &wanted);
+        assert_eq!(
+            changes,
+            [Change::Remove(key.clone()), Change::Add(key.clone(), spec.clone())],
+            "{other:?}"
+        );
+    }
+    assert_eq!(diff(&BTreeMap::from([(key, Installed { protocol: 0, ..right })]), &wanted), []);
+}
+
+#[test]
+fn an_ipv6_address_has_no_scope_of_ours() {
+    let key = AddressKey { address: "fe80::100".parse().unwrap(), ..key(0, 0, 64) };
+    let spec = AddressSpec::default();
+    let installed = Installed { scope: 253, ..as_installed(&key, &spec) };
+    assert!(installed.fits(&key, &spec));
 }
