@@ -26,6 +26,7 @@ fn mixed(name: &str, high: Kind, low: Kind, edit: impl Fn(Conf) -> Conf, advert:
     pair.master("d2");
     let _d1 = d1.again(&pair.lab);
     pair.master("d1");
+    pause(ms(200));
     let since = now();
     d2.stop();
     let _d2 = d2.again(&pair.lab);
