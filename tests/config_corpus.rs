@@ -84,6 +84,31 @@ fn every_file_of_the_corpus_survives_yaml() {
     }
 }
 
+#[test]
+fn bottomless_nesting_is_an_error_and_no_crash() {
+    for unit in ["a{", "{", "vrrp_instance A { ", "a{}", "}"] {
+        let loaded =
+            config::load_text(Path::new("deep.conf"), unit.repeat(200_000).as_bytes(), &Facts::default());
+        let lines = config::load_text(
+            Path::new("deep.conf"),
+            format!("{unit}\n").repeat(20_000).as_bytes(),
+            &Facts::default(),
+        );
+        assert!(loaded.config.vrrp_instance.is_empty() && lines.config.vrrp_instance.is_empty());
+        assert!(!lines.diagnostics.is_empty(), "{unit}");
+    }
+    let text = "a{\n".repeat(40) + &"}\n".repeat(40);
+    let good =
+        "vrrp_instance V {\ninterface eth0\nvirtual_router_id 7\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n";
+    let loaded = config::load_text(Path::new("deep.conf"), (text + good).as_bytes(), &Facts::default());
+    assert_eq!(
+        loaded.config.vrrp_instance.len(),
+        1,
+        "what follows the deep block is read: {:?}",
+        loaded.diagnostics
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

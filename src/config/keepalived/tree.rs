@@ -52,6 +52,10 @@ impl Node {
     }
 }
 
+/// Blocks within blocks; keepalived's own go four deep. A damaged file must not exhaust the stack of whoever walks the
+/// tree (its destructor included): a reload would end the daemon.
+const DEEPEST: usize = 32;
+
 /// Builds the tree. A surplus `}` is passed over, a missing one is taken as standing at the end of the file.
 pub(super) fn build(statements: Vec<Statement>, findings: &mut Vec<Diagnostic>) -> Vec<Node> {
     let mut root: Vec<Node> = Vec::new();
@@ -68,8 +72,24 @@ pub(super) fn build(statements: Vec<Statement>, findings: &mut Vec<Diagnostic>) 
         consequence: consequence.to_owned(),
         fix: fix.to_owned(),
     };
+    // Braces that are open below the deepest block: all in them is passed over.
+    let mut too_deep = 0usize;
     for statement in statements {
         match statement {
+            Statement::Words { .. } if too_deep > 0 => {}
+            Statement::Open { .. } if too_deep > 0 => too_deep += 1,
+            Statement::Close { .. } if too_deep > 0 => too_deep -= 1,
+            Statement::Open { line, column, file } if open.len() >= DEEPEST => {
+                last = None;
+                too_deep = 1;
+                findings.push(finding(
+                    Place { file, line, column },
+                    "too-deep",
+                    "blocks are nested deeper than any keyword goes",
+                    "what lies deeper is passed over",
+                    "look for a } that is missing above",
+                ));
+            }
             Statement::Words { words, raw, line, file } => {
                 put(&mut root, &mut open, last.take());
                 last = Some(Node { words, raw, line, file, block: None });
