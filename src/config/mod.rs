@@ -10,7 +10,6 @@ pub mod diagnostic;
 pub mod facts;
 mod keepalived;
 pub mod model;
-mod ranges;
 pub mod resolve;
 mod suggest;
 pub mod text;
@@ -18,7 +17,6 @@ pub mod units;
 pub mod yaml;
 
 use diagnostic::{Diagnostic, Level, Place};
-use keepalived::Places;
 use model::Config;
 use resolve::Facts;
 
@@ -54,9 +52,9 @@ pub fn load(path: &Path, facts: &Facts) -> Loaded {
 /// Reads a file's bytes; `name` is for messages, the choice of the form, and includes.
 pub fn load_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
     let yaml = name.extension().is_some_and(|e| e == "yaml" || e == "yml");
-    let (config, places, mut diagnostics) = if yaml {
+    let (config, mut diagnostics) = if yaml {
         match yaml::parse(name, &String::from_utf8_lossy(bytes)) {
-            Ok(config) => (config, Places::new(), Vec::new()),
+            Ok(config) => (config, Vec::new()),
             Err(finding) => {
                 return Loaded { config: Config::default(), diagnostics: vec![finding], readable: false };
             }
@@ -64,7 +62,7 @@ pub fn load_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
     } else {
         keepalived::parse(name, bytes, facts.config_id.as_deref())
     };
-    let (config, more) = resolve::resolve(config, &places, facts);
+    let (config, more) = resolve::resolve(config, facts);
     diagnostics.extend(more.into_iter().map(|mut finding| {
         let whole = || Place { file: Arc::new(PathBuf::from(name)), line: 0, column: 0 };
         finding.place.get_or_insert_with(whole);

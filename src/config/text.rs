@@ -1,9 +1,11 @@
 //! Elements that are one line of text in both file forms: virtual addresses and status code ranges.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -225,6 +227,33 @@ impl Serialize for VirtualAddress {
 impl<'de> Deserialize<'de> for VirtualAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for VirtualAddress {
+    fn schema_name() -> Cow<'static, str> {
+        "VirtualAddress".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "IP[/LENGTH] [dev IF] [label L] [brd IP|+|-] [scope S] [peer IP] [no_track]",
+            "type": "string",
+        })
+    }
+}
+
+impl JsonSchema for StatusRange {
+    fn schema_name() -> Cow<'static, str> {
+        "StatusRange".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A status code (200) or a range (\"301-303\"), within 100 to 599.",
+            "anyOf": [
+                { "type": "integer", "minimum": 100, "maximum": 599 },
+                { "type": "string", "pattern": "^[1-5][0-9][0-9](-[1-5][0-9][0-9])?$" },
+            ],
+        })
     }
 }
 

@@ -1,5 +1,7 @@
-//! What lowering shares: values read from words, findings with their places, keyword tables.
+//! What lowering shares: values read from words, findings with their places.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -12,73 +14,51 @@ use crate::config::units::Secs;
 use super::lexer::command_words;
 use super::tree::Node;
 
-/// What one keyword of a block does to the object under construction.
-pub(super) type Set<T> = fn(&mut Reader, &Node, &mut T);
-/// The keywords of a block.
-pub(super) type Table<T> = &'static [(&'static str, Set<T>)];
-
 /// Collects findings while values are read.
 #[derive(Default)]
-pub(super) struct Reader {
-    pub(super) findings: Vec<Diagnostic>,
+pub(in crate::config) struct Reader {
+    pub(in crate::config) findings: Vec<Diagnostic>,
+    /// How many words behind the keyword were looked at; the rest is surplus.
+    pub(in crate::config) used: usize,
+    /// Named objects so far, as (keyword, name).
+    pub(in crate::config) defined: BTreeSet<(&'static str, String)>,
 }
 
 impl Reader {
-    /// Carries a block out by its table. `later`: words of this block that nothing acts on yet.
-    pub(super) fn block<T>(
-        &mut self,
-        nodes: &[Node],
-        table: Table<T>,
-        later: &[&str],
-        what: &str,
-        target: &mut T,
-    ) {
-        for node in nodes {
-            let key = node.key();
-            if let Some((_, set)) = table.iter().find(|(word, _)| *word == key) {
-                set(self, node, target);
-            } else if later.contains(&key) {
-                self.not_yet(node);
-            } else {
-                self.unknown(node, table.iter().map(|(word, _)| *word).chain(later.iter().copied()), what);
-            }
-        }
-    }
-
-    /// A real keyword that nothing acts on yet.
-    pub(super) fn not_yet(&mut self, node: &Node) {
-        let key = node.key().to_owned();
-        self.find(
-            Level::Warning,
-            node,
-            0,
-            "not-acted-on",
-            format!("accepted, not acted on yet: {key}"),
-            if node.block.is_some() { "its block has no effect" } else { "the line has no effect" },
-            String::new(),
-        );
-    }
-
     /// A word that means nothing here.
-    pub(super) fn unknown<'a>(&mut self, node: &Node, known: impl Iterator<Item = &'a str>, what: &str) {
+    pub(in crate::config) fn unknown<'a>(&mut self, node: &Node, what: &str, known: impl Iterator<Item = &'a str>) {
         let key = node.key().to_owned();
-        let (problem, fix) = if key.starts_with("//") {
-            ("// does not start a comment".to_owned(), "start comments with # or !".to_owned())
-        } else {
-            let fix = match closest(&key, known) {
-                Some(word) => format!("did you mean \"{word}\"?"),
-                None => "remove it, or move it to where it belongs".to_owned(),
-            };
-            (format!("\"{key}\" is no keyword of {what}"), fix)
+        let (problem, fix) = match key.as_str() {
+            "nb_get_retry" => (
+                format!("nb_get_retry means nothing in {what}"),
+                "write retry".to_owned(),
+            ),
+            _ if key.starts_with("//") => {
+                ("// does not start a comment".to_owned(), "start comments with # or !".to_owned())
+            }
+            _ if key.starts_with('$') => {
+                (format!("the variable {key} is not defined"), format!("write {key}=VALUE above this line"))
+            }
+            "}" => ("a } without a { before it".to_owned(), "remove it, or look for a { that is missing above".to_owned()),
+            _ => {
+                let fix = match gone(&key).map(str::to_owned) {
+                    Some(cure) => cure,
+                    None => match closest(&key, known) {
+                        Some(word) => format!("did you mean \"{word}\"?"),
+                        None => "remove it, or move it to where it belongs".to_owned(),
+                    },
+                };
+                (format!("\"{key}\" is no keyword of {what}"), fix)
+            }
         };
         let consequence =
-            if node.block.is_some() { "it is passed over with its block" } else { "the line is passed over" };
+            if node.has_block() { "it is passed over with its block" } else { "the line is passed over" };
         self.find(Level::Warning, node, 0, "unknown-keyword", problem, consequence, fix);
     }
 
     /// A finding at the n-th word of a node.
     #[allow(clippy::too_many_arguments, reason = "a finding has that many parts")]
-    pub(super) fn find(
+    pub(in crate::config) fn find(
         &mut self,
         level: Level,
         node: &Node,
@@ -98,9 +78,43 @@ impl Reader {
         });
     }
 
+    /// An old spelling.
+    pub(in crate::config) fn deprecated(&mut self, node: &Node, new: &str) {
+        let problem = format!("{} is an old spelling of {new}", node.key());
+        self.find(Level::Advice, node, 0, "deprecated", problem, "it works as before", format!("write {new}"));
+    }
+
+    /// A word that stands twice in one block, where only one counts.
+    pub(in crate::config) fn repeated(&mut self, node: &Node) {
+        let problem = format!("{} is written twice in this block", node.key());
+        self.find(Level::Advice, node, 0, "repeated", problem, "the last one counts", "remove one of them");
+    }
+
+    /// Words behind those that the keyword takes.
+    pub(in crate::config) fn surplus(&mut self, node: &Node) {
+        let words = node.arguments();
+        let Some(rest) = words.get(self.used..).filter(|rest| !rest.is_empty()) else { return };
+        let problem = if rest.first().is_some_and(|word| word.starts_with("//")) {
+            "// does not start a comment".to_owned()
+        } else if node.key() == "auth_pass" {
+            "there is more behind the password".to_owned()
+        } else {
+            format!("\"{}\" takes no \"{}\"", node.key(), rest.join(" "))
+        };
+        let fix = "remove it; start comments with # or !, and quote a value that has blanks in it";
+        let at = self.used + 1;
+        self.find(Level::Advice, node, at, "surplus-words", problem, "it is passed over", fix);
+    }
+
+    /// The n-th word behind the keyword.
+    pub(in crate::config) fn argument<'n>(&mut self, node: &'n Node, n: usize) -> Option<&'n str> {
+        self.used = self.used.max(n + 1);
+        node.argument(n)
+    }
+
     /// The one argument of a keyword.
-    pub(super) fn text(&mut self, node: &Node) -> Option<String> {
-        match node.argument(0) {
+    pub(in crate::config) fn text(&mut self, node: &Node) -> Option<String> {
+        match self.argument(node, 0) {
             Some(text) => Some(text.to_owned()),
             None => {
                 self.missing(node);
@@ -109,32 +123,35 @@ impl Reader {
         }
     }
 
-    /// Nothing stands behind a keyword that needs something.
-    pub(super) fn missing(&mut self, node: &Node) {
+    /// Nothing stands behind a keyword that needs something: keepalived refuses the whole file for that.
+    pub(in crate::config) fn missing(&mut self, node: &Node) {
         let problem = format!("\"{}\" needs a value", node.key());
-        self.find(Level::Warning, node, 0, "missing-value", problem, "the line is passed over", "write one");
+        let consequence = "the line is passed over (keepalived refuses the whole file)";
+        self.find(Level::Error, node, 0, "missing-value", problem, consequence, "write one");
     }
 
-    /// A value that its type reads; `says` describes what is expected.
-    pub(super) fn parsed<T: FromStr>(&mut self, node: &Node, says: &str) -> Option<T> {
-        let text = self.text(node)?;
-        let value = text.parse().ok();
-        if value.is_none() {
-            self.bad(node, &text, says, "the line is passed over");
-        }
-        value
+    /// A keyword that begins a block, without one.
+    pub(in crate::config) fn no_block(&mut self, node: &Node) {
+        let problem = format!("\"{}\" has no {{ behind it", node.key());
+        self.find(Level::Error, node, 0, "no-block", problem, "it is taken as empty", "write its { … }");
+    }
+
+    /// A block that names nothing.
+    pub(in crate::config) fn empty_block(&mut self, node: &Node) {
+        let problem = format!("the block of {} is empty", node.key());
+        self.find(Level::Warning, node, 0, "empty-block", problem, "it has no effect", "fill it, or remove it");
     }
 
     /// A number within a range; outside it the line is passed over, as keepalived does.
-    pub(super) fn number<T>(&mut self, node: &Node, range: RangeInclusive<T>) -> Option<T>
+    pub(in crate::config) fn number<T>(&mut self, node: &Node, range: RangeInclusive<T>) -> Option<T>
     where
-        T: FromStr + PartialOrd + std::fmt::Display,
+        T: FromStr + PartialOrd + Display,
     {
-        let says = format!("a number from {} to {}", range.start(), range.end());
         let text = self.text(node)?;
         match text.parse::<T>().ok().filter(|n| range.contains(n)) {
             Some(n) => Some(n),
             None => {
+                let says = format!("a number from {} to {}", range.start(), range.end());
                 self.bad(node, &text, &says, "the line is passed over");
                 None
             }
@@ -142,18 +159,22 @@ impl Reader {
     }
 
     /// Decimal seconds within a range of seconds.
-    pub(super) fn secs(&mut self, node: &Node, from: f64, to: f64) -> Option<Secs> {
+    pub(in crate::config) fn secs(&mut self, node: &Node, from: f64, to: f64) -> Option<Secs> {
         let text = self.text(node)?;
         let value = Secs::parse_decimal(&text).filter(|s| (from..=to).contains(&s.0.as_secs_f64()));
         if value.is_none() {
             self.bad(node, &text, &format!("seconds from {from} to {to}"), "the line is passed over");
+        } else if text.split_once('.').is_some_and(|(_, decimals)| decimals.len() > 6) {
+            let problem = format!("\"{text}\" has more than six decimals");
+            let consequence = "what is below a microsecond is cut";
+            self.find(Level::Warning, node, 1, "too-many-decimals", problem, consequence, "write six at most");
         }
         value
     }
 
     /// `on|true|yes`, `off|false|no`; the bare keyword means on.
-    pub(super) fn switch(&mut self, node: &Node) -> Option<bool> {
-        match node.argument(0) {
+    pub(in crate::config) fn switch(&mut self, node: &Node) -> Option<bool> {
+        match self.argument(node, 0) {
             None | Some("on" | "true" | "yes") => Some(true),
             Some("off" | "false" | "no") => Some(false),
             Some(other) => {
@@ -165,13 +186,13 @@ impl Reader {
     }
 
     /// An IP address; a `/mask` or `-range` behind it is cut, as keepalived does.
-    pub(super) fn address(&mut self, node: &Node) -> Option<IpAddr> {
+    pub(in crate::config) fn address(&mut self, node: &Node) -> Option<IpAddr> {
         let text = self.text(node)?;
         self.address_text(node, 1, &text)
     }
 
     /// The same for any word of a node.
-    pub(super) fn address_text(&mut self, node: &Node, word: usize, text: &str) -> Option<IpAddr> {
+    pub(in crate::config) fn address_text(&mut self, node: &Node, word: usize, text: &str) -> Option<IpAddr> {
         let bare = text.split(['/', '-']).next().unwrap_or_default();
         match bare.parse() {
             Ok(address) => {
@@ -193,14 +214,20 @@ impl Reader {
     }
 
     /// A value that cannot be read.
-    pub(super) fn bad(&mut self, node: &Node, text: &str, says: &str, consequence: &str) {
+    pub(in crate::config) fn bad(&mut self, node: &Node, text: &str, says: &str, consequence: &str) {
+        self.bad_word(node, 1, text, says, consequence);
+    }
+
+    /// The same for the n-th word.
+    pub(in crate::config) fn bad_word(&mut self, node: &Node, word: usize, text: &str, says: &str, consequence: &str) {
         let problem = format!("\"{text}\" is no value of {}", node.key());
-        self.find(Level::Warning, node, 1, "bad-value", problem, consequence, format!("write {says}"));
+        self.find(Level::Warning, node, word, "bad-value", problem, consequence, format!("write {says}"));
     }
 
     /// `CMD [USER [GROUP]]`: the command is one word, quoted when it has arguments.
-    pub(super) fn command(&mut self, node: &Node) -> Option<Command> {
-        let mut outer = command_words(&node.raw).into_iter();
+    pub(in crate::config) fn command(&mut self, node: &Node) -> Option<Command> {
+        self.used = usize::MAX;
+        let mut outer = command_words(node.raw()).into_iter();
         let argv = command_words(&outer.next().unwrap_or_default());
         if argv.is_empty() {
             self.missing(node);
@@ -211,29 +238,48 @@ impl Reader {
     }
 
     /// `USER [[:]GROUP]`.
-    pub(super) fn user(&mut self, node: &Node) -> Option<ScriptUser> {
+    pub(in crate::config) fn user(&mut self, node: &Node) -> Option<ScriptUser> {
         let user = self.text(node)?;
-        let group = node.argument(1).map(|g| g.trim_start_matches(':').to_owned());
+        let group = self.argument(node, 1).map(|g| g.trim_start_matches(':').to_owned());
         Some(ScriptUser { user, group: group.filter(|g| !g.is_empty()) })
     }
 
     /// A command whose surplus words are arguments that were not quoted: keepalived drops them, and says nothing.
-    pub(super) fn quoted_command(&mut self, node: &Node) -> Option<Command> {
-        let outer = command_words(&node.raw);
+    pub(in crate::config) fn quoted_command(&mut self, node: &Node) -> Option<Command> {
+        let outer = command_words(node.raw());
         let mut command = self.command(node)?;
         command.user = None;
-        if outer.len() > 1 {
-            let dropped = outer[1..].join(" ");
+        if let Some((first, rest)) = outer.split_first()
+            && !rest.is_empty()
+        {
             self.find(
                 Level::Warning,
                 node,
                 2,
                 "unquoted-arguments",
-                format!("the command is not quoted: its arguments \"{dropped}\" are not part of it"),
-                format!("only {} is run, as keepalived does", outer[0]),
+                format!("the command is not quoted: its arguments \"{}\" are not part of it", rest.join(" ")),
+                format!("only {first} is run, as keepalived does"),
                 format!("write {} \"{}\"", node.key(), outer.join(" ")),
             );
         }
         Some(command)
     }
+}
+
+/// Words of old or other programs that are still met, and what to do about them.
+fn gone(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "nat_mask" | "net_mask" => "remove it: it has meant nothing for many years",
+        "lvs_id" => "write router_id",
+        "nb_sock_retry" => "write retry",
+        "smtp_connection_timeout" => "write smtp_connect_timeout",
+        "notificationd" => "write notification_email",
+        "vrrp_garp_master_delay" | "vrrp_garp_master_repeat" | "vrrp_garp_master_refresh" => {
+            "in an instance it is written without vrrp_; with it, it belongs into global_defs"
+        }
+        "laddr_group_name" | "local_address_group" | "dpdk_interface" => {
+            "remove it: it belongs to another program (full NAT, DPDK)"
+        }
+        _ => return None,
+    })
 }

@@ -40,6 +40,21 @@ impl Node {
         self.words.iter().map(|w| w.text.as_str()).collect()
     }
 
+    /// The text behind the keyword, as written.
+    pub(super) fn raw(&self) -> &str {
+        &self.raw
+    }
+
+    /// True when braces followed, even empty ones.
+    pub(super) fn has_block(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// A node that holds those of a whole file.
+    pub(super) fn root(nodes: Vec<Self>, file: &std::path::Path) -> Self {
+        Self { words: Vec::new(), raw: String::new(), line: 0, file: Arc::new(file.to_owned()), block: Some(nodes) }
+    }
+
     /// The elements of its block.
     pub(super) fn children(&self) -> &[Self] {
         self.block.as_deref().unwrap_or(&[])

@@ -1,0 +1,44 @@
+//! Random models, written and read again: the tables lose nothing, in either form.
+
+use proptest::prelude::*;
+
+use super::keyword::sample_words;
+use super::sample::Sampler;
+use super::{parse, write};
+use crate::config::model::Config;
+use crate::config::yaml;
+
+fn random(seed: u64) -> Config {
+    let mut sampler = Sampler::new(seed);
+    let mut config = Config::default();
+    sample_words(&mut sampler, &mut config);
+    config
+}
+
+proptest! {
+    #[test]
+    fn keepalived_text_loses_nothing(seed in any::<u64>()) {
+        let mut config = random(seed);
+        // FILE_CHECK names a file that exists, or there is none.
+        if config.track_file.is_empty() {
+            for server in &mut config.virtual_server {
+                for real in &mut server.real_server {
+                    real.file_check.clear();
+                }
+            }
+        }
+        let text = write(&config);
+        prop_assert!(text.is_ok(), "{:?}", text);
+        let text = text.unwrap_or_default();
+        let (again, findings) = parse(std::path::Path::new("x.conf"), text.as_bytes(), None);
+        prop_assert!(again == config, "{text}\n{findings:#?}\n{again:#?}\n{config:#?}");
+    }
+
+    #[test]
+    fn yaml_loses_nothing(seed in any::<u64>()) {
+        let config = random(seed);
+        let text = yaml::to_yaml(&config).unwrap_or_default();
+        let again = yaml::parse(std::path::Path::new("x.yaml"), &text);
+        prop_assert!(again.as_ref() == Ok(&config), "{text}\n{again:#?}");
+    }
+}

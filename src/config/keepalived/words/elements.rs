@@ -1,0 +1,125 @@
+//! Blocks whose elements are one line each: addresses, routes, rules.
+
+use crate::config::diagnostic::Level;
+use crate::config::model::{Route, Rule, VirtualAddress};
+use crate::config::text::ElementError;
+
+use crate::config::keepalived::keyword::{Form, Inspection};
+use crate::config::keepalived::reader::Reader;
+use crate::config::keepalived::tree::Node;
+use crate::config::keepalived::writer::Writer;
+
+#[cfg(test)]
+use crate::config::keepalived::sample::Sampler;
+
+/// What an element's type can do.
+trait Element: Sized + PartialEq + ToString {
+    fn parse(words: &[&str], fixed: bool) -> (Option<Self>, Vec<ElementError>);
+    fn not_acted_on(&self) -> Vec<&'static str>;
+    #[cfg(test)]
+    fn sample(s: &mut Sampler, fixed: bool) -> Self;
+}
+
+macro_rules! element_form {
+    ($form:ident, $type:ty, $what:literal, $says:literal) => {
+        /// One element a line. `fixed`: of the static blocks, whose elements know `track_group`.
+        pub(super) struct $form {
+            pub(super) fixed: bool,
+        }
+
+        impl Form for $form {
+            type Slot = Vec<$type>;
+            const MANY: bool = true;
+
+            fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+                r.used = usize::MAX;
+                for child in node.children() {
+                    let words = child.texts();
+                    let (element, errors) = <$type as Element>::parse(&words, self.fixed);
+                    for error in errors {
+                        let (level, code, consequence) = match &element {
+                            None => (Level::Error, concat!("bad-", $what), concat!("this ", $what, " is dropped")),
+                            Some(_) => (Level::Warning, "bad-option", concat!("the ", $what, " is used without it")),
+                        };
+                        let fix = concat!("the form is ", $says);
+                        r.find(level, &child, error.word, code, error.problem, consequence, fix);
+                    }
+                    for word in element.iter().flat_map(Element::not_acted_on) {
+                        let at = words.iter().position(|w| *w == word).unwrap_or(0);
+                        let problem = format!("accepted, not acted on yet: {word} of this {}", $what);
+                        let consequence = concat!("the ", $what, " is used without it");
+                        r.find(Level::Warning, &child, at, "not-acted-on", problem, consequence, "");
+                    }
+                    slot.extend(element);
+                }
+            }
+
+            fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer) {
+                if slot.is_empty() {
+                    return;
+                }
+                w.open::<&str>(word, &[]);
+                for element in slot {
+                    w.element(&element.to_string());
+                }
+                w.close();
+            }
+
+            fn says(&self) -> String {
+                concat!("{ ", $says, " … }").to_owned()
+            }
+
+            fn inspect(&self, _: &mut Self::Slot, _: &mut Inspection) {}
+
+            #[cfg(test)]
+            fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
+                for _ in 0..=s.below(3) {
+                    slot.push(<$type as Element>::sample(s, self.fixed));
+                }
+            }
+        }
+    };
+}
+
+element_form!(Addresses, VirtualAddress, "address", "IP[/LENGTH] [dev IF] [label L] [brd +|-|IP] [scope S]");
+element_form!(Routes, Route, "route", "[TYPE] DESTINATION [via GATEWAY] [dev IF] [src IP] [metric N] [table T]");
+element_form!(Rules, Rule, "rule", "[from PREFIX] [to PREFIX] [fwmark N] table T [priority N]");
+
+impl Element for VirtualAddress {
+    fn parse(words: &[&str], _: bool) -> (Option<Self>, Vec<ElementError>) {
+        Self::parse_words(words)
+    }
+    fn not_acted_on(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    #[cfg(test)]
+    fn sample(s: &mut Sampler, _: bool) -> Self {
+        Self::plain(crate::config::units::Prefix::host(s.ip()))
+    }
+}
+
+impl Element for Route {
+    fn parse(words: &[&str], _: bool) -> (Option<Self>, Vec<ElementError>) {
+        (Some(Self(words.join(" "))), Vec::new())
+    }
+    fn not_acted_on(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    #[cfg(test)]
+    fn sample(_: &mut Sampler, _: bool) -> Self {
+        Self("default via 10.0.0.1".to_owned())
+    }
+}
+
+impl Element for Rule {
+    fn parse(words: &[&str], _: bool) -> (Option<Self>, Vec<ElementError>) {
+        (Some(Self(words.join(" "))), Vec::new())
+    }
+    fn not_acted_on(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    #[cfg(test)]
+    fn sample(_: &mut Sampler, _: bool) -> Self {
+        Self("from 10.0.0.0/8 table 7".to_owned())
+    }
+}

@@ -1,0 +1,142 @@
+//! Sync groups and virtual server groups.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Resolver;
+use crate::config::diagnostic::Level;
+use crate::config::model::Config;
+use crate::config::suggest::closest;
+
+impl Resolver<'_> {
+    pub(super) fn groups(&mut self, config: &mut Config) {
+        let instances: BTreeSet<String> = config.vrrp_instance.iter().map(|i| i.name.clone()).collect();
+        let mut member_of: BTreeMap<String, String> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        let mut groups = std::mem::take(&mut config.vrrp_sync_group);
+        groups.retain_mut(|group| {
+            let object = format!("vrrp_sync_group {}", group.name);
+            let origin = group.origin.clone();
+            if !names.insert(group.name.clone()) {
+                let problem = format!("{object} is there twice");
+                let fix = "give it another name";
+                self.find(Level::Error, &origin, "", "duplicate-name", problem, "the second one is dropped", fix);
+                return false;
+            }
+            let group_name = group.name.clone();
+            group.group.retain(|member| {
+                if !instances.contains(member) {
+                    let problem = format!("{object} names the instance \"{member}\", which does not exist");
+                    let fix = match closest(member, instances.iter().map(String::as_str)) {
+                        Some(near) => format!("did you mean {near}?"),
+                        None => format!("write vrrp_instance {member} {{ … }}, or remove the name"),
+                    };
+                    self.find(Level::Warning, &origin, "group", "unknown-instance", problem, "it is passed over", fix);
+                    return false;
+                }
+                if let Some(other) = member_of.insert(member.clone(), group_name.clone()) {
+                    let problem = format!("{object} names {member}, which is in {other} already");
+                    let consequence = "it stays in the first one";
+                    let fix = "an instance can be in one group only";
+                    self.find(Level::Warning, &origin, "group", "two-groups", problem, consequence, fix);
+                    member_of.insert(member.clone(), other);
+                    return false;
+                }
+                true
+            });
+            match group.group.len() {
+                0 => {
+                    let problem = format!("{object} has no members");
+                    let fix = "write group { INSTANCE … } into it";
+                    self.find(Level::Error, &origin, "", "empty-group", problem, "it is dropped", fix);
+                    return false;
+                }
+                1 => {
+                    let problem = format!("{object} has one member only");
+                    let fix = "add the other instances, or remove the group";
+                    self.find(Level::Warning, &origin, "group", "single-member", problem, "it changes nothing", fix);
+                }
+                _ => {}
+            }
+            for track in &group.track_interface {
+                for member in config.vrrp_instance.iter().filter(|i| group.group.contains(&i.name)) {
+                    if member.track_interface.iter().any(|own| own.name == track.name) {
+                        let problem = format!(
+                            "{object} and its member {} both track the interface {}",
+                            member.name, track.name
+                        );
+                        let fix = "remove it from one of them";
+                        let consequence = "it counts once, for the group";
+                        let place = member.origin.clone();
+                        self.find(Level::Warning, &place, "track_interface", "tracked-twice", problem, consequence, fix);
+                    }
+                }
+            }
+            let own = config.global_defs.clone();
+            let mut slots = [
+                ("notify_master", std::mem::take(&mut group.notify_master)),
+                ("notify_backup", std::mem::take(&mut group.notify_backup)),
+                ("notify_fault", std::mem::take(&mut group.notify_fault)),
+                ("notify_stop", std::mem::take(&mut group.notify_stop)),
+                ("notify", std::mem::take(&mut group.notify)),
+            ];
+            for (word, slot) in &mut slots {
+                self.usable(slot, &own, &origin, word, &object);
+            }
+            let [master, backup, fault, stop, any] = slots.map(|(_, slot)| slot);
+            group.notify_master = master;
+            group.notify_backup = backup;
+            group.notify_fault = fault;
+            group.notify_stop = stop;
+            group.notify = any;
+            true
+        });
+        config.vrrp_sync_group = groups;
+        self.track_groups(config, &instances);
+        self.server_groups(config);
+    }
+
+    fn track_groups(&mut self, config: &mut Config, instances: &BTreeSet<String>) {
+        for group in &mut config.track_group {
+            let origin = group.origin.clone();
+            let object = format!("track_group {}", group.name);
+            group.group.retain(|member| {
+                let known = instances.contains(member);
+                if !known {
+                    let problem = format!("{object} names the instance \"{member}\", which does not exist");
+                    let fix = "mend the name, or remove it";
+                    self.find(Level::Warning, &origin, "group", "unknown-instance", problem, "it is passed over", fix);
+                }
+                known
+            });
+        }
+    }
+
+    fn server_groups(&mut self, config: &mut Config) {
+        let mut names = BTreeSet::new();
+        let used: BTreeSet<&String> = config.virtual_server.iter().filter_map(|v| v.group.as_ref()).collect();
+        let mut doubles = Vec::new();
+        for (at, group) in config.virtual_server_group.iter().enumerate() {
+            let object = format!("virtual_server_group {}", group.name);
+            let origin = group.origin.clone();
+            if !names.insert(group.name.clone()) {
+                let problem = format!("{object} is there twice");
+                let fix = "give it another name";
+                self.find(Level::Error, &origin, "", "duplicate-name", problem, "the second one is dropped", fix);
+                doubles.push(at);
+            } else if group.entries.is_empty() {
+                let problem = format!("{object} is empty");
+                let fix = "write addresses or fwmarks into it";
+                self.find(Level::Warning, &origin, "", "empty-group", problem, "it serves nothing", fix);
+            } else if !used.contains(&group.name) {
+                let problem = format!("no virtual_server uses {object}");
+                let fix = format!("write virtual_server group {} {{ … }}, or remove it", group.name);
+                self.find(Level::Advice, &origin, "", "unused-group", problem, "it serves nothing", fix);
+            }
+        }
+        let mut at = 0;
+        config.virtual_server_group.retain(|_| {
+            at += 1;
+            !doubles.contains(&(at - 1))
+        });
+    }
+}

@@ -1,0 +1,382 @@
+//! VRRP instances: what keepalived mends or refuses at start, what does not work out, and what people trip over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::Resolver;
+use crate::config::diagnostic::Level;
+use crate::config::model::{
+    AuthType, Config, Global, InitialState, Instance, Track, VirtualAddress, VrrpVersion,
+};
+
+impl Resolver<'_> {
+    pub(super) fn instances(&mut self, config: &mut Config) {
+        let global = config.global_defs.clone();
+        let mut names = BTreeSet::new();
+        let mut vrids: BTreeMap<(String, bool, u8), String> = BTreeMap::new();
+        let mut all = std::mem::take(&mut config.vrrp_instance);
+        all.retain(|instance| self.identity(instance, &mut names, &mut vrids));
+        let mut owners: BTreeMap<(IpAddr, Option<String>), String> = BTreeMap::new();
+        for instance in &mut all {
+            let object = format!("vrrp_instance {}", instance.name);
+            self.instance(&object, instance, &global);
+            for va in instance.virtual_ipaddress.iter().chain(&instance.virtual_ipaddress_excluded) {
+                if va.address.address.is_unspecified() {
+                    continue;
+                }
+                let key = (va.address.address, va.dev.clone());
+                let Some(other) = owners.insert(key, instance.name.clone()) else { continue };
+                let problem =
+                    format!("{} is an address of {other} and of {} as well", va.address.address, instance.name);
+                let consequence = "whichever instance steps down takes it away from the other one";
+                let (origin, fix) = (&instance.origin, "remove one of them");
+                self.find(Level::Warning, origin, "virtual_ipaddress", "shared-address", problem, consequence, fix);
+            }
+        }
+        self.weights(config, &all);
+        // Understood, but the daemon cannot carry it yet.
+        all.retain(|instance| self.runnable(instance));
+        config.vrrp_instance = all;
+    }
+
+    fn identity(
+        &mut self,
+        instance: &Instance,
+        names: &mut BTreeSet<String>,
+        vrids: &mut BTreeMap<(String, bool, u8), String>,
+    ) -> bool {
+        let object = format!("vrrp_instance {}", instance.name);
+        let mut drop = |at: &str, code, problem: String, fix: &str| {
+            self.find(Level::Error, &instance.origin, at, code, problem, "the instance is dropped", fix);
+            false
+        };
+        if !names.insert(instance.name.clone()) {
+            return drop("", "duplicate-name", format!("{object} is there twice"), "give it another name");
+        }
+        if instance.virtual_router_id == 0 {
+            let problem = format!("{object} has virtual_router_id 0");
+            return drop("virtual_router_id", "bad-vrid", problem, "write a number from 1 to 255");
+        }
+        let unicast = !instance.unicast_peer.is_empty() || instance.unicast_fault_no_peer;
+        if instance.interface.is_empty() && !unicast {
+            let problem = format!("{object} has no interface");
+            return drop("", "incomplete-instance", problem, "write interface with the name of its network interface");
+        }
+        let key = (instance.interface.clone(), is_ipv6(instance), instance.virtual_router_id);
+        if let Some(other) = vrids.get(&key) {
+            let problem = format!(
+                "{object} has virtual_router_id {} on {}, which {other} has already",
+                instance.virtual_router_id, instance.interface
+            );
+            let fix = "give it another virtual_router_id, on both directors";
+            return drop("virtual_router_id", "duplicate-vrid", problem, fix);
+        }
+        vrids.insert(key, instance.name.clone());
+        true
+    }
+
+    /// What is understood and accepted, but not run yet.
+    fn runnable(&mut self, instance: &Instance) -> bool {
+        let what = if is_ipv6(instance) {
+            "a vrrp_instance over IPv6"
+        } else if instance.interface.is_empty() {
+            "a vrrp_instance without interface"
+        } else {
+            return true;
+        };
+        let problem = format!("accepted, not acted on yet: {what} ({})", instance.name);
+        let fix = "IPv6 addresses can move with an IPv4 instance, in virtual_ipaddress_excluded";
+        self.find(Level::Warning, &instance.origin, "", "not-acted-on", problem, "the instance does not run", fix);
+        false
+    }
+
+    fn instance(&mut self, object: &str, instance: &mut Instance, global: &Global) {
+        let origin = instance.origin.clone();
+        self.interfaces(object, instance);
+        self.addresses(object, instance);
+        self.preemption(object, instance, global);
+        self.authentication(object, instance, global);
+        self.transport(object, instance);
+        if instance.strict_mode.or(global.vrrp_strict) == Some(true) {
+            self.strict(object, instance);
+        }
+        if instance.use_vmac.is_some() && instance.promote_secondaries {
+            let problem = format!("{object}: promote_secondaries is set for a VMAC by itself");
+            let at = "promote_secondaries";
+            self.find(Level::Advice, &origin, at, "no-effect", problem, "the line changes nothing", "remove it");
+        }
+        let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
+        if let Some(secs) = instance.advert_int
+            && version == VrrpVersion::V2
+            && secs.0.subsec_nanos() != 0
+            && !is_ipv6(instance)
+        {
+            let problem = format!("{object}: advert_int {secs} is no whole number of seconds");
+            let consequence = "version 2 carries whole seconds: it is rounded";
+            let fix = "write whole seconds, or version 3";
+            self.find(Level::Warning, &origin, "advert_int", "rounded", problem, consequence, fix);
+        }
+        for (word, slot) in [
+            ("notify_master", &mut instance.notify_master),
+            ("notify_backup", &mut instance.notify_backup),
+            ("notify_fault", &mut instance.notify_fault),
+            ("notify_stop", &mut instance.notify_stop),
+            ("notify_deleted", &mut instance.notify_deleted),
+            ("notify_master_rx_lower_pri", &mut instance.notify_master_rx_lower_pri),
+            ("notify", &mut instance.notify),
+        ] {
+            self.usable(slot, global, &origin, word, object);
+        }
+    }
+
+    fn interfaces(&mut self, object: &str, instance: &mut Instance) {
+        let origin = instance.origin.clone();
+        if !instance.interface.is_empty() {
+            let consequence = "the instance waits in FAULT until the interface is there";
+            self.interface(object, &instance.interface.clone(), &origin, "interface", consequence);
+        }
+        for track in &instance.track_interface.clone() {
+            let consequence = "it counts as down until it is there";
+            self.interface(object, &track.name, &origin, "track_interface", consequence);
+        }
+        let named = |word: &'static str, list: &[VirtualAddress]| {
+            list.iter().filter_map(|va| va.dev.clone()).map(|dev| (word, dev)).collect::<BTreeSet<_>>()
+        };
+        let mut devices = named("virtual_ipaddress", &instance.virtual_ipaddress);
+        devices.extend(named("virtual_ipaddress_excluded", &instance.virtual_ipaddress_excluded));
+        for (word, dev) in devices {
+            self.interface(object, &dev, &origin, word, "its addresses wait until the interface is there");
+        }
+        if !instance.dont_track_primary
+            && instance.track_interface.iter().any(|track| track.name == instance.interface)
+        {
+            let problem = format!("{object}: track_interface names its own interface {}", instance.interface);
+            let fix = "remove it: the own interface is tracked always (dont_track_primary turns that off)";
+            let at = "track_interface";
+            self.find(Level::Warning, &origin, at, "own-interface", problem, "the line changes nothing", fix);
+            instance.track_interface.retain(|track| track.name != instance.interface);
+        }
+    }
+
+    /// A named interface that this machine does not have.
+    pub(super) fn interface(
+        &mut self,
+        object: &str,
+        name: &str,
+        origin: &crate::config::model::Origin,
+        word: &str,
+        consequence: &str,
+    ) {
+        let Some(known) = &self.facts.interfaces else { return };
+        if known.contains(name) {
+            return;
+        }
+        let problem = format!("{object}: this machine has no interface {name}");
+        let near = crate::config::suggest::closest(name, known.iter().map(String::as_str));
+        let fix = match near {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("it has {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
+        };
+        self.find(Level::Warning, origin, word, "no-interface", problem, consequence, fix);
+    }
+
+    fn addresses(&mut self, object: &str, instance: &Instance) {
+        let origin = &instance.origin;
+        if instance.virtual_ipaddress.is_empty() && !instance.no_virtual_ipaddress {
+            let problem = format!("{object} has no virtual_ipaddress");
+            let consequence = "it elects a master that carries nothing";
+            let fix = "write virtual_ipaddress { ADDRESS/LENGTH }, or no_virtual_ipaddress if that is meant";
+            self.find(Level::Warning, origin, "virtual_ipaddress", "no-address", problem, consequence, fix);
+        }
+        let ipv6 = is_ipv6(instance);
+        if let Some(va) = instance.virtual_ipaddress.iter().find(|va| va.address.address.is_ipv6() != ipv6) {
+            let problem = format!("{object}: {} is of the other address family", va.address.address);
+            let fix = "write it in virtual_ipaddress_excluded";
+            let consequence = "it moves, but is not advertised";
+            self.find(Level::Warning, origin, "virtual_ipaddress", "other-family", problem, consequence, fix);
+        }
+    }
+
+    fn preemption(&mut self, object: &str, instance: &mut Instance, global: &Global) {
+        let origin = instance.origin.clone();
+        let master = instance.state == Some(InitialState::Master);
+        let owner = priority(instance) == 255;
+        if instance.nopreempt && (master || owner) {
+            let why = if master { "state MASTER" } else { "priority 255" };
+            let problem = format!("{object}: nopreempt has no effect with {why}");
+            let consequence = "this director takes the addresses back whenever it returns";
+            let fix = "write state BACKUP on both directors if it should not";
+            self.find(Level::Warning, &origin, "nopreempt", "nopreempt-ignored", problem, consequence, fix);
+        }
+        if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero()) && (master || instance.nopreempt) {
+            let why = if master { "state MASTER" } else { "nopreempt" };
+            let problem = format!("{object}: preempt_delay has no effect with {why}");
+            let consequence = if master { "it preempts at once when it returns" } else { "it never preempts" };
+            let fix = if master { "write state BACKUP" } else { "remove one of the two" };
+            self.find(Level::Warning, &origin, "preempt_delay", "preempt-delay-ignored", problem, consequence, fix);
+        }
+        if owner {
+            let weighted = |list: &[Track]| {
+                list.iter().filter(|t| t.weight.is_some_and(|w| w != 0)).map(|t| t.name.clone()).collect::<Vec<_>>()
+            };
+            for (word, list) in [
+                ("track_script", &instance.track_script),
+                ("track_interface", &instance.track_interface),
+                ("track_file", &instance.track_file),
+                ("track_process", &instance.track_process),
+                ("track_bfd", &instance.track_bfd),
+            ] {
+                for name in weighted(list) {
+                    let problem = format!("{object}: {word} {name} has a weight, and priority 255 never changes");
+                    let fix = "write a priority of at most 254, or remove the weight";
+                    self.find(Level::Warning, &origin, word, "owner-weight", problem, "the weight has no effect", fix);
+                }
+            }
+        }
+        let _ = global;
+    }
+
+    fn authentication(&mut self, object: &str, instance: &Instance, global: &Global) {
+        let Some(auth) = &instance.authentication else { return };
+        let origin = &instance.origin;
+        let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
+        if version == VrrpVersion::V3 || is_ipv6(instance) {
+            let problem = format!("{object}: VRRP version 3 has no authentication");
+            let fix = "remove the authentication block";
+            let consequence = "its adverts carry none";
+            self.find(Level::Warning, origin, "authentication", "auth-v3", problem, consequence, fix);
+        } else if auth.auth_type == AuthType::Ah {
+            let problem = format!("accepted, not acted on yet: auth_type AH ({object})");
+            let consequence = "adverts are sent and expected without authentication";
+            let fix = "use PASS on both directors";
+            self.find(Level::Warning, &auth.origin, "auth_type", "not-acted-on", problem, consequence, fix);
+        }
+    }
+
+    fn transport(&mut self, object: &str, instance: &mut Instance) {
+        let origin = instance.origin.clone();
+        let unicast = ["unicast_src_ip", "unicast_peer", "unicast_ttl", "check_unicast_src"];
+        let keyword = unicast.into_iter().find(|word| origin.has(word)).or_else(|| {
+            // YAML says it by the value only.
+            instance.unicast_src_ip.is_some().then_some("unicast_src_ip")
+        });
+        if let Some(word) = keyword
+            && instance.unicast_peer.is_empty()
+            && !instance.unicast_fault_no_peer
+        {
+            let problem = format!("{object} has {word} and no unicast_peer");
+            let consequence = "it uses multicast, as keepalived does";
+            let fix = "write unicast_peer { ADDRESS OF THE OTHER DIRECTOR }, or mcast_src_ip for multicast";
+            self.find(Level::Warning, &origin, word, "unicast-without-peers", problem, consequence, fix);
+        }
+        if instance.use_vmac.is_some() && !instance.unicast_peer.is_empty() && !instance.vmac_xmit_base {
+            let problem = format!("{object}: unicast with use_vmac needs vmac_xmit_base");
+            let fix = "write vmac_xmit_base";
+            self.find(Level::Warning, &origin, "use_vmac", "vmac-xmit-base", problem, "it is set", fix);
+            instance.vmac_xmit_base = true;
+        }
+        let ipv6 = is_ipv6(instance);
+        instance.unicast_peer.retain(|peer| {
+            let good = peer.address.is_ipv6() == ipv6;
+            if !good {
+                let problem = format!("{object}: the peer {} is of the other address family", peer.address);
+                let fix = "write its address of the instance's family";
+                let at = "unicast_peer";
+                self.find(Level::Error, &origin, at, "other-family", problem, "the peer is dropped", fix);
+            }
+            good
+        });
+    }
+
+    /// What `vrrp_strict` takes away in keepalived (reference section 22).
+    fn strict(&mut self, object: &str, instance: &Instance) {
+        let origin = &instance.origin;
+        let takes = |word: &str| format!("{object}: vrrp_strict does not allow {word}");
+        let mut say = |at: &str, what: &str| {
+            let consequence = "keepalived removes it; here it stays, because vrrp_strict is not acted on yet";
+            let fix = "remove it, or remove vrrp_strict";
+            self.find(Level::Warning, origin, at, "strict", takes(what), consequence, fix);
+        };
+        if instance.authentication.is_some() {
+            say("authentication", "authentication");
+        }
+        if !instance.unicast_peer.is_empty() {
+            say("unicast_peer", "unicast peers");
+        }
+        if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero()) {
+            say("preempt_delay", "preempt_delay");
+        }
+        if instance.down_timer_adverts.is_some_and(|n| n != 3) {
+            say("down_timer_adverts", "down_timer_adverts other than 3");
+        }
+        if instance.higher_prio_send_advert == Some(true) {
+            say("higher_prio_send_advert", "higher_prio_send_advert");
+        }
+        if instance.no_virtual_ipaddress {
+            say("no_virtual_ipaddress", "an instance without addresses");
+        }
+        if instance.vmac_xmit_base {
+            say("vmac_xmit_base", "vmac_xmit_base");
+        }
+        let master = instance.state == Some(InitialState::Master);
+        if instance.state.is_some() && master != (priority(instance) == 255) {
+            say("state", if master { "state MASTER below priority 255" } else { "state BACKUP with priority 255" });
+        }
+    }
+
+    /// Weights that can never cause a failover, as far as one file shows it.
+    fn weights(&mut self, config: &Config, instances: &[Instance]) {
+        for instance in instances {
+            let base = i32::from(priority(instance));
+            for track in &instance.track_script {
+                let Some(script) = config.vrrp_script.iter().find(|s| s.name == track.name) else { continue };
+                let weight = i32::from(track.weight.or(script.weight).unwrap_or(0));
+                let reverse = track.reverse.unwrap_or(script.reverse);
+                if weight == 0 || base == 255 || reverse {
+                    continue;
+                }
+                // A positive weight is added while all is well; both lose it when it fails.
+                let (well, failed) = if weight > 0 { (base + weight, base) } else { (base, base + weight) };
+                let (well, failed) = (well.clamp(1, 254), failed.clamp(1, 254));
+                if instance.nopreempt {
+                    let problem = format!(
+                        "vrrp_instance {}: the weight of {} moves the priority from {well} to {failed}, but under nopreempt \
+                         on the other director nobody takes over from a living master",
+                        instance.name, track.name
+                    );
+                    let consequence = "a failing script does not move the addresses";
+                    let fix = "remove the weight: then a failure means FAULT, and the other director takes over at once";
+                    let origin = &instance.origin;
+                    self.find(Level::Advice, origin, "track_script", "weight-nopreempt", problem, consequence, fix);
+                } else if well == failed {
+                    let problem = format!(
+                        "vrrp_instance {}: the weight of {} changes nothing: the priority stays {well}",
+                        instance.name, track.name
+                    );
+                    let consequence = "a failing script causes no failover";
+                    let fix = "leave room for the weight between 1 and 254";
+                    let origin = &instance.origin;
+                    self.find(Level::Advice, origin, "track_script", "weight-without-effect", problem, consequence, fix);
+                }
+            }
+        }
+    }
+}
+
+/// 100, or 255 with `state MASTER` and no priority (keepalived's rule).
+fn priority(instance: &Instance) -> u8 {
+    let wished = if instance.state == Some(InitialState::Master) { 255 } else { 100 };
+    instance.priority.unwrap_or(wished)
+}
+
+/// True when adverts of this instance are IPv6.
+pub(in crate::config) fn is_ipv6(instance: &Instance) -> bool {
+    let source = instance.unicast_src_ip.or(instance.mcast_src_ip);
+    match source {
+        Some(source) => source.is_ipv6(),
+        None => match instance.virtual_ipaddress.first() {
+            Some(first) => first.address.address.is_ipv6(),
+            None => instance.unicast_peer.first().is_some_and(|p| p.address.is_ipv6()),
+        },
+    }
+}

@@ -1,0 +1,88 @@
+//! Checks a model across its objects and against the machine, all mistakes at once, and returns one that is safe to
+//! run: what cannot work is dropped or mended as keepalived does it, and said.
+
+mod groups;
+mod instances;
+mod names;
+mod scripts;
+mod servers;
+
+use super::diagnostic::{Diagnostic, Level, Place};
+pub use super::facts::Facts;
+use super::model::{Config, Origin, VirtualServer};
+use super::units::Secs;
+
+
+/// Findings with the place of what they concern.
+struct Resolver<'a> {
+    facts: &'a Facts,
+    findings: Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    /// A finding about an object; `at` names the word that it is about, "" = the object itself.
+    #[allow(clippy::too_many_arguments, reason = "a finding has that many parts")]
+    fn find(
+        &mut self,
+        level: Level,
+        origin: &Origin,
+        at: &str,
+        code: &'static str,
+        problem: String,
+        consequence: &str,
+        fix: impl Into<String>,
+    ) {
+        let place: Option<Place> = if at.is_empty() { origin.place() } else { origin.word(at) }.cloned();
+        let (consequence, fix) = (consequence.to_owned(), fix.into());
+        self.findings.push(Diagnostic { level, place, code, problem, consequence, fix });
+    }
+}
+
+/// Drops and mends; see the module.
+pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnostic>) {
+    let mut resolver = Resolver { facts, findings: Vec::new() };
+    for found in super::keepalived::inspect(&mut config) {
+        resolver.findings.push(Diagnostic {
+            level: found.level,
+            place: found.place,
+            code: found.code,
+            problem: found.problem,
+            consequence: found.consequence,
+            fix: found.fix,
+        });
+    }
+    resolver.global(&mut config);
+    resolver.scripts(&mut config);
+    resolver.trackers(&mut config);
+    resolver.instances(&mut config);
+    resolver.groups(&mut config);
+    resolver.servers(&mut config);
+    (config, resolver.findings)
+}
+
+impl Resolver<'_> {
+    fn global(&mut self, config: &mut Config) {
+        let global = &mut config.global_defs;
+        if global.vrrp_min_garp == Some(true) {
+            global.vrrp_garp_master_repeat = Some(1);
+            global.vrrp_garp_master_delay = Some(Secs::from_secs(0));
+        }
+        let mails = !global.notification_email.is_empty();
+        if mails && global.smtp_server.is_none() {
+            let problem = "notification_email without smtp_server".to_owned();
+            let fix = "write smtp_server HOST";
+            let origin = global.origin.clone();
+            self.find(Level::Advice, &origin, "notification_email", "no-relay", problem, "no mail is sent", fix);
+        }
+    }
+}
+
+/// A virtual server as a person names it.
+pub(super) fn shown(server: &VirtualServer) -> String {
+    match (server.address, server.fwmark, &server.group) {
+        (Some(address), ..) => format!("virtual_server {address} {}", server.port.unwrap_or(0)),
+        (None, Some(mark), _) => format!("virtual_server fwmark {mark}"),
+        (None, None, Some(group)) => format!("virtual_server group {group}"),
+        (None, None, None) => "virtual_server".to_owned(),
+    }
+}

@@ -1,0 +1,299 @@
+//! Virtual servers and their farms.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::{Resolver, shown};
+use crate::config::diagnostic::Level;
+use crate::config::model::{Config, Global, Method, RealServer, VirtualServer, VirtualServerGroup};
+
+/// What makes two virtual servers the same service.
+type Identity = (Option<IpAddr>, Option<u16>, Option<crate::config::model::Protocol>, Option<u32>, Option<String>);
+
+fn identity(server: &VirtualServer) -> Identity {
+    let port = server.address.map(|_| server.port.unwrap_or(0));
+    let protocol = server.address.and(server.protocol);
+    (server.address, port, protocol, server.fwmark, server.group.clone())
+}
+
+impl Resolver<'_> {
+    pub(super) fn servers(&mut self, config: &mut Config) {
+        let global = config.global_defs.clone();
+        let mut seen = BTreeSet::new();
+        let carried: BTreeSet<IpAddr> = config
+            .vrrp_instance
+            .iter()
+            .flat_map(|i| i.virtual_ipaddress.iter().chain(&i.virtual_ipaddress_excluded))
+            .chain(&config.static_ipaddress)
+            .map(|va| va.address.address)
+            .collect();
+        let has_instances = !config.vrrp_instance.is_empty();
+        let mut all = std::mem::take(&mut config.virtual_server);
+        all.retain_mut(|server| {
+            let name = shown(server);
+            if !self.service(server, &name, &config.virtual_server_group) {
+                return false;
+            }
+            let origin = server.origin.clone();
+            if !seen.insert(identity(server)) {
+                let problem = format!("{name} is there twice");
+                let fix = "put the real servers of both into one";
+                let consequence = "the second one is dropped";
+                self.find(Level::Error, &origin, "", "duplicate-server", problem, consequence, fix);
+                return false;
+            }
+            self.farm(server, &name, &config.virtual_server_group);
+            self.checks(server, &name, &global);
+            if server.real_server.is_empty() {
+                let problem = format!("{name} has no real server");
+                let fix = "write real_server ADDRESS PORT { … } into it";
+                let consequence = "the virtual server is dropped";
+                self.find(Level::Error, &origin, "", "no-real-server", problem, consequence, fix);
+                return false;
+            }
+            self.numbers(server, &name);
+            if let Some(address) = server.address.filter(|a| has_instances && !carried.contains(a)) {
+                let problem = format!("{name}: no vrrp_instance carries {address}");
+                let consequence = "clients reach it only where something else puts the address on this machine";
+                let fix = format!("write {address} into a virtual_ipaddress, or mend the address");
+                self.find(Level::Advice, &origin, "", "vip-not-carried", problem, consequence, fix);
+            }
+            if let Some(group) = server.group.clone() {
+                let problem = format!("accepted, not acted on yet: virtual_server group {group}");
+                let fix = "write a virtual_server for each address of the group for now";
+                let consequence = "the virtual server does not run";
+                self.find(Level::Warning, &origin, "", "not-acted-on", problem, consequence, fix);
+                return false;
+            }
+            true
+        });
+        config.virtual_server = all;
+        self.drops_traffic(config);
+    }
+
+    /// `no_accept` and `vrrp_strict` on an address that a virtual server uses.
+    fn drops_traffic(&mut self, config: &Config) {
+        for instance in &config.vrrp_instance {
+            let strict = instance.strict_mode.or(config.global_defs.vrrp_strict) == Some(true);
+            let refuses = instance.accept == Some(false) || (strict && instance.accept != Some(true));
+            if !refuses || instance.priority == Some(255) {
+                continue;
+            }
+            let carried = instance.virtual_ipaddress.iter().chain(&instance.virtual_ipaddress_excluded);
+            let addresses: BTreeSet<IpAddr> = carried.map(|va| va.address.address).collect();
+            for server in &config.virtual_server {
+                let Some(address) = server.address.filter(|a| addresses.contains(a)) else { continue };
+                let why = if strict { "vrrp_strict" } else { "no_accept" };
+                let problem = format!(
+                    "{}: {why} in vrrp_instance {} makes a director drop what is sent to {address}",
+                    shown(server),
+                    instance.name
+                );
+                let consequence = "under keepalived the virtual server cannot be reached";
+                let fix = format!("remove {why}, or write accept in the instance");
+                self.find(Level::Advice, &server.origin, "", "drops-traffic", problem, consequence, fix);
+            }
+        }
+    }
+
+    /// Address, mark or group; protocol, port.
+    fn service(&mut self, server: &mut VirtualServer, name: &str, groups: &[VirtualServerGroup]) -> bool {
+        let dropped = "the virtual server is dropped";
+        let origin = server.origin.clone();
+        let identities = [server.address.is_some(), server.fwmark.is_some(), server.group.is_some()];
+        match identities.iter().filter(|there| **there).count() {
+            0 => {
+                let problem = "a virtual_server has neither address nor fwmark nor group".to_owned();
+                self.find(Level::Error, &origin, "", "no-address", problem, dropped, "write one of them");
+                return false;
+            }
+            1 => {}
+            _ => {
+                let problem = format!("{name} has more than one of address, fwmark and group");
+                self.find(Level::Error, &origin, "", "two-identities", problem, dropped, "write one of them");
+                return false;
+            }
+        }
+        let mut only_marks = server.fwmark.is_some();
+        if let Some(group) = &server.group {
+            let Some(found) = groups.iter().find(|g| g.name == *group) else {
+                let problem = format!("{name}: there is no virtual_server_group {group}");
+                let near = crate::config::suggest::closest(group, groups.iter().map(|g| g.name.as_str()));
+                let fix = match near {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("write virtual_server_group {group} {{ … }}"),
+                };
+                self.find(Level::Error, &origin, "", "unknown-group", problem, dropped, fix);
+                return false;
+            };
+            only_marks = !found.entries.is_empty() && found.entries.iter().all(|e| e.fwmark.is_some());
+        }
+        if only_marks {
+            if server.protocol.is_some() {
+                let problem = format!("{name}: a firewall mark has no protocol");
+                let fix = "remove the line";
+                self.find(Level::Warning, &origin, "protocol", "mark-protocol", problem, "it is passed over", fix);
+            }
+            return true;
+        }
+        if server.protocol.is_none() {
+            let problem = format!("{name} names no protocol");
+            let consequence = "it balances UDP, as under keepalived";
+            let fix = "write protocol TCP (or UDP)";
+            self.find(Level::Warning, &origin, "protocol", "no-protocol", problem, consequence, fix);
+        }
+        if server.address.is_some() && server.port.unwrap_or(0) == 0 && server.persistence_timeout.is_none() {
+            let problem = format!("{name} has no port, which the kernel takes only with persistence");
+            let fix = "write a port, or persistence_timeout";
+            self.find(Level::Warning, &origin, "", "any-port", problem, "persistence_timeout 360 is set", fix);
+            server.persistence_timeout = Some(360);
+        }
+        if server.persistence_granularity.is_some() && server.persistence_timeout.is_none() {
+            server.persistence_timeout = Some(360);
+        }
+        let widest = if server.address.is_some_and(|a| a.is_ipv6()) { 128 } else { 32 };
+        if server.address.is_some()
+            && let Some(length) = server.persistence_granularity.take_if(|length| *length > widest)
+        {
+            let problem = format!("{name}: persistence_granularity {length} is longer than an address");
+            let fix = format!("write 1 to {widest}, or a netmask");
+            let at = "persistence_granularity";
+            self.find(Level::Error, &origin, at, "out-of-range", problem, "its default is taken", fix);
+        }
+        true
+    }
+
+    /// Duplicates, ports that the forwarding method cannot map, families.
+    fn farm(&mut self, server: &mut VirtualServer, name: &str, groups: &[VirtualServerGroup]) {
+        let mut seen = BTreeSet::new();
+        let service_port = server.port.unwrap_or(0);
+        let default_method = server.lb_kind.unwrap_or(Method::Nat);
+        let group = server.group.as_ref().and_then(|name| groups.iter().find(|g| g.name == *name));
+        let is_mark = server.fwmark.is_some();
+        let family = server.address.map(|a| a.is_ipv6());
+        server.real_server.retain_mut(|real| {
+            let method = real.lvs_method.unwrap_or(default_method);
+            let origin = real.origin.clone();
+            if family.is_some_and(|ipv6| ipv6 != real.address.is_ipv6()) && method != Method::Tun {
+                let problem = format!("{name}: real server {} is of the other address family", real.address);
+                let fix = "write an address of the service's family";
+                let consequence = "the real server is dropped";
+                self.find(Level::Error, &origin, "", "other-family", problem, consequence, fix);
+                return false;
+            }
+            if method != Method::Nat {
+                self.port_mapping(real, method, name, service_port, is_mark, group);
+            }
+            let fresh = seen.insert((real.address, real.port.unwrap_or(service_port)));
+            if !fresh {
+                let problem = format!("{name}: real server {} is there twice", real.address);
+                let consequence = "the second one is dropped";
+                self.find(Level::Error, &origin, "", "duplicate-server", problem, consequence, "remove it");
+            }
+            fresh
+        });
+    }
+
+    fn port_mapping(
+        &mut self,
+        real: &mut RealServer,
+        method: Method,
+        name: &str,
+        service_port: u16,
+        is_mark: bool,
+        group: Option<&VirtualServerGroup>,
+    ) {
+        let Some(port) = real.port.filter(|port| *port != 0) else { return };
+        let origin = real.origin.clone();
+        let how = if method == Method::Dr { "DR" } else { "TUN" };
+        let marks = is_mark || group.is_some_and(|g| g.entries.iter().any(|e| e.fwmark.is_some()));
+        if marks {
+            let problem = format!("{name}: real server {} has port {port}, but a firewall mark has none", real.address);
+            let consequence = "the port is passed over: packets keep theirs";
+            self.find(Level::Warning, &origin, "", "mark-port", problem, consequence, "write no port, or use NAT");
+            if is_mark {
+                real.port = None;
+            }
+            return;
+        }
+        let mut other = |service: u16, consequence: &str| {
+            let problem = format!("{name}: real server {} has port {port}, but {how} cannot map ports", real.address);
+            let fix = format!("write port {service}, or use NAT");
+            self.find(Level::Warning, &origin, "", "port-mapping", problem, consequence, fix);
+        };
+        match group {
+            Some(group) => {
+                if let Some(entry) = group.entries.iter().find(|entry| entry.port.unwrap_or(0) != port) {
+                    other(entry.port.unwrap_or(0), "the entry's port is used");
+                }
+            }
+            None if port != service_port => {
+                other(service_port, "the service's port is used, for checks as well");
+                real.port = None;
+            }
+            None => {}
+        }
+    }
+
+    /// Checks without what they need, scripts that cannot run.
+    fn checks(&mut self, server: &mut VirtualServer, name: &str, global: &Global) {
+        let origin = server.origin.clone();
+        self.usable(&mut server.quorum_up, global, &origin, "quorum_up", name);
+        self.usable(&mut server.quorum_down, global, &origin, "quorum_down", name);
+        for real in &mut server.real_server {
+            let (address, origin) = (real.address, real.origin.clone());
+            let before = real.http_get.len();
+            real.http_get.retain(|check| !check.url.is_empty());
+            if real.http_get.len() < before {
+                let problem = format!("{name}: HTTP_GET of {address} has no url");
+                let fix = "write url { path / }";
+                self.find(Level::Error, &origin, "HTTP_GET", "no-url", problem, "the check is dropped", fix);
+            }
+            real.misc_check.retain(|check| match self.command_problem(&check.misc_path, global) {
+                None => true,
+                Some((problem, fix)) => {
+                    let problem = format!("{name}: MISC_CHECK of {address}: {problem}");
+                    let consequence = "the check is dropped: the real server counts as up without it";
+                    let place = check.origin.clone();
+                    self.find(Level::Warning, &place, "misc_path", "script-unusable", problem, consequence, fix);
+                    false
+                }
+            });
+            let who = format!("{name}: real server {address}");
+            self.usable(&mut real.notify_up, global, &origin, "notify_up", &who);
+            self.usable(&mut real.notify_down, global, &origin, "notify_down", &who);
+        }
+    }
+
+    /// Quorum and hysteresis within what the weights allow.
+    fn numbers(&mut self, server: &mut VirtualServer, name: &str) {
+        let origin = server.origin.clone();
+        let default = server.weight.unwrap_or(1);
+        let sum: u32 = server.real_server.iter().map(|r| u32::from(r.weight.unwrap_or(default))).sum();
+        if server.quorum.is_some_and(|quorum| quorum > sum.max(1)) {
+            let problem =
+                format!("{name}: the quorum {} is above the sum of all weights", server.quorum.unwrap_or(0));
+            let fix = format!("write at most {sum}");
+            self.find(Level::Warning, &origin, "quorum", "quorum-unreachable", problem, "the sum is taken", fix);
+            server.quorum = Some(sum.max(1));
+        }
+        let quorum = server.quorum.unwrap_or(1);
+        if server.hysteresis.is_some_and(|hysteresis| hysteresis >= quorum) {
+            let problem = format!("{name}: the hysteresis is not below the quorum {quorum}");
+            let fix = format!("write at most {}", quorum - 1);
+            let consequence = "quorum - 1 is taken";
+            self.find(Level::Warning, &origin, "hysteresis", "hysteresis-too-wide", problem, consequence, fix);
+            server.hysteresis = Some(quorum - 1);
+        }
+        let hysteresis = server.hysteresis.unwrap_or(0);
+        if sum > 0 && quorum.saturating_add(hysteresis) > sum {
+            let problem = format!(
+                "{name}: the quorum {quorum} with hysteresis {hysteresis} is regained at {}, and all weights sum to {sum}",
+                quorum.saturating_add(hysteresis)
+            );
+            let consequence = "once lost, the quorum never comes back";
+            let fix = "lower the quorum or the hysteresis";
+            self.find(Level::Advice, &origin, "quorum", "quorum-never-back", problem, consequence, fix);
+        }
+    }
+}
