@@ -11,7 +11,7 @@ use tandem::check::plan::{Kind, Plan};
 use tandem::check::quorum::Serving;
 use tandem::check::{Event, What};
 use tandem::config::model::{
-    Command, Config, MiscCheck, Pace, Protocol, RealServer, SorryServer, TcpCheck, VirtualServer,
+    Command, Config, MiscCheck, Protocol, RealServer, SorryServer, TcpCheck, VirtualServer,
 };
 use tandem::config::units::Secs;
 use tandem::ipvs::table::Table;
@@ -42,12 +42,9 @@ fn bare(last: u8, weight: u16) -> RealServer {
 }
 
 fn misc() -> MiscCheck {
-    MiscCheck {
-        misc_path: Command { argv: vec!["/bin/load".to_owned()], user: None },
-        misc_timeout: None,
-        misc_dynamic: true,
-        pace: Pace::default(),
-    }
+    let mut check = MiscCheck::new(Command { argv: vec!["/bin/load".to_owned()], user: None });
+    check.misc_dynamic = true;
+    check
 }
 
 fn server(reals: Vec<RealServer>) -> VirtualServer {

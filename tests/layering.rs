@@ -58,10 +58,17 @@ const PURE: &[&str] = &[
     "core/reload.rs",
     "config/model.rs",
     "config/model/server.rs",
+    "config/model/instance.rs",
+    "config/model/global.rs",
     "config/units.rs",
     "config/text.rs",
     "config/yaml.rs",
-    "config/ranges.rs",
+    "config/resolve/mod.rs",
+    "config/resolve/instances.rs",
+    "config/resolve/servers.rs",
+    "config/resolve/groups.rs",
+    "config/keepalived/keyword.rs",
+    "config/keepalived/writer.rs",
 ];
 
 const IMPURE_WORDS: &[&str] = &[

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::check::What;
-use crate::config::model::{Command, MiscCheck, Pace, Protocol, RealServer, TcpCheck, VirtualServer};
+use crate::config::model::{Command, MiscCheck, Protocol, RealServer, TcpCheck, VirtualServer};
 use crate::config::units::Secs;
 
 const LOOP: Duration = Duration::from_millis(50);
@@ -158,12 +158,9 @@ async fn a_hanging_check_delays_nobody() {
         s.port()
     );
     hanging.http_get.push(serde_json::from_str(&http).unwrap());
-    hanging.misc_check.push(MiscCheck {
-        misc_path: Command { argv: vec!["sleep".to_owned(), "60".to_owned()], user: None },
-        misc_timeout: Some(Secs::from_secs(60)),
-        misc_dynamic: false,
-        pace: Pace::default(),
-    });
+    let mut sleeper = MiscCheck::new(Command { argv: vec!["sleep".to_owned(), "60".to_owned()], user: None });
+    sleeper.misc_timeout = Some(Secs::from_secs(60));
+    hanging.misc_check.push(sleeper);
     let mut running = start(config(vec![hanging, real(a)]), 64);
     running.next().await;
     running.status(|status| status.checks >= 2 && status.in_flight >= 2).await;

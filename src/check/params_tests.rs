@@ -16,28 +16,9 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn real(address: &str, port: u16) -> RealServer {
-    RealServer {
-        address: ip(address),
-        port: Some(port),
-        weight: None,
-        lvs_method: None,
-        inhibit_on_failure: None,
-        alpha: None,
-        notify_up: None,
-        notify_down: None,
-        uthreshold: None,
-        lthreshold: None,
-        delay_loop: None,
-        retry: None,
-        delay_before_retry: None,
-        warmup: None,
-        connect_timeout: None,
-        virtualhost: None,
-        smtp_alert: None,
-        tcp_check: Vec::new(),
-        http_get: Vec::new(),
-        misc_check: Vec::new(),
-    }
+    let mut server = RealServer::new(ip(address));
+    server.port = Some(port);
+    server
 }
 
 fn server(reals: Vec<RealServer>) -> VirtualServer {
@@ -56,16 +37,11 @@ fn plan(server: VirtualServer) -> VirtualPlan {
 }
 
 fn url(path: &str) -> Url {
-    Url { path: path.to_owned(), digest: None, status_code: Vec::new(), virtualhost: None }
+    Url::new(path.to_owned())
 }
 
 fn misc() -> MiscCheck {
-    MiscCheck {
-        misc_path: Command { argv: vec!["/bin/true".to_owned()], user: None },
-        misc_timeout: None,
-        misc_dynamic: false,
-        pace: Pace::default(),
-    }
+    MiscCheck::new(Command { argv: vec!["/bin/true".to_owned()], user: None })
 }
 
 /// A virtual server with one real server that has all three checkers.
@@ -162,7 +138,7 @@ fn the_nearest_value_wins() {
     };
     let connection = Connection { connect_timeout: secs(33), ..Connection::default() };
     let real = &mut server.real_server[0];
-    real.tcp_check[0] = TcpCheck { connection: connection.clone(), pace: pace.clone() };
+    real.tcp_check[0] = TcpCheck { connection: connection.clone(), pace: pace.clone(), ..TcpCheck::default() };
     real.http_get[0].connection = connection;
     real.http_get[0].pace = pace.clone();
     real.http_get[0].virtualhost = Some("checker".to_owned());

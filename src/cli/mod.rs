@@ -3,8 +3,12 @@
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod convert;
+pub mod keepalived;
 mod log;
+mod report;
 pub mod run;
+pub mod schema;
 
 /// A pair of Linux machines as one highly available layer-4 load balancer: VRRP, IPVS and health checks.
 #[derive(Parser, Debug)]
@@ -20,10 +24,18 @@ enum Command {
     Run(run::Args),
     /// Check configuration files and explain every problem.
     Check(check::Args),
+    /// Convert keepalived.conf to YAML, or YAML to keepalived.conf, without loss.
+    Convert(convert::Args),
+    /// Print the JSON Schema of the YAML form, for editors.
+    Schema,
 }
 
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).
 pub fn main() -> i32 {
+    let mut arguments = std::env::args();
+    if arguments.next().is_some_and(|program| keepalived::is_called(&program)) {
+        return keepalived::run(arguments);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -36,5 +48,7 @@ pub fn main() -> i32 {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Schema => schema::run(),
     }
 }

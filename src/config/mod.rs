@@ -11,6 +11,7 @@ pub mod facts;
 mod keepalived;
 pub mod model;
 pub mod resolve;
+pub mod schema;
 mod suggest;
 pub mod text;
 pub mod units;
@@ -31,44 +32,109 @@ pub struct Loaded {
     pub readable: bool,
 }
 
+/// True when a file of that name is read as YAML.
+pub fn is_yaml(name: &Path) -> bool {
+    name.extension().is_some_and(|e| e == "yaml" || e == "yml")
+}
+
 /// Reads a file: YAML when its name ends in `.yaml` or `.yml`, keepalived.conf otherwise.
 pub fn load(path: &Path, facts: &Facts) -> Loaded {
     match fs::read(path) {
         Ok(bytes) => load_text(path, &bytes, facts),
-        Err(error) => {
-            let finding = Diagnostic {
-                level: Level::Error,
-                place: Some(Place { file: Arc::new(path.to_owned()), line: 0, column: 0 }),
-                code: "unreadable",
-                problem: format!("the file cannot be read: {error}"),
-                consequence: "there is nothing to run".to_owned(),
-                fix: "mend its path or its permissions".to_owned(),
-            };
-            Loaded { config: Config::default(), diagnostics: vec![finding], readable: false }
-        }
+        Err(error) => unreadable(path, &error),
     }
 }
 
 /// Reads a file's bytes; `name` is for messages, the choice of the form, and includes.
 pub fn load_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
-    let yaml = name.extension().is_some_and(|e| e == "yaml" || e == "yml");
-    let (config, mut diagnostics) = if yaml {
-        match yaml::parse(name, &String::from_utf8_lossy(bytes)) {
-            Ok(config) => (config, Vec::new()),
-            Err(finding) => {
-                return Loaded { config: Config::default(), diagnostics: vec![finding], readable: false };
-            }
-        }
-    } else {
-        keepalived::parse(name, bytes, facts.config_id.as_deref())
-    };
-    let (config, more) = resolve::resolve(config, facts);
-    diagnostics.extend(more.into_iter().map(|mut finding| {
+    let mut loaded = parse_text(name, bytes, facts);
+    if !loaded.readable {
+        return loaded;
+    }
+    let (config, more) = resolve::resolve(std::mem::take(&mut loaded.config), facts);
+    loaded.config = config;
+    loaded.diagnostics.extend(more);
+    in_order(name, &mut loaded.diagnostics);
+    loaded
+}
+
+/// Reads a file as it is written: nothing is dropped or mended for the sake of other objects or of this machine.
+pub fn parse(path: &Path, facts: &Facts) -> Loaded {
+    match fs::read(path) {
+        Ok(bytes) => parse_bytes(path, &bytes, facts),
+        Err(error) => unreadable(path, &error),
+    }
+}
+
+/// The same for a file's bytes; `name` is for messages, the choice of the form, and includes.
+pub fn parse_bytes(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
+    let mut loaded = parse_text(name, bytes, facts);
+    in_order(name, &mut loaded.diagnostics);
+    loaded
+}
+
+fn parse_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
+    if is_yaml(name) {
+        return match yaml::parse(name, &String::from_utf8_lossy(bytes)) {
+            Ok(config) => Loaded { config, diagnostics: Vec::new(), readable: true },
+            Err(finding) => Loaded { config: Config::default(), diagnostics: vec![finding], readable: false },
+        };
+    }
+    let (config, diagnostics) = keepalived::parse(name, bytes, facts.config_id.as_deref());
+    Loaded { config, diagnostics, readable: true }
+}
+
+/// By place, the order of the file; findings of one place stay as they were made.
+fn in_order(name: &Path, findings: &mut [Diagnostic]) {
+    for finding in findings.iter_mut() {
         let whole = || Place { file: Arc::new(PathBuf::from(name)), line: 0, column: 0 };
         finding.place.get_or_insert_with(whole);
-        finding
-    }));
-    // By place, the order of the file; findings of one place stay as they were made.
-    diagnostics.sort_by(|a, b| a.place.cmp(&b.place));
-    Loaded { config, diagnostics, readable: true }
+    }
+    findings.sort_by(|a, b| a.place.cmp(&b.place));
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Loaded {
+    let finding = Diagnostic {
+        level: Level::Error,
+        place: Some(Place { file: Arc::new(path.to_owned()), line: 0, column: 0 }),
+        code: "unreadable",
+        problem: format!("the file cannot be read: {error}"),
+        consequence: "there is nothing to run".to_owned(),
+        fix: "mend its path or its permissions".to_owned(),
+    };
+    Loaded { config: Config::default(), diagnostics: vec![finding], readable: false }
+}
+
+/// Writes a model as keepalived.conf.
+///
+/// # Errors
+/// What keepalived.conf has no way to say, one sentence each.
+pub fn to_conf(config: &Config) -> Result<String, Vec<String>> {
+    keepalived::write(config)
+}
+
+/// One word of keepalived.conf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The block that it stands in; `the file` for the outermost level.
+    pub block: &'static str,
+    /// The word.
+    pub word: &'static str,
+    /// What stands behind it; empty = nothing.
+    pub arguments: String,
+    /// False when the daemon does not act on it yet.
+    pub acted_on: bool,
+}
+
+/// Every word that is understood, block by block.
+pub fn words() -> Vec<Word> {
+    keepalived::tables()
+        .into_iter()
+        .map(|entry| Word {
+            block: entry.block,
+            word: entry.word,
+            arguments: entry.says,
+            acted_on: entry.acted != keepalived::Acted::NotYet,
+        })
+        .collect()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::diagnostic::Diagnostic;
 use super::model::Config;
 
+mod blocks;
 mod form;
 mod forms;
 mod keyword;
@@ -21,7 +22,7 @@ mod writer;
 #[cfg(test)]
 mod round_trip;
 
-pub(in crate::config) use keyword::{Finding, Inspection};
+pub(in crate::config) use keyword::{Acted, Finding, Inspection};
 
 use keyword::Block;
 use reader::Reader;
@@ -70,16 +71,19 @@ pub(super) fn tables() -> Vec<WordEntry> {
 /// One word of one block.
 pub(super) struct WordEntry {
     pub(super) block: &'static str,
+    /// Name of the object's type.
+    pub(super) type_name: &'static str,
     pub(super) word: &'static str,
     pub(super) field: &'static str,
     pub(super) says: String,
     pub(super) limits: keyword::Limits,
-    pub(super) acted: keyword::Acted,
+    pub(super) acted: Acted,
 }
 
 fn entries<B: Block>(into: &mut Vec<WordEntry>) {
     into.extend(B::table().iter().map(|keyword| WordEntry {
         block: B::WHAT,
+        type_name: std::any::type_name::<B>().rsplit("::").next().unwrap_or_default(),
         word: keyword.word,
         field: keyword.field,
         says: (keyword.says)(),

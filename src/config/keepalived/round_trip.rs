@@ -42,3 +42,23 @@ proptest! {
         prop_assert!(again.as_ref() == Ok(&config), "{text}\n{again:#?}");
     }
 }
+
+/// The samples are no empty heaps: together they set every word of every table.
+#[test]
+fn samples_reach_every_word() {
+    let mut text = String::new();
+    for seed in 0..400 {
+        text += &write(&random(seed)).unwrap_or_default();
+        text.push('\n');
+    }
+    let words: std::collections::BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    // Words that are read, and written as others.
+    let aliases = ["no_checker_emails", "include_check", "native_ipv6", "preempt", "debug", "hashed", "nb_get_retry", "delay", "entries"];
+    let missing: Vec<&str> = super::tables()
+        .iter()
+        .map(|entry| entry.word)
+        .filter(|word| !words.contains(word) && !aliases.contains(word))
+        .collect();
+    assert!(missing.is_empty(), "never sampled: {missing:?}");
+}

@@ -11,7 +11,6 @@ pub(in crate::config) struct Sampler {
     pub(in crate::config) files: Vec<String>,
     pub(in crate::config) processes: Vec<String>,
     pub(in crate::config) bfds: Vec<String>,
-    pub(in crate::config) groups: Vec<String>,
 }
 
 impl Sampler {
@@ -23,7 +22,6 @@ impl Sampler {
             files: Vec::new(),
             processes: Vec::new(),
             bfds: Vec::new(),
-            groups: Vec::new(),
         }
     }
 

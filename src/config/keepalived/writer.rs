@@ -57,9 +57,7 @@ impl Writer {
 
     /// A text as one word: in double quotes when it needs them.
     pub(in crate::config) fn quote(&mut self, text: &str) -> String {
-        let expands = ["${", "~SEQ", "~LST"].iter().any(|mark| text.contains(mark))
-            || text.bytes().any(|b| b == b'$');
-        if text.contains(['"', '\n', '\r', '\0']) || expands || text.len() > 900 {
+        if text.contains(['"', '\n', '\r', '\0']) || text.contains("${_") || text.len() > 900 {
             self.impossible.push(format!("keepalived.conf has no way to write the text {text:?}"));
         }
         if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "#!{}@\\'\u{feff}".contains(c)) {
@@ -84,7 +82,7 @@ impl Writer {
                 if plain(word) {
                     self.quote(word)
                 } else {
-                    if word.contains(['\'', '"', '\\', '\n', '\r', '\0', '$']) || word.contains("~SEQ") || word.contains("~LST") {
+                    if word.contains(['\'', '"', '\\', '\n', '\r', '\0']) || word.contains("${_") {
                         self.impossible.push(format!("keepalived.conf has no way to write the argument {word:?}"));
                     }
                     format!("'{word}'")

@@ -2,7 +2,8 @@
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::form::{Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text, TextOr};
-use crate::config::keepalived::forms::{Blocks, List, Script, ScriptUserOf};
+use crate::config::keepalived::forms::{List, Script, ScriptUserOf};
+use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;

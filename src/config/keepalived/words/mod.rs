@@ -5,7 +5,7 @@ use crate::config::model::{Config, Linkbeat, LinkbeatMethod, Ssl, UpDownDelay};
 use crate::config::units::Secs;
 
 use super::form::{DAY, Flag, Seconds, Text, TextOr};
-use super::forms::{Blocks, Merged, OneBlock};
+use super::blocks::{Blocks, Merged, OneBlock};
 use super::keyword::{Block, Form, Inspection, Table, keywords, origin};
 use super::reader::Reader;
 use super::tree::Node;
@@ -14,10 +14,13 @@ use super::writer::Writer;
 #[cfg(test)]
 use super::sample::Sampler;
 
+mod auth;
 mod check;
 mod elements;
 mod global;
+mod global_forms;
 mod instance;
+mod instance_forms;
 mod server;
 mod service;
 mod tracker;
@@ -68,7 +71,7 @@ impl Block for Config {
 }
 
 const SSL: Table<Ssl> = keywords! { Ssl:
-    later "password" => { password: global::SecretText };
+    later "password" => { password: global_forms::SecretText };
     later "ca" => { ca: Text };
     later "certificate" => { certificate: Text };
     later "key" => { key: Text };

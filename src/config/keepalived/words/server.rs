@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::form::{LONGEST, Number, Seconds, Switch, Text};
-use crate::config::keepalived::forms::{Blocks, Cmd};
+use crate::config::keepalived::forms::Cmd;
+use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::keyword::{Block, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;

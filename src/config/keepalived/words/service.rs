@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::form::{Choice, Flag, LONGEST, Nothing, Number, Seconds, Switch, Text};
-use crate::config::keepalived::forms::{Blocks, Cmd};
+use crate::config::keepalived::forms::Cmd;
+use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;

@@ -6,7 +6,8 @@ use crate::config::diagnostic::Level;
 use crate::config::keepalived::form::{
     Address, Choice, DAY, Flag, Number, Seconds, Short, Switch,
 };
-use crate::config::keepalived::forms::{Blocks, Cmd, List, Names, Script, ScriptUserOf, Tracked, Tracks};
+use crate::config::keepalived::forms::{Cmd, List, Names, Script, ScriptUserOf, Tracked, Tracks};
+use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
@@ -428,8 +429,8 @@ named_block!(TrackGroup, "track_group", TRACK_GROUP, |r, n, name| Self::new(name
 });
 
 const GARP: Table<GarpGroup> = keywords! { GarpGroup:
-    later "garp_interval" => { garp_interval: super::global::Spacing };
-    later "gna_interval" => { gna_interval: super::global::Spacing };
+    later "garp_interval" => { garp_interval: super::global_forms::Spacing };
+    later "gna_interval" => { gna_interval: super::global_forms::Spacing };
     later "interface" => { interface: Short(15) };
     later "interfaces" => { interfaces: Names };
 };
@@ -448,7 +449,7 @@ impl Block for GarpGroup {
 
     #[cfg(test)]
     fn blank(s: &mut Sampler) -> Self {
-        Self { interface: Some(s.name()), ..Self::default() }
+        Self { interfaces: vec![s.name()], ..Self::default() }
     }
 }
 
@@ -493,7 +494,7 @@ impl Form for GarpGroups {
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
-        slot.push(GarpGroup::blank(s));
+        Blocks::<GarpGroup>::all().sample(s, slot);
     }
 }
 
