@@ -37,10 +37,17 @@ fn the_schema_names_every_field_and_its_limits() {
     assert_eq!(at("/$defs/Instance/properties/priority/minimum"), 1);
     assert_eq!(at("/$defs/Instance/additionalProperties"), false);
     assert_eq!(at("/$defs/Connection/properties/connect_port/maximum"), 65_535);
-    assert!(at("/$defs/VirtualServer/properties/persistence_timeout/description").as_str().unwrap().contains("31 days"));
+    assert!(
+        at("/$defs/VirtualServer/properties/persistence_timeout/description")
+            .as_str()
+            .unwrap()
+            .contains("31 days")
+    );
     // Nothing is without a description.
     for (name, definition) in at("/$defs").as_object().unwrap() {
-        for (field, property) in definition.get("properties").and_then(|p| p.as_object()).into_iter().flatten() {
+        for (field, property) in
+            definition.get("properties").and_then(|p| p.as_object()).into_iter().flatten()
+        {
             assert!(property.get("description").is_some(), "{name}.{field} has no description");
         }
     }
@@ -97,12 +104,14 @@ fn conversion_loses_nothing() {
     let mut files = Vec::new();
     files_below(&root().join("config/examples"), &mut files);
     assert!(files.len() > 20, "only {} examples", files.len());
-    let corpus = std::env::var_os("TANDEM_CORPUS").map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
+    let corpus =
+        std::env::var_os("TANDEM_CORPUS").map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
     files_below(&corpus, &mut files);
     let facts = Facts::default();
     for path in files {
         let first = config::parse(&path, &facts).config;
-        let text = config::to_conf(&first).unwrap_or_else(|problems| panic!("{}: {problems:?}", path.display()));
+        let text =
+            config::to_conf(&first).unwrap_or_else(|problems| panic!("{}: {problems:?}", path.display()));
         let again = config::parse_bytes(Path::new("again.conf"), text.as_bytes(), &facts);
         assert!(again.config == first, "{}:\n{text}\n{:#?}", path.display(), again.diagnostics);
         let text = yaml::to_yaml(&first).unwrap();
@@ -115,7 +124,8 @@ fn conversion_loses_nothing() {
 fn convert_writes_the_other_form() {
     let directory = std::env::temp_dir().join(format!("tandem-convert-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
-    fs::write(directory.join("a.conf"), "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\n}\n").unwrap();
+    fs::write(directory.join("a.conf"), "vrrp_instance A {\ninterface eth0\nvirtual_router_id 7\n}\n")
+        .unwrap();
     let yaml = tandem(&["convert", "a.conf"], &directory);
     let text = String::from_utf8(yaml.stdout).unwrap();
     assert!(yaml.status.success() && text.contains("virtual_router_id: 7"), "{text}");

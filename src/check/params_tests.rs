@@ -138,7 +138,8 @@ fn the_nearest_value_wins() {
     };
     let connection = Connection { connect_timeout: secs(33), ..Connection::default() };
     let real = &mut server.real_server[0];
-    real.tcp_check[0] = TcpCheck { connection: connection.clone(), pace: pace.clone(), ..TcpCheck::default() };
+    real.tcp_check[0] =
+        TcpCheck { connection: connection.clone(), pace: pace.clone(), ..TcpCheck::default() };
     real.http_get[0].connection = connection;
     real.http_get[0].pace = pace.clone();
     real.http_get[0].virtualhost = Some("checker".to_owned());

@@ -81,9 +81,8 @@ fn converted(config: &Config, to_yaml: bool) -> Result<String, Vec<String>> {
 
 fn written(text: &str, output: Option<&Path>) -> Result<(), Vec<String>> {
     match output {
-        Some(path) => {
-            fs::write(path, text).map_err(|error| vec![format!("{} cannot be written: {error}", path.display())])
-        }
+        Some(path) => fs::write(path, text)
+            .map_err(|error| vec![format!("{} cannot be written: {error}", path.display())]),
         None => io::stdout().lock().write_all(text.as_bytes()).map_err(|error| vec![error.to_string()]),
     }
 }

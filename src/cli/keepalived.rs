@@ -53,7 +53,8 @@ struct Options {
 
 /// Reads keepalived's options; an unknown one is returned as the error.
 fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { file: PathBuf::from("/etc/keepalived/keepalived.conf"), ..Options::default() };
+    let mut options =
+        Options { file: PathBuf::from("/etc/keepalived/keepalived.conf"), ..Options::default() };
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
         let (name, attached) = match argument.split_once('=') {
@@ -64,7 +65,8 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             }
             _ => (argument, None),
         };
-        let mut value = || attached.clone().or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
+        let mut value =
+            || attached.clone().or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
         match name.as_str() {
             "-f" | "--use-file" => options.file = PathBuf::from(value()?),
             "-i" | "--config-id" => options.config_id = Some(value()?),
@@ -74,9 +76,29 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
             | "--checkers_pid" | "-b" | "--bfd_pid" | "-s" | "--namespace" => {
                 value()?;
             }
-            "-l" | "--log-console" | "-D" | "--log-detail" | "-n" | "--dont-fork" | "-P" | "--vrrp" | "-C"
-            | "--check" | "-B" | "--no_bfd" | "--all" | "-e" | "--all-config" | "-G" | "--no-syslog" | "-d"
-            | "--dump-conf" | "-R" | "--dont-respawn" | "-a" | "--address-monitoring" => {
+            "-l"
+            | "--log-console"
+            | "-D"
+            | "--log-detail"
+            | "-n"
+            | "--dont-fork"
+            | "-P"
+            | "--vrrp"
+            | "-C"
+            | "--check"
+            | "-B"
+            | "--no_bfd"
+            | "--all"
+            | "-e"
+            | "--all-config"
+            | "-G"
+            | "--no-syslog"
+            | "-d"
+            | "--dump-conf"
+            | "-R"
+            | "--dont-respawn"
+            | "-a"
+            | "--address-monitoring" => {
                 // Flags may stand together: -nlD.
                 if let Some(more) = attached.filter(|_| !name.starts_with("--")) {
                     let rest: Vec<String> = more.chars().map(|flag| format!("-{flag}")).collect();
@@ -127,7 +149,8 @@ pub fn exit_code(loaded: &Loaded) -> i32 {
         return FATAL;
     }
     let theirs = |finding: &&Diagnostic| !OURS.contains(&finding.code);
-    let codes: BTreeSet<&str> = loaded.diagnostics.iter().filter(theirs).map(|finding| finding.code).collect();
+    let codes: BTreeSet<&str> =
+        loaded.diagnostics.iter().filter(theirs).map(|finding| finding.code).collect();
     let unset = |finding: &Diagnostic| finding.code == "missing-value" && finding.level == Level::Error;
     if loaded.diagnostics.iter().any(unset) {
         FATAL
@@ -151,7 +174,9 @@ mod tests {
     #[test]
     fn options_are_keepalived_s() {
         let good = Options { file: "/x".into(), test: true, config_id: Some("a".to_owned()), version: false };
-        for text in ["-t -f /x -i a", "-tf/x -ia", "--config-test --use-file=/x --config-id=a", "-nlD -t -f /x -i a"] {
+        for text in
+            ["-t -f /x -i a", "-tf/x -ia", "--config-test --use-file=/x --config-id=a", "-nlD -t -f /x -i a"]
+        {
             if text.starts_with("-tf") {
                 // keepalived's -t may carry the name of a log file: nothing can be attached but that.
                 continue;
@@ -165,11 +190,14 @@ mod tests {
 
     #[test]
     fn codes_are_keepalived_s() {
-        let load = |text: &str| exit_code(&config::load_text(std::path::Path::new("x.conf"), text.as_bytes(), &Facts::default()));
+        let load = |text: &str| {
+            exit_code(&config::load_text(std::path::Path::new("x.conf"), text.as_bytes(), &Facts::default()))
+        };
         assert_eq!(load(""), GOOD);
         assert_eq!(load("nonsense 1\n"), ERRORS);
         assert_eq!(load("vrrp_script\n"), FATAL);
-        let instance = "vrrp_instance A { interface eth0\nvirtual_router_id 7\nvirtual_ipaddress { 10.0.0.1 }\n";
+        let instance =
+            "vrrp_instance A { interface eth0\nvirtual_router_id 7\nvirtual_ipaddress { 10.0.0.1 }\n";
         assert_eq!(load(&format!("{instance}}}")), GOOD);
         assert_eq!(load(&format!("{instance}notify /bin/true\n}}")), SECURITY);
     }

@@ -16,6 +16,10 @@ pub struct Facts {
     pub look_at_files: bool,
     /// Which `@id` lines are meant.
     pub config_id: Option<String>,
+    /// Check plain `include` as strictly as `includea` (keepalived's `-e`).
+    pub strict_includes: bool,
+    /// Do not open included files: for text that nobody vouches for.
+    pub no_includes: bool,
 }
 
 impl Facts {
@@ -27,12 +31,22 @@ impl Facts {
                 .map(|interface| interface.name().to_string_lossy().into_owned())
                 .collect::<BTreeSet<_>>()
         });
-        Self { interfaces: names, look_at_files: true, config_id: Self::host_id() }
+        Self { interfaces: names, look_at_files: true, config_id: Self::host_id(), ..Self::default() }
     }
 
     /// The text alone, with `@id` lines of this host.
     pub fn of_the_text() -> Self {
         Self { config_id: Self::host_id(), ..Self::default() }
+    }
+
+    /// What the reader of keepalived.conf needs.
+    pub(super) fn read_options(&self) -> super::keepalived::ReadOptions {
+        super::keepalived::ReadOptions {
+            config_id: self.config_id.clone(),
+            strict_includes: self.strict_includes,
+            no_includes: self.no_includes,
+            seed: u64::from(std::process::id()),
+        }
     }
 
     /// The short host name: what `@id` lines mean without `-i`.

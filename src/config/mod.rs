@@ -38,10 +38,27 @@ pub fn is_yaml(name: &Path) -> bool {
 }
 
 /// Reads a file: YAML when its name ends in `.yaml` or `.yml`, keepalived.conf otherwise.
+///
+/// The name may be a pattern, as under keepalived: then all files that match are read, in the order of their names.
 pub fn load(path: &Path, facts: &Facts) -> Loaded {
-    match fs::read(path) {
+    match whole(path) {
         Ok(bytes) => load_text(path, &bytes, facts),
         Err(error) => unreadable(path, &error),
+    }
+}
+
+/// A file's bytes; for a pattern, the includes of what it matches.
+fn whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_yaml(path) => {
+            let found = keepalived::matching(path);
+            if found.is_empty() {
+                return Err(error);
+            }
+            let name = |path: &PathBuf| Some(format!("include {}\n", path.file_name()?.to_str()?));
+            Ok(found.iter().filter_map(name).collect::<String>().into_bytes())
+        }
+        other => other,
     }
 }
 
@@ -60,7 +77,7 @@ pub fn load_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
 
 /// Reads a file as it is written: nothing is dropped or mended for the sake of other objects or of this machine.
 pub fn parse(path: &Path, facts: &Facts) -> Loaded {
-    match fs::read(path) {
+    match whole(path) {
         Ok(bytes) => parse_bytes(path, &bytes, facts),
         Err(error) => unreadable(path, &error),
     }
@@ -80,7 +97,7 @@ fn parse_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
             Err(finding) => Loaded { config: Config::default(), diagnostics: vec![finding], readable: false },
         };
     }
-    let (config, diagnostics) = keepalived::parse(name, bytes, facts.config_id.as_deref());
+    let (config, diagnostics) = keepalived::parse(name, bytes, &facts.read_options());
     Loaded { config, diagnostics, readable: true }
 }
 

@@ -16,20 +16,20 @@ mod server;
 mod tracker;
 
 pub use check::{
-    BfdCheck, Connection, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck, RegexStack,
-    SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
+    BfdCheck, Connection, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
+    RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 pub use common::{Command, ExtraInterfaces, Fifo, ScriptUser, Secret, SmtpServer, Track, VrrpVersion};
 pub use element::{Broadcast, Route, Rule, Scope, VirtualAddress};
 pub use global::{FlushOnStop, Global, Linkbeat, LinkbeatMethod, LvsTimeouts, Ssl, SyncDaemon, UpDownDelay};
 pub use instance::{
-    AntiReplay, AuthHmac, AuthType, Authentication, HmacKey, HmacMode, InitialState, Instance, Ipvlan, IpvlanMode,
-    OldChecksum, UnicastPeer, Vmac,
+    AntiReplay, AuthHmac, AuthType, Authentication, HmacKey, HmacMode, InitialState, Instance, Ipvlan,
+    IpvlanMode, OldChecksum, UnicastPeer, Vmac,
 };
 pub use object::Origin;
 pub use server::{
-    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, Tunnel, TunnelChecksum, TunnelKind,
-    VirtualServer, VirtualServerGroup,
+    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, Tunnel, TunnelChecksum,
+    TunnelKind, VirtualServer, VirtualServerGroup,
 };
 pub use tracker::{
     BfdInstance, GarpGroup, InitFile, ParamMatch, SyncGroup, TrackFile, TrackGroup, TrackProcess, VrrpScript,

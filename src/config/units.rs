@@ -30,7 +30,10 @@ impl Secs {
             return None;
         }
         let secs: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let micros: u64 = format!("{fraction:0<6}")[..6].parse().ok()?;
+        let mut micros = 0;
+        for digit in fraction.bytes().chain(std::iter::repeat(b'0')).take(6) {
+            micros = micros * 10 + u64::from(digit - b'0');
+        }
         Some(Self(Duration::from_secs(secs).checked_add(Duration::from_micros(micros))?))
     }
 }

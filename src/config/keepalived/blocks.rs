@@ -32,14 +32,15 @@ impl<B: Block> Form for Blocks<B> {
     type Slot = Vec<B>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let read = read_block::<B>(r, node);
         r.used = usize::MAX;
         let Some(object) = read else { return };
         let twin = object.name().and_then(|name| slot.iter().find(|other| other.name() == Some(name)));
         if let Some(twin) = twin {
             let first = twin.origin().place().map(|place| format!(", at {place}")).unwrap_or_default();
-            let problem = format!("{} {} is there already{first}", B::WHAT, object.name().unwrap_or_default());
+            let problem =
+                format!("{} {} is there already{first}", B::WHAT, object.name().unwrap_or_default());
             let fix = "give it another name, or remove one";
             r.find(Level::Error, node, 1, "duplicate-name", problem, "the second one is dropped", fix);
             return;
@@ -61,13 +62,15 @@ impl<B: Block> Form for Blocks<B> {
     }
 
     fn inspect(&self, slot: &mut Self::Slot, i: &mut Inspection) {
-        let outer = i.object.clone();
+        let outer = std::mem::take(&mut i.object);
         for object in slot {
             if let Some(name) = object.name() {
                 i.object = format!("{} {name}", B::WHAT);
             } else if outer.is_empty() {
                 let header = object.header(&mut Writer::default()).join(" ");
                 i.object = format!("{} {header}", B::WHAT).trim_end().to_owned();
+            } else {
+                i.object.clone_from(&outer);
             }
             inspect(object, i);
         }
@@ -96,7 +99,7 @@ impl<B> OneBlock<B> {
 impl<B: Block + Default> Form for OneBlock<B> {
     type Slot = Option<B>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let object = slot.get_or_insert_default();
         read_into(r, node, object);
         if !object.complete(r, node) {
@@ -142,7 +145,7 @@ impl<B: Block + Default> Form for Merged<B> {
     type Slot = B;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut B) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut B) {
         read_into(r, node, slot);
         r.used = usize::MAX;
     }

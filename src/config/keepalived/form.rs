@@ -26,7 +26,7 @@ pub(super) struct Text;
 impl Form for Text {
     type Slot = Option<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(text) = r.text(node) {
             *slot = Some(text);
         }
@@ -55,7 +55,7 @@ pub(super) struct TextOr(pub(super) &'static str);
 impl Form for TextOr {
     type Slot = Option<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         *slot = Some(r.argument(node, 0).unwrap_or(self.0).to_owned());
     }
 
@@ -82,7 +82,7 @@ pub(super) struct Short(pub(super) usize);
 impl Form for Short {
     type Slot = Option<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         if text.len() > self.0 {
             r.bad(node, &text, &format!("at most {} characters", self.0), "the line is passed over");
@@ -115,13 +115,19 @@ impl Form for Short {
 pub(super) struct Number<T>(pub(super) T, pub(super) T);
 
 /// A whole number of a type, for the forms.
-pub(super) trait Whole: Copy + PartialOrd + Display + FromStr + TryFrom<i64> + TryInto<i64> + PartialEq + 'static {}
-impl<T: Copy + PartialOrd + Display + FromStr + TryFrom<i64> + TryInto<i64> + PartialEq + 'static> Whole for T {}
+pub(super) trait Whole:
+    Copy + PartialOrd + Display + FromStr + TryFrom<i64> + TryInto<i64> + PartialEq + 'static
+{
+}
+impl<T: Copy + PartialOrd + Display + FromStr + TryFrom<i64> + TryInto<i64> + PartialEq + 'static> Whole
+    for T
+{
+}
 
 impl<T: Whole> Form for Number<T> {
     type Slot = Option<T>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(number) = r.number(node, self.0..=self.1) {
             *slot = Some(number);
         }
@@ -161,7 +167,7 @@ pub(super) struct Capped<T>(pub(super) T, pub(super) T);
 impl<T: Whole> Form for Capped<T> {
     type Slot = Option<T>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         let high: Option<i64> = self.1.try_into().ok();
         match text.parse::<i64>() {
@@ -202,7 +208,7 @@ pub(super) struct Packets;
 impl Form for Packets {
     type Slot = Option<u32>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(number) = r.number(node, 0..=u32::MAX) {
             *slot = Some(number.max(1));
         }
@@ -242,7 +248,7 @@ impl Seconds {
 impl Form for Seconds {
     type Slot = Option<Secs>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(secs) = r.secs(node, self.0, self.1) {
             *slot = Some(secs);
         }
@@ -283,7 +289,7 @@ pub(super) struct WholeSeconds(pub(super) u32, pub(super) u32);
 impl Form for WholeSeconds {
     type Slot = Option<Secs>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(secs) = r.number(node, self.0..=self.1) {
             *slot = Some(Secs::from_secs(u64::from(secs)));
         }
@@ -322,7 +328,7 @@ pub(super) struct Switch;
 impl Form for Switch {
     type Slot = Option<bool>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(on) = r.switch(node) {
             *slot = Some(on);
         }
@@ -350,7 +356,7 @@ pub(super) struct Flag;
 impl Form for Flag {
     type Slot = bool;
 
-    fn read(&self, _: &mut Reader, _: &Node, slot: &mut bool) {
+    fn read(&self, _: &mut Reader, _: &Node<'_>, slot: &mut bool) {
         *slot = true;
     }
 
@@ -376,7 +382,7 @@ pub(super) struct FlagSwitch;
 impl Form for FlagSwitch {
     type Slot = bool;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut bool) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut bool) {
         if let Some(on) = r.switch(node) {
             *slot = on;
         }
@@ -429,7 +435,7 @@ macro_rules! parsed_form {
         impl<T: FromStr + Display + PartialEq + 'static $($bound)*> Form for Parsed<T> {
             type Slot = Option<T>;
 
-            fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+            fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
                 let Some(text) = r.text(node) else { return };
                 match text.parse() {
                     Ok(value) => *slot = Some(value),
@@ -465,7 +471,7 @@ pub(super) struct Address;
 impl Form for Address {
     type Slot = Option<IpAddr>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(address) = r.address(node) {
             *slot = Some(address);
         }
@@ -504,17 +510,17 @@ impl<T: Copy> Choice<T> {
 impl<T: Copy + PartialEq + Debug + 'static> Form for Choice<T> {
     type Slot = Option<T>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
-        let Some(text) = r.text(node) else { return };
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
+        let Some(text) = r.word(node) else { return };
         match self.0.iter().find(|(word, _)| *word == text) {
             Some((_, value)) => *slot = Some(*value),
             None => {
-                let near = crate::config::suggest::closest(&text, self.0.iter().map(|(word, _)| *word));
+                let near = crate::config::suggest::closest(text, self.0.iter().map(|(word, _)| *word));
                 let says = match near {
                     Some(near) => format!("{near} (it is one of {})", self.all()),
                     None => self.all(),
                 };
-                r.bad(node, &text, &says, self.1);
+                r.bad(node, text, &says, self.1);
             }
         }
     }
@@ -542,7 +548,7 @@ pub(super) struct Nothing;
 impl Form for Nothing {
     type Slot = ();
 
-    fn read(&self, r: &mut Reader, node: &Node, (): &mut ()) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, (): &mut ()) {
         r.used = node.arguments().len();
         let problem = format!("{} has no effect, in keepalived as well", node.key());
         r.find(Level::Advice, node, 0, "no-effect", problem, "the line changes nothing", "remove it");

@@ -18,11 +18,19 @@ pub(super) struct Cmd;
 impl Form for Cmd {
     type Slot = Option<Command>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if slot.is_some() {
             let problem = format!("{} is written twice", node.key());
             let fix = "remove one of them";
-            r.find(Level::Warning, node, 0, "repeated", problem, "the first one counts, as in keepalived", fix);
+            r.find(
+                Level::Warning,
+                node,
+                0,
+                "repeated",
+                problem,
+                "the first one counts, as in keepalived",
+                fix,
+            );
             return;
         }
         *slot = r.command(node);
@@ -62,7 +70,7 @@ pub(super) struct User;
 impl Form for User {
     type Slot = Option<ScriptUser>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(user) = r.user(node) {
             *slot = Some(user);
         }
@@ -92,7 +100,7 @@ pub(super) struct Script;
 impl Form for Script {
     type Slot = Command;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Command) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Command) {
         if let Some(command) = r.quoted_command(node) {
             slot.argv = command.argv;
         }
@@ -120,7 +128,7 @@ pub(super) struct ScriptUserOf;
 impl Form for ScriptUserOf {
     type Slot = Option<ScriptUser>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         User.read(r, node, slot);
     }
 
@@ -142,7 +150,7 @@ pub(super) struct Pipe;
 impl Form for Pipe {
     type Slot = Option<Fifo>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(path) = r.text(node) else { return };
         let user = r.argument(node, 1).map(str::to_owned);
         let group = r.argument(node, 2).map(str::to_owned);
@@ -178,7 +186,7 @@ impl Form for Names {
     type Slot = Vec<String>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         let before = slot.len();
         for child in node.children() {
@@ -219,7 +227,7 @@ pub(super) struct Words(pub(super) bool);
 impl Form for Words {
     type Slot = Option<Vec<String>>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         let words: Vec<String> = node.arguments().into_iter().map(str::to_owned).collect();
         if words.is_empty() && !self.0 {
@@ -252,7 +260,7 @@ pub(super) struct List;
 impl Form for List {
     type Slot = Vec<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let mut words = None;
         Words(false).read(r, node, &mut words);
         if let Some(words) = words {
@@ -283,7 +291,7 @@ pub(super) struct Numbers;
 impl Form for Numbers {
     type Slot = Vec<u32>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         if node.argument(0).is_none() {
             r.missing(node);
@@ -293,7 +301,15 @@ impl Form for Numbers {
                 Ok(number) => slot.push(number),
                 Err(_) => {
                     let problem = format!("\"{word}\" is no number");
-                    r.find(Level::Warning, node, at + 1, "bad-value", problem, "it is passed over", "write a number");
+                    r.find(
+                        Level::Warning,
+                        node,
+                        at + 1,
+                        "bad-value",
+                        problem,
+                        "it is passed over",
+                        "write a number",
+                    );
                 }
             }
         }
@@ -322,7 +338,7 @@ pub(super) struct ExtraIf;
 impl Form for ExtraIf {
     type Slot = Option<ExtraInterfaces>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let all = node.argument(0) == Some("all");
         let at = usize::from(all);
         let Some(text) = r.argument(node, at).map(str::to_owned) else {
@@ -368,7 +384,7 @@ pub(super) struct Tracks(pub(super) Tracked, pub(super) i16);
 
 impl Tracks {
     /// keepalived looks the name up while it reads: what is defined further down is not found.
-    fn known(&self, r: &mut Reader, child: &Node, name: &str) -> bool {
+    fn known(&self, r: &mut Reader, child: &Node<'_>, name: &str) -> bool {
         let (what, keyword) = match self.0 {
             Tracked::Script => ("script", "vrrp_script"),
             Tracked::File => ("file", "track_file"),
@@ -385,7 +401,7 @@ impl Tracks {
         false
     }
 
-    fn one(&self, r: &mut Reader, child: &Node) -> Option<Track> {
+    fn one(&self, r: &mut Reader, child: &Node<'_>) -> Option<Track> {
         let name = child.key();
         if !self.known(r, child, name) {
             return None;
@@ -423,7 +439,7 @@ impl Form for Tracks {
     type Slot = Vec<Track>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         for child in node.children() {
             slot.extend(self.one(r, &child));
@@ -457,7 +473,10 @@ impl Form for Tracks {
     fn inspect(&self, slot: &mut Self::Slot, i: &mut Inspection) {
         for track in slot {
             if let Some(weight) = track.weight.take_if(|w| !(-self.1..=self.1).contains(w)) {
-                i.out_of_range(format!("{} weight {weight}", track.name), format!("a weight from -{0} to {0}", self.1));
+                i.out_of_range(
+                    format!("{} weight {weight}", track.name),
+                    format!("a weight from -{0} to {0}", self.1),
+                );
             }
         }
     }

@@ -41,7 +41,7 @@ pub(in crate::config) struct Keyword<T: 'static> {
     pub(in crate::config) limits: fn() -> Limits,
     /// Argument form, for people.
     pub(in crate::config) says: fn() -> String,
-    pub(in crate::config) read: fn(&mut Reader, &Node, &mut T),
+    pub(in crate::config) read: fn(&mut Reader, &Node<'_>, &mut T),
     pub(in crate::config) write: fn(&T, &mut Writer),
     pub(in crate::config) is_set: fn(&T) -> bool,
     pub(in crate::config) inspect: fn(&mut T, &mut Inspection),
@@ -61,7 +61,7 @@ pub(in crate::config) trait Block: Sized + Clone + PartialEq + 'static {
     fn table() -> Table<Self>;
 
     /// Reads what stands on the line of the keyword. `None` drops the block (and has been said).
-    fn open(r: &mut Reader, node: &Node) -> Option<Self>;
+    fn open(r: &mut Reader, node: &Node<'_>) -> Option<Self>;
 
     /// What stands on the line of the keyword, ready to be written.
     fn header(&self, _: &mut Writer) -> Vec<String> {
@@ -74,7 +74,7 @@ pub(in crate::config) trait Block: Sized + Clone + PartialEq + 'static {
     }
 
     /// A last look at what was read. False drops the block (and has been said).
-    fn complete(&mut self, _: &mut Reader, _: &Node) -> bool {
+    fn complete(&mut self, _: &mut Reader, _: &Node<'_>) -> bool {
         true
     }
 
@@ -100,7 +100,7 @@ pub(in crate::config) trait Form {
     /// It may stand several times in one block.
     const MANY: bool = false;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot);
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot);
 
     fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer);
 
@@ -144,11 +144,11 @@ impl Inspection {
         self.values.push((value.to_string(), says.to_string()));
     }
 
-    fn not_yet(&mut self, word: &str, place: Option<&Place>) {
+    fn not_yet(&mut self, word: &str, place: Option<Place>) {
         let object = if self.object.is_empty() { String::new() } else { format!(" ({})", self.object) };
         self.found.push(Finding {
             level: Level::Warning,
-            place: place.cloned(),
+            place,
             code: "not-acted-on",
             problem: format!("accepted, not acted on yet: {word}{object}"),
             consequence: later_consequence(word).to_owned(),
@@ -167,7 +167,9 @@ fn later_consequence(word: &str) -> &'static str {
             "the real server is not checked this way: without another check it counts as up"
         }
         "vrrp_sync_group" => "its instances change state each by itself",
-        "use_vmac" | "use_ipvlan" => "the addresses are put on the interface itself, with its own hardware address",
+        "use_vmac" | "use_ipvlan" => {
+            "the addresses are put on the interface itself, with its own hardware address"
+        }
         _ => "it has no effect",
     }
 }
@@ -186,7 +188,7 @@ pub(in crate::config) fn inspect<B: Block>(object: &mut B, into: &mut Inspection
             let object_name = if into.object.is_empty() { B::WHAT } else { &into.object };
             into.found.push(Finding {
                 level: Level::Error,
-                place: object.origin().word(keyword.word).cloned(),
+                place: object.origin().word(keyword.word),
                 code: "out-of-range",
                 problem: format!("{object_name}: {} {value} is out of its range", keyword.word),
                 consequence: "its default is taken".to_owned(),
@@ -197,15 +199,15 @@ pub(in crate::config) fn inspect<B: Block>(object: &mut B, into: &mut Inspection
 }
 
 /// Reads a block. `None` when it is dropped, which has been said then.
-pub(in crate::config) fn read_block<B: Block>(r: &mut Reader, node: &Node) -> Option<B> {
+pub(in crate::config) fn read_block<B: Block>(r: &mut Reader, node: &Node<'_>) -> Option<B> {
     let mut object = B::open(r, node)?;
     read_into(r, node, &mut object);
     object.complete(r, node).then_some(object)
 }
 
 /// Reads the words of a block into an object that is there already.
-pub(in crate::config) fn read_into<B: Block>(r: &mut Reader, node: &Node, object: &mut B) {
-    if object.origin().place().is_none() {
+pub(in crate::config) fn read_into<B: Block>(r: &mut Reader, node: &Node<'_>, object: &mut B) {
+    if !object.origin().is_known() {
         *object.origin_mut() = Origin::at(node.place(1));
     }
     if !node.has_block() {
@@ -218,15 +220,15 @@ pub(in crate::config) fn read_into<B: Block>(r: &mut Reader, node: &Node, object
 }
 
 /// Reads the words below a node (or those of the whole file) into an object.
-pub(in crate::config) fn read_words<B: Block>(r: &mut Reader, node: &Node, object: &mut B) {
+pub(in crate::config) fn read_words<B: Block>(r: &mut Reader, node: &Node<'_>, object: &mut B) {
     let table = B::table();
     // One bit for each word of the table that has been met.
     let mut met = [0u64; 4];
     for child in node.children() {
         let key = child.key();
-        let found = table.iter().position(|keyword| {
-            keyword.word == key || keyword.aliases.contains(&key) || keyword.old.contains(&key)
-        });
+        let alias = |keyword: &Keyword<B>| keyword.aliases.contains(&key) || keyword.old.contains(&key);
+        let found = table.iter().position(|keyword| keyword.word == key);
+        let found = found.or_else(|| table.iter().position(alias));
         let Some((at, keyword)) = found.and_then(|at| Some((at, table.get(at)?))) else {
             r.unknown(&child, B::WHAT, table.iter().map(|keyword| keyword.word));
             continue;
@@ -244,7 +246,9 @@ pub(in crate::config) fn read_words<B: Block>(r: &mut Reader, node: &Node, objec
         r.used = 0;
         (keyword.read)(r, &child, object);
         r.surplus(&child);
-        object.origin_mut().note(keyword.word, child.place(1));
+        if let Some((file, line, column)) = child.spot(1) {
+            object.origin_mut().note(keyword.word, file, line, column);
+        }
     }
 }
 
@@ -269,7 +273,7 @@ pub(in crate::config) fn sample_words<B: Block>(s: &mut Sampler, object: &mut B)
 
 /// How a word that sets several fields of an object is read and written.
 pub(in crate::config) trait WholeForm<T> {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut T);
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut T);
     fn write(&self, word: &str, object: &T, w: &mut Writer);
     fn is_set(&self, object: &T) -> bool;
     /// Argument form, for people.

@@ -1,79 +1,83 @@
-//! Bytes to statements. Everything that a file can do wrong at this level is reported with its place and passed
-//! over: comments in any encoding, CRLF, a byte order mark, NUL bytes, over-long lines, braces anywhere.
+//! One line of text to words and braces, wherever these stand; commands to their words.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::diagnostic::{Diagnostic, Level, Place};
 
-/// keepalived's line buffer: a longer line is dropped.
-const LONGEST_LINE: usize = 1024;
+use super::tree::Tree;
 
-/// One word with its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) text: String,
-    /// From 1, in characters.
-    pub(super) column: u32,
-    /// It stood in double quotes.
-    pub(super) quoted: bool,
+/// Where a line comes from: its words' columns are looked up here.
+pub(super) struct Line<'l> {
+    pub(super) file: u32,
+    pub(super) name: &'l Arc<PathBuf>,
+    pub(super) number: u32,
+    pub(super) text: &'l str,
+    /// For text that was expanded: parts as (offset here, column there, whether columns go on within the part).
+    pub(super) map: Option<&'l [(usize, u32, bool)]>,
+    /// Characters that stood before the text on its line.
+    pub(super) indent: u32,
 }
 
-/// One line, or the part of it between braces.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Statement {
-    /// Words; the raw text behind the first one is kept for commands, which have quoting rules of their own.
-    Words { words: Vec<Word>, raw: String, line: u32, file: Arc<PathBuf> },
-    /// `{`
-    Open { line: u32, column: u32, file: Arc<PathBuf> },
-    /// `}`
-    Close { line: u32, column: u32, file: Arc<PathBuf> },
-}
-
-/// Splits a file into lines of text without comments, with their numbers. Bytes that are no UTF-8 (comments in GBK
-/// are common) become replacement characters; they matter only outside comments.
-pub(super) fn lines(bytes: &[u8], file: &Arc<PathBuf>, findings: &mut Vec<Diagnostic>) -> Vec<(u32, String)> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut lines = Vec::new();
-    for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let report = |code, problem: &str, fix: &str| Diagnostic {
-            level: Level::Warning,
-            place: Some(Place { file: Arc::clone(file), line: number, column: 0 }),
-            code,
-            problem: problem.to_owned(),
-            consequence: "the line is passed over".to_owned(),
-            fix: fix.to_owned(),
+impl Line<'_> {
+    /// The column, from 1, in characters, of a byte of the text.
+    fn column(&self, at: usize) -> u32 {
+        let count = |text: &str| u32::try_from(text.chars().count()).unwrap_or(0);
+        let Some(map) = self.map else {
+            let before = self.text.get(..at).unwrap_or_default();
+            let characters = if before.is_ascii() { u32::try_from(at).unwrap_or(0) } else { count(before) };
+            return self.indent + characters + 1;
         };
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.contains(&0) {
-            findings.push(report("nul-byte", "there is a NUL byte in this line", "remove it"));
-            continue;
+        match map.iter().rev().find(|(offset, ..)| *offset <= at) {
+            Some((offset, column, true)) => column + count(self.text.get(*offset..at).unwrap_or_default()),
+            Some((_, column, false)) => *column,
+            None => 0,
         }
-        let text = String::from_utf8_lossy(line).replace('\r', "");
-        let text = without_comment(&text);
-        if text.len() >= LONGEST_LINE {
-            let fix = "split it into several lines (at most 1023 bytes each)";
-            findings.push(report("line-too-long", "this line is longer than keepalived reads", fix));
-            continue;
-        }
-        lines.push((number, text));
     }
-    lines
+
+    /// The place of a byte of the text.
+    pub(super) fn place(&self, at: usize) -> Place {
+        Place { file: Arc::clone(self.name), line: self.number, column: self.column(at) }
+    }
 }
 
 /// Cuts a comment off: `#` or `!` anywhere outside double quotes; `\#` and `\!` are the characters themselves.
-fn without_comment(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
+pub(super) fn without_comment(line: &str) -> Cow<'_, str> {
+    if !line.bytes().any(|b| matches!(b, b'#' | b'!')) {
+        return Cow::Borrowed(line.trim_end());
+    }
     let mut quoted = false;
-    let mut characters = line.chars().peekable();
+    let mut escaped = false;
+    let mut bytes = line.bytes().enumerate().peekable();
+    let mut end = line.len();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'#' | b'!' if !quoted => {
+                end = at;
+                break;
+            }
+            b'\\' if !quoted => {
+                if bytes.next_if(|(_, next)| matches!(next, b'#' | b'!')).is_some() {
+                    escaped = true;
+                }
+            }
+            _ => {}
+        }
+    }
+    let kept = line.get(..end).unwrap_or_default().trim_end();
+    if !escaped {
+        return Cow::Borrowed(kept);
+    }
+    let mut out = String::with_capacity(kept.len());
+    let mut quoted = false;
+    let mut characters = kept.chars().peekable();
     while let Some(c) = characters.next() {
         match c {
             '"' => quoted = !quoted,
-            '#' | '!' if !quoted => break,
             '\\' if !quoted => {
-                if let Some(literal @ ('#' | '!')) = characters.peek().copied() {
-                    characters.next();
+                if let Some(literal) = characters.next_if(|next| matches!(next, '#' | '!')) {
                     out.push(literal);
                     continue;
                 }
@@ -82,95 +86,97 @@ fn without_comment(line: &str) -> String {
         }
         out.push(c);
     }
-    out.truncate(out.trim_end().len());
-    out
+    Cow::Owned(out)
 }
 
-/// Splits a line into statements: words, and braces wherever they stand outside double quotes.
-pub(super) fn statements(
-    line: &str,
-    number: u32,
-    file: &Arc<PathBuf>,
-    findings: &mut Vec<Diagnostic>,
-) -> Vec<Statement> {
-    let mut out = Vec::new();
-    let mut words: Vec<Word> = Vec::new();
-    // Where the raw text behind the first word begins and ends.
-    let mut raw = String::new();
-    let mut word: Option<Word> = None;
-    let mut quoted = false;
-    let mut previous = ' ';
-    let flush = |words: &mut Vec<Word>, raw: &mut String, out: &mut Vec<Statement>| {
-        if !words.is_empty() {
-            out.push(Statement::Words {
-                words: std::mem::take(words),
-                raw: std::mem::take(raw).trim().to_owned(),
-                line: number,
-                file: Arc::clone(file),
+/// Blanks between words.
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c)
+}
+
+/// Puts a line's words and braces into the tree. Only double quotes protect.
+pub(super) fn take(line: &Line<'_>, tree: &mut Tree) {
+    let text = line.text;
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    // The part of the line that is being read: where its first word ended, whether it has words.
+    let mut part: Option<usize> = None;
+    let mut begun = false;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            byte if is_blank(*byte) => at += 1,
+            b'{' | b'}' => {
+                if begun {
+                    tree.end(raw(text, part, at));
+                    begun = false;
+                    part = None;
+                }
+                let place = || line.place(at);
+                if *byte == b'{' {
+                    tree.open(&place)
+                } else {
+                    tree.close(&place)
+                }
+                at += 1;
+            }
+            _ => {
+                if !begun {
+                    tree.begin(line.file, line.number);
+                    begun = true;
+                }
+                at = word(line, at, tree);
+                part.get_or_insert(at);
+            }
+        }
+    }
+    if begun {
+        tree.end(raw(text, part, text.len()));
+    }
+}
+
+fn raw(text: &str, from: Option<usize>, to: usize) -> &str {
+    from.and_then(|from| text.get(from..to)).unwrap_or_default().trim()
+}
+
+/// Reads one word and returns where it ends.
+fn word(line: &Line<'_>, start: usize, tree: &mut Tree) -> usize {
+    let (text, bytes) = (line.text, line.text.as_bytes());
+    if bytes.get(start) == Some(&b'"') {
+        let from = start + 1;
+        let close = bytes.get(from..).and_then(|rest| rest.iter().position(|b| *b == b'"'));
+        let end = close.map_or(bytes.len(), |n| from + n);
+        if close.is_none() {
+            tree.findings.push(Diagnostic {
+                level: Level::Warning,
+                place: Some(line.place(start)),
+                code: "open-quote",
+                problem: "a double quote is never closed on this line".to_owned(),
+                consequence: "the text up to the end of the line is taken".to_owned(),
+                fix: "write the closing \"".to_owned(),
             });
         }
-        raw.clear();
-    };
-    for (column, c) in (1..).zip(line.chars()) {
-        let behind_first = !words.is_empty();
-        match c {
-            '"' => {
-                quoted = !quoted;
-                if quoted && word.is_none() {
-                    word = Some(Word { text: String::new(), column, quoted: true });
-                } else if !quoted {
-                    words.extend(word.take());
-                }
-            }
-            '{' | '}' if !(quoted || in_variable(word.as_ref()) || (c == '{' && previous == '$')) => {
-                words.extend(word.take());
-                flush(&mut words, &mut raw, &mut out);
-                let file = Arc::clone(file);
-                out.push(if c == '{' {
-                    Statement::Open { line: number, column, file }
-                } else {
-                    Statement::Close { line: number, column, file }
-                });
-                previous = c;
-                continue;
-            }
-            c if c.is_whitespace() && !quoted => words.extend(word.take()),
-            c => match &mut word {
-                Some(word) => word.text.push(c),
-                None => word = Some(Word { text: c.to_string(), column, quoted }),
-            },
-        }
-        if behind_first {
-            raw.push(c);
-        }
-        previous = c;
+        tree.word(text.get(from..end).unwrap_or_default(), line.column(start));
+        return (end + 1).min(bytes.len());
     }
-    if quoted {
-        findings.push(Diagnostic {
-            level: Level::Warning,
-            place: Some(Place {
-                file: Arc::clone(file),
-                line: number,
-                column: word.as_ref().map_or(0, |w| w.column),
-            }),
-            code: "open-quote",
-            problem: "a double quote is never closed on this line".to_owned(),
-            consequence: "the text up to the end of the line is taken".to_owned(),
-            fix: "write the closing \"".to_owned(),
-        });
+    let mut at = start;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            // Inside ${NAME} braces belong to the variable (one that is not defined, or it would not be here).
+            b'$' if bytes.get(at + 1) == Some(&b'{') => {
+                let close = bytes.get(at..).and_then(|rest| rest.iter().position(|b| *b == b'}'));
+                at = close.map_or(bytes.len(), |n| at + n + 1);
+            }
+            b'{' | b'}' | b'"' => break,
+            byte if is_blank(*byte) => break,
+            _ => at += 1,
+        }
     }
-    words.extend(word.take());
-    flush(&mut words, &mut raw, &mut out);
-    out
-}
-
-/// Inside `${NAME` a brace belongs to the variable.
-fn in_variable(word: Option<&Word>) -> bool {
-    word.is_some_and(|w| w.text.rfind("${").is_some_and(|at| !w.text[at..].contains('}')))
+    tree.word(text.get(start..at).unwrap_or_default(), line.column(start));
+    at
 }
 
 /// Splits a command with both kinds of quotes and backslashes (keepalived's rule for scripts).
-pub(super) fn command_words(text: &str) -> Vec<String> {
+pub(in crate::config) fn command_words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<char> = None;
@@ -200,18 +206,25 @@ pub(super) fn command_words(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Vec<Vec<String>> {
-        let file = Arc::new(PathBuf::from("t"));
-        let mut findings = Vec::new();
-        let text = lines(line.as_bytes(), &file, &mut findings);
-        text.iter()
-            .flat_map(|(n, l)| statements(l, *n, &file, &mut findings))
-            .map(|s| match s {
-                Statement::Words { words, .. } => words.into_iter().map(|w| w.text).collect(),
-                Statement::Open { .. } => vec!["{".to_owned()],
-                Statement::Close { .. } => vec!["}".to_owned()],
-            })
-            .collect()
+    fn words(text: &str) -> Vec<Vec<String>> {
+        fn collect(node: super::super::tree::Node<'_>, out: &mut Vec<Vec<String>>) {
+            for child in node.children() {
+                out.push(child.texts().into_iter().map(str::to_owned).collect());
+                if child.has_block() {
+                    out.push(vec!["{".to_owned()]);
+                    collect(child, out);
+                    out.push(vec!["}".to_owned()]);
+                }
+            }
+        }
+        let (tree, _) = super::super::source::read(
+            std::path::Path::new("t"),
+            text.as_bytes(),
+            &super::super::source::ReadOptions::default(),
+        );
+        let mut out = Vec::new();
+        collect(tree.root(), &mut out);
+        out
     }
 
     #[test]
@@ -219,7 +232,7 @@ mod tests {
         assert_eq!(words("unicast_src_ip 192.168.1.21##text"), [["unicast_src_ip", "192.168.1.21"]]);
         assert_eq!(words("! all of it\n# and this"), Vec::<Vec<String>>::new());
         assert_eq!(words("auth_pass \"a#b!c\" ! x"), [["auth_pass", "a#b!c"]]);
-        assert_eq!(words(r"auth_pass a\#b"), [["auth_pass", "a#b"]]);
+        assert_eq!(words(r"auth_pass a\#b # c"), [["auth_pass", "a#b"]]);
     }
 
     #[test]
@@ -227,18 +240,9 @@ mod tests {
         let expected: Vec<Vec<&str>> =
             vec![vec!["vrrp_instance", "VI_1"], vec!["{"], vec!["state", "MASTER"], vec!["}"]];
         assert_eq!(words("vrrp_instance VI_1{\r\n\tstate\tMASTER }"), expected);
-        assert_eq!(words("vrrp_instance VI_1\n{ state MASTER\n}"), expected);
+        assert_eq!(words("vrrp_instance VI_1\n\n# x\n{ state MASTER\n}"), expected);
         assert_eq!(words("a \"{b}\""), [["a", "{b}"]]);
-    }
-
-    #[test]
-    fn foreign_bytes_do_no_harm() {
-        assert_eq!(words("\u{feff}state MASTER"), [["state", "MASTER"]]);
-        let file = Arc::new(PathBuf::from("t"));
-        let mut findings = Vec::new();
-        let text = lines(b"priority 100 #\xd6\xd8\n\0\nstate BACKUP", &file, &mut findings);
-        assert_eq!(text, [(1, "priority 100".to_owned()), (3, "state BACKUP".to_owned())]);
-        assert_eq!(findings.len(), 1);
+        assert_eq!(words("a ${x} {b}"), [vec!["a", "${x}"], vec!["{"], vec!["b"], vec!["}"]]);
     }
 
     #[test]

@@ -28,21 +28,14 @@ use keyword::Block;
 use reader::Reader;
 use writer::Writer;
 
-/// Reads a file. `config_id` chooses `@id` lines.
-pub(super) fn parse(name: &Path, bytes: &[u8], config_id: Option<&str>) -> (Config, Vec<Diagnostic>) {
-    let mut source = source::Source {
-        config_id,
-        variables: std::collections::BTreeMap::new(),
-        findings: Vec::new(),
-        statements: Vec::new(),
-    };
-    source.take(name, bytes, 0);
-    let mut findings = source.findings;
-    let nodes = tree::build(source.statements, &mut findings);
-    let root = tree::Node::root(nodes, name);
+pub(in crate::config) use source::{ReadOptions, matching};
+
+/// Reads a file.
+pub(super) fn parse(name: &Path, bytes: &[u8], options: &ReadOptions) -> (Config, Vec<Diagnostic>) {
+    let (tree, findings) = source::read(name, bytes, options);
     let mut reader = Reader { findings, ..Reader::default() };
     let mut config = Config::default();
-    keyword::read_words(&mut reader, &root, &mut config);
+    keyword::read_words(&mut reader, &tree.root(), &mut config);
     (config, reader.findings)
 }
 

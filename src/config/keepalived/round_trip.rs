@@ -30,8 +30,10 @@ proptest! {
         let text = write(&config);
         prop_assert!(text.is_ok(), "{:?}", text);
         let text = text.unwrap_or_default();
-        let (again, findings) = parse(std::path::Path::new("x.conf"), text.as_bytes(), None);
-        prop_assert!(again == config, "{text}\n{findings:#?}\n{again:#?}\n{config:#?}");
+        let (again, findings) = parse(std::path::Path::new("x.conf"), text.as_bytes(), &super::ReadOptions::default());
+        let (left, right) = (format!("{again:#?}"), format!("{config:#?}"));
+        let first = left.lines().zip(right.lines()).find(|(left, right)| left != right);
+        prop_assert!(again == config, "read, written: {first:?}\n{text}\n{findings:#?}");
     }
 
     #[test]
@@ -54,7 +56,17 @@ fn samples_reach_every_word() {
     let words: std::collections::BTreeSet<&str> =
         text.lines().filter_map(|line| line.split_whitespace().next()).collect();
     // Words that are read, and written as others.
-    let aliases = ["no_checker_emails", "include_check", "native_ipv6", "preempt", "debug", "hashed", "nb_get_retry", "delay", "entries"];
+    let aliases = [
+        "no_checker_emails",
+        "include_check",
+        "native_ipv6",
+        "preempt",
+        "debug",
+        "hashed",
+        "nb_get_retry",
+        "delay",
+        "entries",
+    ];
     let missing: Vec<&str> = super::tables()
         .iter()
         .map(|entry| entry.word)

@@ -65,7 +65,8 @@ impl Sampler {
     /// A name that no other object has; some need quotes.
     pub(in crate::config) fn name(&mut self) -> String {
         self.count += 1;
-        let odd = self.pick(&["", "", "_x", "-1", ".y", " with blank", "#hash", "é", "{b}", "!bang"]).unwrap_or("");
+        let odd =
+            self.pick(&["", "", "_x", "-1", ".y", " with blank", "#hash", "é", "{b}", "!bang"]).unwrap_or("");
         format!("n{}{odd}", self.count)
     }
 
@@ -97,7 +98,8 @@ impl Sampler {
     pub(in crate::config) fn argv(&mut self) -> Vec<String> {
         let words = ["/bin/true", "a b", "-x", "UP", "#1", "{}", "é", "", "=~", "!"];
         let n = self.below(3);
-        let mut argv = vec![self.pick(&["/etc/check.sh", "/usr/bin/a b", "killall"]).unwrap_or("x").to_owned()];
+        let mut argv =
+            vec![self.pick(&["/etc/check.sh", "/usr/bin/a b", "killall"]).unwrap_or("x").to_owned()];
         argv.extend((0..n).filter_map(|_| self.pick(&words)).map(str::to_owned));
         argv
     }

@@ -83,7 +83,8 @@ impl Writer {
                     self.quote(word)
                 } else {
                     if word.contains(['\'', '"', '\\', '\n', '\r', '\0']) || word.contains("${_") {
-                        self.impossible.push(format!("keepalived.conf has no way to write the argument {word:?}"));
+                        self.impossible
+                            .push(format!("keepalived.conf has no way to write the argument {word:?}"));
                     }
                     format!("'{word}'")
                 }

@@ -39,7 +39,6 @@ pub enum Broadcast {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope(pub u8);
 
-
 /// One element of `virtual_routes`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Route(pub String);

@@ -1,6 +1,7 @@
 //! What all objects of a configuration share: where they were written, and how their fields are left out of YAML.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::config::diagnostic::Place;
@@ -13,37 +14,51 @@ pub struct Origin(Option<Arc<Written>>);
 #[derive(Clone)]
 struct Written {
     object: Place,
-    /// In the order of the file; a word that is repeated stands several times.
-    words: Vec<(&'static str, Place)>,
+    /// In the order of the file; a word that is repeated stands several times. A file of its own only where it is
+    /// another one than the object's (an include within a block).
+    words: Vec<(&'static str, u32, u32, Option<Arc<PathBuf>>)>,
 }
 
 impl Origin {
     /// An object that begins there.
     pub fn at(object: Place) -> Self {
-        Self(Some(Arc::new(Written { object, words: Vec::new() })))
+        Self(Some(Arc::new(Written { object, words: Vec::with_capacity(4) })))
     }
 
     /// Where the object begins, where that is known.
-    pub fn place(&self) -> Option<&Place> {
-        self.0.as_ref().map(|written| &written.object)
+    pub fn place(&self) -> Option<Place> {
+        self.0.as_ref().map(|written| written.object.clone())
+    }
+
+    /// True when it is known where the object begins.
+    pub fn is_known(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Where the value of one of its words stands (the last one of that word); else where the object begins.
-    pub fn word(&self, word: &str) -> Option<&Place> {
+    pub fn word(&self, word: &str) -> Option<Place> {
         let written = self.0.as_ref()?;
-        let found = written.words.iter().rev().find(|(name, _)| *name == word);
-        Some(found.map_or(&written.object, |(_, place)| place))
+        let found = written.words.iter().rev().find(|(name, ..)| *name == word);
+        Some(match found {
+            Some((_, line, column, file)) => {
+                let file = file.as_ref().unwrap_or(&written.object.file);
+                Place { file: Arc::clone(file), line: *line, column: *column }
+            }
+            None => written.object.clone(),
+        })
     }
 
     /// True when that word was written, whatever became of it.
     pub fn has(&self, word: &str) -> bool {
-        self.0.as_ref().is_some_and(|written| written.words.iter().any(|(name, _)| *name == word))
+        self.0.as_ref().is_some_and(|written| written.words.iter().any(|(name, ..)| *name == word))
     }
 
     /// Notes where a word stands.
-    pub fn note(&mut self, word: &'static str, place: Place) {
-        if let Some(written) = &mut self.0 {
-            Arc::make_mut(written).words.push((word, place));
+    pub fn note(&mut self, word: &'static str, file: &Arc<PathBuf>, line: u32, column: u32) {
+        // Objects under construction are nobody else's.
+        if let Some(written) = self.0.as_mut().and_then(Arc::get_mut) {
+            let own = !Arc::ptr_eq(file, &written.object.file) && **file != *written.object.file;
+            written.words.push((word, line, column, own.then(|| Arc::clone(file))));
         }
     }
 }

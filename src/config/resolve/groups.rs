@@ -19,7 +19,15 @@ impl Resolver<'_> {
             if !names.insert(group.name.clone()) {
                 let problem = format!("{object} is there twice");
                 let fix = "give it another name";
-                self.find(Level::Error, &origin, "", "duplicate-name", problem, "the second one is dropped", fix);
+                self.find(
+                    Level::Error,
+                    &origin,
+                    "",
+                    "duplicate-name",
+                    problem,
+                    "the second one is dropped",
+                    fix,
+                );
                 return false;
             }
             let group_name = group.name.clone();
@@ -30,7 +38,15 @@ impl Resolver<'_> {
                         Some(near) => format!("did you mean {near}?"),
                         None => format!("write vrrp_instance {member} {{ … }}, or remove the name"),
                     };
-                    self.find(Level::Warning, &origin, "group", "unknown-instance", problem, "it is passed over", fix);
+                    self.find(
+                        Level::Warning,
+                        &origin,
+                        "group",
+                        "unknown-instance",
+                        problem,
+                        "it is passed over",
+                        fix,
+                    );
                     return false;
                 }
                 if let Some(other) = member_of.insert(member.clone(), group_name.clone()) {
@@ -53,7 +69,15 @@ impl Resolver<'_> {
                 1 => {
                     let problem = format!("{object} has one member only");
                     let fix = "add the other instances, or remove the group";
-                    self.find(Level::Warning, &origin, "group", "single-member", problem, "it changes nothing", fix);
+                    self.find(
+                        Level::Warning,
+                        &origin,
+                        "group",
+                        "single-member",
+                        problem,
+                        "it changes nothing",
+                        fix,
+                    );
                 }
                 _ => {}
             }
@@ -67,7 +91,15 @@ impl Resolver<'_> {
                         let fix = "remove it from one of them";
                         let consequence = "it counts once, for the group";
                         let place = member.origin.clone();
-                        self.find(Level::Warning, &place, "track_interface", "tracked-twice", problem, consequence, fix);
+                        self.find(
+                            Level::Warning,
+                            &place,
+                            "track_interface",
+                            "tracked-twice",
+                            problem,
+                            consequence,
+                            fix,
+                        );
                     }
                 }
             }
@@ -104,7 +136,15 @@ impl Resolver<'_> {
                 if !known {
                     let problem = format!("{object} names the instance \"{member}\", which does not exist");
                     let fix = "mend the name, or remove it";
-                    self.find(Level::Warning, &origin, "group", "unknown-instance", problem, "it is passed over", fix);
+                    self.find(
+                        Level::Warning,
+                        &origin,
+                        "group",
+                        "unknown-instance",
+                        problem,
+                        "it is passed over",
+                        fix,
+                    );
                 }
                 known
             });
@@ -121,7 +161,15 @@ impl Resolver<'_> {
             if !names.insert(group.name.clone()) {
                 let problem = format!("{object} is there twice");
                 let fix = "give it another name";
-                self.find(Level::Error, &origin, "", "duplicate-name", problem, "the second one is dropped", fix);
+                self.find(
+                    Level::Error,
+                    &origin,
+                    "",
+                    "duplicate-name",
+                    problem,
+                    "the second one is dropped",
+                    fix,
+                );
                 doubles.push(at);
             } else if group.entries.is_empty() {
                 let problem = format!("{object} is empty");

@@ -26,11 +26,21 @@ impl Resolver<'_> {
                 }
                 let key = (va.address.address, va.dev.clone());
                 let Some(other) = owners.insert(key, instance.name.clone()) else { continue };
-                let problem =
-                    format!("{} is an address of {other} and of {} as well", va.address.address, instance.name);
+                let problem = format!(
+                    "{} is an address of {other} and of {} as well",
+                    va.address.address, instance.name
+                );
                 let consequence = "whichever instance steps down takes it away from the other one";
                 let (origin, fix) = (&instance.origin, "remove one of them");
-                self.find(Level::Warning, origin, "virtual_ipaddress", "shared-address", problem, consequence, fix);
+                self.find(
+                    Level::Warning,
+                    origin,
+                    "virtual_ipaddress",
+                    "shared-address",
+                    problem,
+                    consequence,
+                    fix,
+                );
             }
         }
         self.weights(config, &all);
@@ -60,7 +70,12 @@ impl Resolver<'_> {
         let unicast = !instance.unicast_peer.is_empty() || instance.unicast_fault_no_peer;
         if instance.interface.is_empty() && !unicast {
             let problem = format!("{object} has no interface");
-            return drop("", "incomplete-instance", problem, "write interface with the name of its network interface");
+            return drop(
+                "",
+                "incomplete-instance",
+                problem,
+                "write interface with the name of its network interface",
+            );
         }
         let key = (instance.interface.clone(), is_ipv6(instance), instance.virtual_router_id);
         if let Some(other) = vrids.get(&key) {
@@ -86,7 +101,15 @@ impl Resolver<'_> {
         };
         let problem = format!("accepted, not acted on yet: {what} ({})", instance.name);
         let fix = "IPv6 addresses can move with an IPv4 instance, in virtual_ipaddress_excluded";
-        self.find(Level::Warning, &instance.origin, "", "not-acted-on", problem, "the instance does not run", fix);
+        self.find(
+            Level::Warning,
+            &instance.origin,
+            "",
+            "not-acted-on",
+            problem,
+            "the instance does not run",
+            fix,
+        );
         false
     }
 
@@ -103,7 +126,15 @@ impl Resolver<'_> {
         if instance.use_vmac.is_some() && instance.promote_secondaries {
             let problem = format!("{object}: promote_secondaries is set for a VMAC by itself");
             let at = "promote_secondaries";
-            self.find(Level::Advice, &origin, at, "no-effect", problem, "the line changes nothing", "remove it");
+            self.find(
+                Level::Advice,
+                &origin,
+                at,
+                "no-effect",
+                problem,
+                "the line changes nothing",
+                "remove it",
+            );
         }
         let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
         if let Some(secs) = instance.advert_int
@@ -211,13 +242,25 @@ impl Resolver<'_> {
         if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero()) && (master || instance.nopreempt) {
             let why = if master { "state MASTER" } else { "nopreempt" };
             let problem = format!("{object}: preempt_delay has no effect with {why}");
-            let consequence = if master { "it preempts at once when it returns" } else { "it never preempts" };
+            let consequence =
+                if master { "it preempts at once when it returns" } else { "it never preempts" };
             let fix = if master { "write state BACKUP" } else { "remove one of the two" };
-            self.find(Level::Warning, &origin, "preempt_delay", "preempt-delay-ignored", problem, consequence, fix);
+            self.find(
+                Level::Warning,
+                &origin,
+                "preempt_delay",
+                "preempt-delay-ignored",
+                problem,
+                consequence,
+                fix,
+            );
         }
         if owner {
             let weighted = |list: &[Track]| {
-                list.iter().filter(|t| t.weight.is_some_and(|w| w != 0)).map(|t| t.name.clone()).collect::<Vec<_>>()
+                list.iter()
+                    .filter(|t| t.weight.is_some_and(|w| w != 0))
+                    .map(|t| t.name.clone())
+                    .collect::<Vec<_>>()
             };
             for (word, list) in [
                 ("track_script", &instance.track_script),
@@ -227,9 +270,18 @@ impl Resolver<'_> {
                 ("track_bfd", &instance.track_bfd),
             ] {
                 for name in weighted(list) {
-                    let problem = format!("{object}: {word} {name} has a weight, and priority 255 never changes");
+                    let problem =
+                        format!("{object}: {word} {name} has a weight, and priority 255 never changes");
                     let fix = "write a priority of at most 254, or remove the weight";
-                    self.find(Level::Warning, &origin, word, "owner-weight", problem, "the weight has no effect", fix);
+                    self.find(
+                        Level::Warning,
+                        &origin,
+                        word,
+                        "owner-weight",
+                        problem,
+                        "the weight has no effect",
+                        fix,
+                    );
                 }
             }
         }
@@ -320,7 +372,10 @@ impl Resolver<'_> {
         }
         let master = instance.state == Some(InitialState::Master);
         if instance.state.is_some() && master != (priority(instance) == 255) {
-            say("state", if master { "state MASTER below priority 255" } else { "state BACKUP with priority 255" });
+            say(
+                "state",
+                if master { "state MASTER below priority 255" } else { "state BACKUP with priority 255" },
+            );
         }
     }
 
@@ -347,7 +402,15 @@ impl Resolver<'_> {
                     let consequence = "a failing script does not move the addresses";
                     let fix = "remove the weight: then a failure means FAULT, and the other director takes over at once";
                     let origin = &instance.origin;
-                    self.find(Level::Advice, origin, "track_script", "weight-nopreempt", problem, consequence, fix);
+                    self.find(
+                        Level::Advice,
+                        origin,
+                        "track_script",
+                        "weight-nopreempt",
+                        problem,
+                        consequence,
+                        fix,
+                    );
                 } else if well == failed {
                     let problem = format!(
                         "vrrp_instance {}: the weight of {} changes nothing: the priority stays {well}",
@@ -356,7 +419,15 @@ impl Resolver<'_> {
                     let consequence = "a failing script causes no failover";
                     let fix = "leave room for the weight between 1 and 254";
                     let origin = &instance.origin;
-                    self.find(Level::Advice, origin, "track_script", "weight-without-effect", problem, consequence, fix);
+                    self.find(
+                        Level::Advice,
+                        origin,
+                        "track_script",
+                        "weight-without-effect",
+                        problem,
+                        consequence,
+                        fix,
+                    );
                 }
             }
         }

@@ -12,7 +12,6 @@ pub use super::facts::Facts;
 use super::model::{Config, Origin, VirtualServer};
 use super::units::Secs;
 
-
 /// Findings with the place of what they concern.
 struct Resolver<'a> {
     facts: &'a Facts,
@@ -32,7 +31,7 @@ impl Resolver<'_> {
         consequence: &str,
         fix: impl Into<String>,
     ) {
-        let place: Option<Place> = if at.is_empty() { origin.place() } else { origin.word(at) }.cloned();
+        let place: Option<Place> = if at.is_empty() { origin.place() } else { origin.word(at) };
         let (consequence, fix) = (consequence.to_owned(), fix.into());
         self.findings.push(Diagnostic { level, place, code, problem, consequence, fix });
     }
@@ -72,7 +71,15 @@ impl Resolver<'_> {
             let problem = "notification_email without smtp_server".to_owned();
             let fix = "write smtp_server HOST";
             let origin = global.origin.clone();
-            self.find(Level::Advice, &origin, "notification_email", "no-relay", problem, "no mail is sent", fix);
+            self.find(
+                Level::Advice,
+                &origin,
+                "notification_email",
+                "no-relay",
+                problem,
+                "no mail is sent",
+                fix,
+            );
         }
     }
 }

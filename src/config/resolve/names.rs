@@ -26,7 +26,12 @@ impl Resolver<'_> {
     pub(super) fn trackers(&mut self, config: &mut Config) {
         let known = Known {
             scripts: names(&config.vrrp_script, |s| &s.name),
-            dropped_scripts: config.vrrp_script.iter().filter(|s| s.script.argv.is_empty()).map(|s| s.name.clone()).collect(),
+            dropped_scripts: config
+                .vrrp_script
+                .iter()
+                .filter(|s| s.script.argv.is_empty())
+                .map(|s| s.name.clone())
+                .collect(),
             files: names(&config.track_file, |f| &f.name),
             processes: names(&config.vrrp_track_process, |p| &p.name),
             bfds: names(&config.bfd_instance, |b| &b.name),
@@ -36,21 +41,56 @@ impl Resolver<'_> {
         for instance in instances {
             let who = format!("vrrp_instance {}", instance.name);
             let origin = instance.origin.clone();
-            self.keep_known(&who, &origin, "track_script", "vrrp_script", &mut instance.track_script, &known.scripts);
+            self.keep_known(
+                &who,
+                &origin,
+                "track_script",
+                "vrrp_script",
+                &mut instance.track_script,
+                &known.scripts,
+            );
             instance.track_script.retain(|track| !known.dropped_scripts.contains(&track.name));
-            self.keep_known(&who, &origin, "track_file", "track_file", &mut instance.track_file, &known.files);
+            self.keep_known(
+                &who,
+                &origin,
+                "track_file",
+                "track_file",
+                &mut instance.track_file,
+                &known.files,
+            );
             let processes = &mut instance.track_process;
-            self.keep_known(&who, &origin, "track_process", "vrrp_track_process", processes, &known.processes);
+            self.keep_known(
+                &who,
+                &origin,
+                "track_process",
+                "vrrp_track_process",
+                processes,
+                &known.processes,
+            );
             self.keep_known(&who, &origin, "track_bfd", "bfd_instance", &mut instance.track_bfd, &known.bfds);
         }
         for group in groups {
             let who = format!("vrrp_sync_group {}", group.name);
             let origin = group.origin.clone();
-            self.keep_known(&who, &origin, "track_script", "vrrp_script", &mut group.track_script, &known.scripts);
+            self.keep_known(
+                &who,
+                &origin,
+                "track_script",
+                "vrrp_script",
+                &mut group.track_script,
+                &known.scripts,
+            );
             group.track_script.retain(|track| !known.dropped_scripts.contains(&track.name));
             self.keep_known(&who, &origin, "track_file", "track_file", &mut group.track_file, &known.files);
             let processes = &mut group.track_process;
-            self.keep_known(&who, &origin, "track_process", "vrrp_track_process", processes, &known.processes);
+            self.keep_known(
+                &who,
+                &origin,
+                "track_process",
+                "vrrp_track_process",
+                processes,
+                &known.processes,
+            );
             self.keep_known(&who, &origin, "track_bfd", "bfd_instance", &mut group.track_bfd, &known.bfds);
         }
         for server in &mut config.virtual_server {
@@ -61,20 +101,40 @@ impl Resolver<'_> {
                 real.bfd_check.retain(|check| {
                     let good = known.bfds.contains(&check.name);
                     if !good {
-                        let problem =
-                            format!("{who}: BFD_CHECK of {address} names bfd_instance {}, which does not exist", check.name);
+                        let problem = format!(
+                            "{who}: BFD_CHECK of {address} names bfd_instance {}, which does not exist",
+                            check.name
+                        );
                         let fix = format!("write bfd_instance {} {{ … }}", check.name);
-                        self.find(Level::Warning, &origin, "BFD_CHECK", "unknown-tracker", problem, "the check is dropped", fix);
+                        self.find(
+                            Level::Warning,
+                            &origin,
+                            "BFD_CHECK",
+                            "unknown-tracker",
+                            problem,
+                            "the check is dropped",
+                            fix,
+                        );
                     }
                     good
                 });
                 real.file_check.retain(|check| {
                     let good = known.files.contains(&check.track_file);
                     if !good {
-                        let problem =
-                            format!("{who}: FILE_CHECK of {address} names track_file {}, which does not exist", check.track_file);
+                        let problem = format!(
+                            "{who}: FILE_CHECK of {address} names track_file {}, which does not exist",
+                            check.track_file
+                        );
                         let fix = format!("write track_file {} {{ … }}", check.track_file);
-                        self.find(Level::Warning, &origin, "FILE_CHECK", "unknown-tracker", problem, "the check is dropped", fix);
+                        self.find(
+                            Level::Warning,
+                            &origin,
+                            "FILE_CHECK",
+                            "unknown-tracker",
+                            problem,
+                            "the check is dropped",
+                            fix,
+                        );
                     }
                     good
                 });
@@ -105,7 +165,15 @@ impl Resolver<'_> {
             if !seen.insert(track.name.clone()) {
                 let problem = format!("{who}: {word} names \"{}\" twice", track.name);
                 let consequence = "the second one is passed over";
-                self.find(Level::Warning, origin, word, "repeated", problem, consequence, "remove one of them");
+                self.find(
+                    Level::Warning,
+                    origin,
+                    word,
+                    "repeated",
+                    problem,
+                    consequence,
+                    "remove one of them",
+                );
                 return false;
             }
             true

@@ -17,7 +17,15 @@ impl Resolver<'_> {
             if !seen.insert(script.name.clone()) {
                 let fix = "give it another name, or remove one";
                 let problem = format!("{object} is there twice");
-                self.find(Level::Error, &origin, "", "duplicate-name", problem, "the second one is dropped", fix);
+                self.find(
+                    Level::Error,
+                    &origin,
+                    "",
+                    "duplicate-name",
+                    problem,
+                    "the second one is dropped",
+                    fix,
+                );
                 return false;
             }
             if script.script.argv.is_empty() {
@@ -26,7 +34,8 @@ impl Resolver<'_> {
                 return false;
             }
             let Some((problem, fix)) = self.command_problem(&script.script, &global) else { return true };
-            let consequence = "the script is dropped, and instances that track it go on without it, as under keepalived";
+            let consequence =
+                "the script is dropped, and instances that track it go on without it, as under keepalived";
             let problem = format!("{object}: {problem}");
             self.find(Level::Warning, &origin, "script", "script-unusable", problem, consequence, fix);
             // Its name stays known until the trackers have been looked through.
@@ -47,13 +56,21 @@ impl Resolver<'_> {
             let user = command.user.as_ref().or(global.script_user.as_ref());
             user.is_none_or(|user| user.user == "root")
         };
-        let tracked = config.vrrp_script.iter().find(|s| root(&s.script)).map(|s| (&s.origin, "script", "tracked scripts"));
+        let tracked = config
+            .vrrp_script
+            .iter()
+            .find(|s| root(&s.script))
+            .map(|s| (&s.origin, "script", "tracked scripts"));
         let told = config.vrrp_instance.iter().find_map(|i| {
             let all = [&i.notify, &i.notify_master, &i.notify_backup, &i.notify_fault, &i.notify_stop];
             all.into_iter().flatten().any(root).then_some((&i.origin, "", "notify scripts"))
         });
         let checks = config.virtual_server.iter().flat_map(|v| &v.real_server).find_map(|real| {
-            let misc = real.misc_check.iter().find(|c| root(&c.misc_path)).map(|c| (&c.origin, "misc_path", "MISC_CHECK programs"));
+            let misc = real
+                .misc_check
+                .iter()
+                .find(|c| root(&c.misc_path))
+                .map(|c| (&c.origin, "misc_path", "MISC_CHECK programs"));
             let notify = real.notify_up.iter().chain(&real.notify_down).any(root);
             misc.or_else(|| notify.then_some((&real.origin, "", "notify scripts")))
         });

@@ -8,7 +8,8 @@ use crate::config::diagnostic::Level;
 use crate::config::model::{Config, Global, Method, RealServer, VirtualServer, VirtualServerGroup};
 
 /// What makes two virtual servers the same service.
-type Identity = (Option<IpAddr>, Option<u16>, Option<crate::config::model::Protocol>, Option<u32>, Option<String>);
+type Identity =
+    (Option<IpAddr>, Option<u16>, Option<crate::config::model::Protocol>, Option<u32>, Option<String>);
 
 fn identity(server: &VirtualServer) -> Identity {
     let port = server.address.map(|_| server.port.unwrap_or(0));
@@ -54,7 +55,8 @@ impl Resolver<'_> {
             self.numbers(server, &name);
             if let Some(address) = server.address.filter(|a| has_instances && !carried.contains(a)) {
                 let problem = format!("{name}: no vrrp_instance carries {address}");
-                let consequence = "clients reach it only where something else puts the address on this machine";
+                let consequence =
+                    "clients reach it only where something else puts the address on this machine";
                 let fix = format!("write {address} into a virtual_ipaddress, or mend the address");
                 self.find(Level::Advice, &origin, "", "vip-not-carried", problem, consequence, fix);
             }
@@ -132,7 +134,15 @@ impl Resolver<'_> {
             if server.protocol.is_some() {
                 let problem = format!("{name}: a firewall mark has no protocol");
                 let fix = "remove the line";
-                self.find(Level::Warning, &origin, "protocol", "mark-protocol", problem, "it is passed over", fix);
+                self.find(
+                    Level::Warning,
+                    &origin,
+                    "protocol",
+                    "mark-protocol",
+                    problem,
+                    "it is passed over",
+                    fix,
+                );
             }
             return true;
         }
@@ -145,7 +155,15 @@ impl Resolver<'_> {
         if server.address.is_some() && server.port.unwrap_or(0) == 0 && server.persistence_timeout.is_none() {
             let problem = format!("{name} has no port, which the kernel takes only with persistence");
             let fix = "write a port, or persistence_timeout";
-            self.find(Level::Warning, &origin, "", "any-port", problem, "persistence_timeout 360 is set", fix);
+            self.find(
+                Level::Warning,
+                &origin,
+                "",
+                "any-port",
+                problem,
+                "persistence_timeout 360 is set",
+                fix,
+            );
             server.persistence_timeout = Some(360);
         }
         if server.persistence_granularity.is_some() && server.persistence_timeout.is_none() {
@@ -173,12 +191,11 @@ impl Resolver<'_> {
         let family = server.address.map(|a| a.is_ipv6());
         server.real_server.retain_mut(|real| {
             let method = real.lvs_method.unwrap_or(default_method);
-            let origin = real.origin.clone();
             if family.is_some_and(|ipv6| ipv6 != real.address.is_ipv6()) && method != Method::Tun {
                 let problem = format!("{name}: real server {} is of the other address family", real.address);
                 let fix = "write an address of the service's family";
                 let consequence = "the real server is dropped";
-                self.find(Level::Error, &origin, "", "other-family", problem, consequence, fix);
+                self.find(Level::Error, &real.origin, "", "other-family", problem, consequence, fix);
                 return false;
             }
             if method != Method::Nat {
@@ -188,7 +205,7 @@ impl Resolver<'_> {
             if !fresh {
                 let problem = format!("{name}: real server {} is there twice", real.address);
                 let consequence = "the second one is dropped";
-                self.find(Level::Error, &origin, "", "duplicate-server", problem, consequence, "remove it");
+                self.find(Level::Error, &real.origin, "", "duplicate-server", problem, consequence, "remove it");
             }
             fresh
         });
@@ -208,16 +225,26 @@ impl Resolver<'_> {
         let how = if method == Method::Dr { "DR" } else { "TUN" };
         let marks = is_mark || group.is_some_and(|g| g.entries.iter().any(|e| e.fwmark.is_some()));
         if marks {
-            let problem = format!("{name}: real server {} has port {port}, but a firewall mark has none", real.address);
+            let problem =
+                format!("{name}: real server {} has port {port}, but a firewall mark has none", real.address);
             let consequence = "the port is passed over: packets keep theirs";
-            self.find(Level::Warning, &origin, "", "mark-port", problem, consequence, "write no port, or use NAT");
+            self.find(
+                Level::Warning,
+                &origin,
+                "",
+                "mark-port",
+                problem,
+                consequence,
+                "write no port, or use NAT",
+            );
             if is_mark {
                 real.port = None;
             }
             return;
         }
         let mut other = |service: u16, consequence: &str| {
-            let problem = format!("{name}: real server {} has port {port}, but {how} cannot map ports", real.address);
+            let problem =
+                format!("{name}: real server {} has port {port}, but {how} cannot map ports", real.address);
             let fix = format!("write port {service}, or use NAT");
             self.find(Level::Warning, &origin, "", "port-mapping", problem, consequence, fix);
         };
@@ -241,6 +268,9 @@ impl Resolver<'_> {
         self.usable(&mut server.quorum_up, global, &origin, "quorum_up", name);
         self.usable(&mut server.quorum_down, global, &origin, "quorum_down", name);
         for real in &mut server.real_server {
+            if real.http_get.is_empty() && real.misc_check.is_empty() && real.notify_up.is_none() && real.notify_down.is_none() {
+                continue;
+            }
             let (address, origin) = (real.address, real.origin.clone());
             let before = real.http_get.len();
             real.http_get.retain(|check| !check.url.is_empty());
@@ -255,10 +285,21 @@ impl Resolver<'_> {
                     let problem = format!("{name}: MISC_CHECK of {address}: {problem}");
                     let consequence = "the check is dropped: the real server counts as up without it";
                     let place = check.origin.clone();
-                    self.find(Level::Warning, &place, "misc_path", "script-unusable", problem, consequence, fix);
+                    self.find(
+                        Level::Warning,
+                        &place,
+                        "misc_path",
+                        "script-unusable",
+                        problem,
+                        consequence,
+                        fix,
+                    );
                     false
                 }
             });
+            if real.notify_up.is_none() && real.notify_down.is_none() {
+                continue;
+            }
             let who = format!("{name}: real server {address}");
             self.usable(&mut real.notify_up, global, &origin, "notify_up", &who);
             self.usable(&mut real.notify_down, global, &origin, "notify_down", &who);
@@ -274,7 +315,15 @@ impl Resolver<'_> {
             let problem =
                 format!("{name}: the quorum {} is above the sum of all weights", server.quorum.unwrap_or(0));
             let fix = format!("write at most {sum}");
-            self.find(Level::Warning, &origin, "quorum", "quorum-unreachable", problem, "the sum is taken", fix);
+            self.find(
+                Level::Warning,
+                &origin,
+                "quorum",
+                "quorum-unreachable",
+                problem,
+                "the sum is taken",
+                fix,
+            );
             server.quorum = Some(sum.max(1));
         }
         let quorum = server.quorum.unwrap_or(1);
@@ -282,7 +331,15 @@ impl Resolver<'_> {
             let problem = format!("{name}: the hysteresis is not below the quorum {quorum}");
             let fix = format!("write at most {}", quorum - 1);
             let consequence = "quorum - 1 is taken";
-            self.find(Level::Warning, &origin, "hysteresis", "hysteresis-too-wide", problem, consequence, fix);
+            self.find(
+                Level::Warning,
+                &origin,
+                "hysteresis",
+                "hysteresis-too-wide",
+                problem,
+                consequence,
+                fix,
+            );
             server.hysteresis = Some(quorum - 1);
         }
         let hysteresis = server.hysteresis.unwrap_or(0);

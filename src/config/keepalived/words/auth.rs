@@ -30,11 +30,11 @@ impl Block for Authentication {
         AUTHENTICATION
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::default())
     }
 
-    fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
         let what = match (self.origin.has("auth_type"), self.auth_pass.0.is_empty()) {
             (true, false) => return true,
             // A block that says nothing is nothing.
@@ -57,7 +57,7 @@ impl Block for Authentication {
 struct AuthKind;
 
 impl WholeForm<Authentication> for AuthKind {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Authentication) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Authentication) {
         let Some(text) = r.text(node) else { return };
         match text.as_str() {
             "PASS" => object.auth_type = AuthType::Pass,
@@ -81,7 +81,7 @@ impl WholeForm<Authentication> for AuthKind {
 struct AuthPass;
 
 impl WholeForm<Authentication> for AuthPass {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Authentication) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Authentication) {
         let Some(text) = r.text(node) else { return };
         // The text itself is a secret: findings speak of its length only.
         if text.len() > 8 {
@@ -124,7 +124,7 @@ impl Block for AuthHmac {
         HMAC
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::default())
     }
 
@@ -141,7 +141,7 @@ impl Form for Keys {
     type Slot = Vec<HmacKey>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(id) = r.number(node, 1..=255) else { return };
         let Some(secret) = r.argument(node, 1).map(str::to_owned) else {
             r.missing(node);
@@ -181,8 +181,8 @@ impl Form for Keys {
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
-        let secret = if s.flip() { format!("hex:{}", "0a".repeat(32)) } else { "file:/etc/tandem/key".to_owned() };
+        let secret =
+            if s.flip() { format!("hex:{}", "0a".repeat(32)) } else { "file:/etc/tandem/key".to_owned() };
         slot.push(HmacKey { id: 7, secret: Secret(secret) });
     }
 }
-

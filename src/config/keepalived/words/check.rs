@@ -1,16 +1,18 @@
 //! The checkers of a real server.
 
 use crate::config::diagnostic::Level;
-use crate::config::keepalived::form::{Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text, TextOr};
-use crate::config::keepalived::forms::{List, Script, ScriptUserOf};
 use crate::config::keepalived::blocks::Blocks;
+use crate::config::keepalived::form::{
+    Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text, TextOr,
+};
+use crate::config::keepalived::forms::{List, Script, ScriptUserOf};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
 use crate::config::model::{
-    BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, RegexStack, SmtpCheck,
-    SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
+    BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, RegexStack,
+    SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 
 use super::tracker::Weight;
@@ -29,7 +31,7 @@ macro_rules! plain_block {
                 $table
             }
 
-            fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+            fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
                 Some(Self::default())
             }
 
@@ -89,7 +91,7 @@ const HTTP: Table<HttpGet> = connecting! { HttpGet:
 struct OldRetry;
 
 impl WholeForm<HttpGet> for OldRetry {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut HttpGet) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut HttpGet) {
         r.deprecated(node, "retry");
         Number(0, u32::MAX).read(r, node, &mut object.pace.retry);
     }
@@ -104,15 +106,20 @@ impl WholeForm<HttpGet> for OldRetry {
     fn sample(&self, _: &mut Sampler, _: &mut HttpGet) {}
 }
 
-plain_block!(HttpGet, "HTTP_GET", HTTP, fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
-    let good = !self.url.is_empty();
-    if !good {
-        let consequence = "the check is dropped: the real server counts as up without it";
-        let problem = format!("{} has no url with a path", node.key());
-        r.find(Level::Error, node, 0, "no-url", problem, consequence, "write url { path / } into it");
+plain_block!(
+    HttpGet,
+    "HTTP_GET",
+    HTTP,
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
+        let good = !self.url.is_empty();
+        if !good {
+            let consequence = "the check is dropped: the real server counts as up without it";
+            let problem = format!("{} has no url with a path", node.key());
+            r.find(Level::Error, node, 0, "no-url", problem, consequence, "write url { path / } into it");
+        }
+        good
     }
-    good
-});
+);
 
 /// HTTP_GET and SSL_GET share a type; one without a url is never sampled.
 pub(super) struct Pages;
@@ -124,7 +131,7 @@ impl Form for Pages {
     type Slot = Vec<HttpGet>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         Blocks::all().read(r, node, slot);
     }
 
@@ -174,11 +181,11 @@ impl Block for Url {
         URL
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::new(String::new()))
     }
 
-    fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
         let good = !self.path.is_empty();
         if !good {
             let fix = "write path / into it";
@@ -196,7 +203,7 @@ impl Block for Url {
 struct Path;
 
 impl WholeForm<Url> for Path {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Url) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Url) {
         if let Some(text) = r.text(node) {
             object.path = text;
         }
@@ -225,7 +232,7 @@ fn is_digest(text: &str) -> bool {
 impl Form for Digest {
     type Slot = Option<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         if is_digest(&text) {
             *slot = Some(text.to_ascii_lowercase());
@@ -260,7 +267,7 @@ struct Codes;
 impl Form for Codes {
     type Slot = Vec<StatusRange>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         if node.argument(0).is_none() {
             r.missing(node);
@@ -268,7 +275,9 @@ impl Form for Codes {
         for (index, word) in node.arguments().into_iter().enumerate() {
             match word.parse::<StatusRange>() {
                 Ok(range) => slot.push(range),
-                Err(problem) => r.find(Level::Warning, node, index + 1, "bad-value", problem, "it is passed over", ""),
+                Err(problem) => {
+                    r.find(Level::Warning, node, index + 1, "bad-value", problem, "it is passed over", "")
+                }
             }
         }
     }
@@ -296,7 +305,7 @@ struct Stack;
 impl Form for Stack {
     type Slot = Option<RegexStack>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let number = |n: usize| node.argument(n).and_then(|text| text.parse().ok());
         r.used = 2;
         match (number(0), number(1)) {
@@ -377,11 +386,11 @@ impl Block for MiscCheck {
         MISC
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::new(Command::default()))
     }
 
-    fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
         let good = !self.misc_path.argv.is_empty();
         if !good {
             let consequence = "the check is dropped: the real server counts as up without it";
@@ -411,11 +420,11 @@ impl Block for FileCheck {
         FILE
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::new(String::new()))
     }
 
-    fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
         let good = !self.track_file.is_empty();
         if !good {
             let consequence = "the check is dropped: the real server counts as up without it";
@@ -435,7 +444,7 @@ impl Block for FileCheck {
 struct FileName;
 
 impl WholeForm<FileCheck> for FileName {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut FileCheck) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut FileCheck) {
         let Some(name) = r.text(node) else { return };
         if r.defined.contains(&("track_file", name.clone())) {
             object.track_file = name;
@@ -472,15 +481,23 @@ impl Block for BfdCheck {
         BFD
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::new(String::new()))
     }
 
-    fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
         let good = !self.name.is_empty();
         if !good {
             let consequence = "the check is dropped: the real server counts as up without it";
-            r.find(Level::Error, node, 0, "no-name", "BFD_CHECK has no name", consequence, "write name BFD_INSTANCE into it");
+            r.find(
+                Level::Error,
+                node,
+                0,
+                "no-name",
+                "BFD_CHECK has no name",
+                consequence,
+                "write name BFD_INSTANCE into it",
+            );
         }
         good
     }
@@ -494,7 +511,7 @@ impl Block for BfdCheck {
 struct SessionName;
 
 impl WholeForm<BfdCheck> for SessionName {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut BfdCheck) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut BfdCheck) {
         if let Some(name) = r.text(node) {
             object.name = name;
         }

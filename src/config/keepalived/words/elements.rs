@@ -31,15 +31,19 @@ macro_rules! element_form {
             type Slot = Vec<$type>;
             const MANY: bool = true;
 
-            fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+            fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
                 r.used = usize::MAX;
                 for child in node.children() {
                     let words = child.texts();
                     let (element, errors) = <$type as Element>::parse(&words, self.fixed);
                     for error in errors {
                         let (level, code, consequence) = match &element {
-                            None => (Level::Error, concat!("bad-", $what), concat!("this ", $what, " is dropped")),
-                            Some(_) => (Level::Warning, "bad-option", concat!("the ", $what, " is used without it")),
+                            None => {
+                                (Level::Error, concat!("bad-", $what), concat!("this ", $what, " is dropped"))
+                            }
+                            Some(_) => {
+                                (Level::Warning, "bad-option", concat!("the ", $what, " is used without it"))
+                            }
                         };
                         let fix = concat!("the form is ", $says);
                         r.find(level, &child, error.word, code, error.problem, consequence, fix);
@@ -82,7 +86,12 @@ macro_rules! element_form {
 }
 
 element_form!(Addresses, VirtualAddress, "address", "IP[/LENGTH] [dev IF] [label L] [brd +|-|IP] [scope S]");
-element_form!(Routes, Route, "route", "[TYPE] DESTINATION [via GATEWAY] [dev IF] [src IP] [metric N] [table T]");
+element_form!(
+    Routes,
+    Route,
+    "route",
+    "[TYPE] DESTINATION [via GATEWAY] [dev IF] [src IP] [metric N] [table T]"
+);
 element_form!(Rules, Rule, "rule", "[from PREFIX] [to PREFIX] [fwmark N] table T [priority N]");
 
 impl Element for VirtualAddress {

@@ -1,8 +1,8 @@
 //! `global_defs`.
 
 use crate::config::keepalived::form::{
-    Capped, Choice, Flag, FlagSwitch, IPV4, IPV6, LONGEST, Number, Packets, Seconds, Short, Switch, Text, TextOr,
-    WholeSeconds,
+    Capped, Choice, Flag, FlagSwitch, IPV4, IPV6, LONGEST, Number, Packets, Seconds, Short, Switch, Text,
+    TextOr, WholeSeconds,
 };
 use crate::config::keepalived::forms::{Cmd, ExtraIf, Names, Numbers, Pipe, User, Words};
 use crate::config::keepalived::keyword::{Block, Table, keywords, origin};
@@ -11,8 +11,8 @@ use crate::config::keepalived::tree::Node;
 use crate::config::model::{Global, VrrpVersion};
 
 use super::global_forms::{
-    AutoPriority, BufferPolicy, Dynamic, Flush, IncludeCheck, NoCheckerEmails, Octets, Relay, Spacing, Synchronised,
-    Timeouts, Umask,
+    AutoPriority, BufferPolicy, Dynamic, Flush, IncludeCheck, NoCheckerEmails, Octets, Relay, Spacing,
+    Synchronised, Timeouts, Umask,
 };
 
 #[cfg(test)]
@@ -168,7 +168,7 @@ impl Block for Global {
         GLOBAL
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::default())
     }
 

@@ -18,7 +18,7 @@ pub(super) struct SecretText;
 impl Form for SecretText {
     type Slot = Option<Secret>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if let Some(text) = r.text(node) {
             *slot = Some(Secret(text));
         }
@@ -47,7 +47,7 @@ pub(super) struct Relay;
 impl Form for Relay {
     type Slot = Option<SmtpServer>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(host) = r.text(node) else { return };
         let name = |c: char| c.is_alphanumeric() || "-._:[]%".contains(c);
         if !host.contains(char::is_alphanumeric) || !host.chars().all(name) {
@@ -86,7 +86,7 @@ impl Form for Relay {
 pub(super) struct NoCheckerEmails;
 
 impl WholeForm<Global> for NoCheckerEmails {
-    fn read(&self, r: &mut Reader, node: &Node, global: &mut Global) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, global: &mut Global) {
         r.deprecated(node, "smtp_alert_checker off");
         global.smtp_alert_checker = Some(false);
     }
@@ -105,7 +105,7 @@ impl WholeForm<Global> for NoCheckerEmails {
 pub(super) struct Dynamic;
 
 impl WholeForm<Global> for Dynamic {
-    fn read(&self, r: &mut Reader, node: &Node, global: &mut Global) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, global: &mut Global) {
         global.dynamic_interfaces = true;
         if let Some(word) = r.argument(node, 0).map(str::to_owned) {
             if word == "allow_if_changes" {
@@ -135,7 +135,7 @@ impl WholeForm<Global> for Dynamic {
 pub(super) struct IncludeCheck;
 
 impl WholeForm<Global> for IncludeCheck {
-    fn read(&self, r: &mut Reader, _: &Node, _: &mut Global) {
+    fn read(&self, r: &mut Reader, _: &Node<'_>, _: &mut Global) {
         r.used = usize::MAX;
     }
     fn write(&self, _: &str, _: &Global, _: &mut Writer) {}
@@ -153,21 +153,32 @@ impl WholeForm<Global> for IncludeCheck {
 pub(super) struct Umask;
 
 const BITS: [(&str, u16); 12] = [
-    ("IRUSR", 0o400), ("IWUSR", 0o200), ("IXUSR", 0o100), ("IRWXU", 0o700),
-    ("IRGRP", 0o040), ("IWGRP", 0o020), ("IXGRP", 0o010), ("IRWXG", 0o070),
-    ("IROTH", 0o004), ("IWOTH", 0o002), ("IXOTH", 0o001), ("IRWXO", 0o007),
+    ("IRUSR", 0o400),
+    ("IWUSR", 0o200),
+    ("IXUSR", 0o100),
+    ("IRWXU", 0o700),
+    ("IRGRP", 0o040),
+    ("IWGRP", 0o020),
+    ("IXGRP", 0o010),
+    ("IRWXG", 0o070),
+    ("IROTH", 0o004),
+    ("IWOTH", 0o002),
+    ("IXOTH", 0o001),
+    ("IRWXO", 0o007),
 ];
 
 impl Form for Umask {
     type Slot = Option<u16>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(first) = r.text(node) else { return };
         r.used = usize::MAX;
         let text = node.arguments().concat();
         let octal = u16::from_str_radix(&first, 8).ok().filter(|mask| *mask <= 0o777);
         let named = || {
-            text.split('|').map(|name| BITS.iter().find(|(bit, _)| *bit == name.trim()).map(|(_, n)| *n)).try_fold(0, |sum, bit| Some(sum | bit?))
+            text.split('|')
+                .map(|name| BITS.iter().find(|(bit, _)| *bit == name.trim()).map(|(_, n)| *n))
+                .try_fold(0, |sum, bit| Some(sum | bit?))
         };
         match octal.or_else(named) {
             Some(mask) => *slot = Some(mask),
@@ -203,7 +214,7 @@ pub(super) struct Spacing;
 impl Form for Spacing {
     type Slot = Option<Secs>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if r.argument(node, 0).is_some_and(|text| Secs::parse_decimal(text) == Some(Secs::from_secs(0))) {
             let problem = format!("{} 0 means nothing", node.key());
             let consequence = "announcements are not spaced, as without the line";
@@ -237,7 +248,7 @@ pub(super) struct AutoPriority;
 impl Form for AutoPriority {
     type Slot = Option<i8>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if node.argument(0).is_none() {
             *slot = Some(99);
         } else {
@@ -269,13 +280,15 @@ pub(super) struct Octets;
 /// True for that many two-digit octets with colons between.
 pub(super) fn is_octets(text: &str, counts: &[usize]) -> bool {
     counts.contains(&text.split(':').count())
-        && text.split(':').all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit()))
+        && text
+            .split(':')
+            .all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 impl Form for Octets {
     type Slot = Option<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         if is_octets(&text, &[4, 5]) {
             *slot = Some(text);
@@ -310,7 +323,7 @@ pub(super) struct BufferPolicy;
 impl Form for BufferPolicy {
     type Slot = Option<String>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         *slot = Some(text);
         self.inspect_with(slot, |text| r.bad(node, &text, &self.says(), "the line is passed over"));
@@ -336,7 +349,9 @@ impl Form for BufferPolicy {
 
 impl BufferPolicy {
     fn inspect_with(&self, slot: &mut Option<String>, say: impl FnOnce(String)) {
-        let good = |text: &mut String| matches!(text.as_str(), "MTU" | "ADVERT") || text.parse::<u32>().is_ok_and(|n| n > 0);
+        let good = |text: &mut String| {
+            matches!(text.as_str(), "MTU" | "ADVERT") || text.parse::<u32>().is_ok_and(|n| n > 0)
+        };
         if let Some(text) = slot.take_if(|text| !good(text)) {
             say(text);
         }
@@ -349,7 +364,7 @@ pub(super) struct Flush;
 impl Form for Flush {
     type Slot = Option<FlushOnStop>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         match r.argument(node, 0).map(str::to_owned) {
             None => *slot = Some(FlushOnStop::All),
             Some(word) if word == "VS" => *slot = Some(FlushOnStop::Vs),
@@ -384,7 +399,7 @@ const LONGEST_TIMEOUT: u32 = 31 * 86_400;
 impl Form for Timeouts {
     type Slot = Option<LvsTimeouts>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if node.argument(0).is_none() {
             r.missing(node);
             return;
@@ -456,16 +471,31 @@ pub(super) struct Synchronised;
 impl Form for Synchronised {
     type Slot = Option<SyncDaemon>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(interface) = r.text(node) else { return };
         r.used = usize::MAX;
         if slot.is_some() {
             let problem = "lvs_sync_daemon is written twice";
-            r.find(Level::Warning, node, 0, "repeated", problem, "the first one counts", "remove one of them");
+            r.find(
+                Level::Warning,
+                node,
+                0,
+                "repeated",
+                problem,
+                "the first one counts",
+                "remove one of them",
+            );
             return;
         }
-        let mut daemon =
-            SyncDaemon { interface, instance: None, id: None, maxlen: None, port: None, ttl: None, group: None };
+        let mut daemon = SyncDaemon {
+            interface,
+            instance: None,
+            id: None,
+            maxlen: None,
+            port: None,
+            ttl: None,
+            group: None,
+        };
         let words = node.arguments();
         let mut at = 1;
         while let Some(word) = words.get(at) {
@@ -528,7 +558,8 @@ impl Form for Synchronised {
         if let Some(instance) = &daemon.instance {
             words.extend(["inst".to_owned(), w.quote(instance)]);
         }
-        let mut option = |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name} {value}")));
+        let mut option =
+            |name: &str, value: Option<String>| words.extend(value.map(|value| format!("{name} {value}")));
         option("id", daemon.id.map(|n| n.to_string()));
         option("maxlen", daemon.maxlen.map(|n| n.to_string()));
         option("port", daemon.port.map(|n| n.to_string()));
@@ -554,4 +585,3 @@ impl Form for Synchronised {
         });
     }
 }
-

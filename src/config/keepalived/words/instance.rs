@@ -1,10 +1,10 @@
 //! `vrrp_instance`.
 
 use crate::config::diagnostic::Level;
+use crate::config::keepalived::blocks::OneBlock;
 use crate::config::keepalived::form::{
     Address, Flag, LONGEST, Nothing, Number, Packets, Seconds, Short, Switch, Text,
 };
-use crate::config::keepalived::blocks::OneBlock;
 use crate::config::keepalived::forms::{Cmd, ExtraIf, Tracked, Tracks};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
@@ -91,25 +91,35 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     later "lvs_sync_daemon_interface" => { * OldSyncDaemon };
 };
 
-named_block!(Instance, "vrrp_instance", INSTANCE, |r, n, name| Self::new(name, 0), |s| {
-    let mut instance = Self::new(s.name(), 1);
-    instance.interface = s.interface();
-    instance
-}, fn complete(&mut self, r: &mut Reader, node: &Node) -> bool {
-    let mut dropped = |what: &str, fix: &str| {
-        let problem = format!("vrrp_instance {} has no {what}", self.name);
-        r.find(Level::Error, node, 1, "incomplete-instance", problem, "the instance is dropped", fix);
-    };
-    let unicast = !self.unicast_peer.is_empty() || self.unicast_fault_no_peer;
-    let placed = !self.interface.is_empty() || unicast;
-    if self.virtual_router_id == 0 {
-        dropped("virtual_router_id", "write virtual_router_id with a number from 1 to 255, the same on both directors");
+named_block!(
+    Instance,
+    "vrrp_instance",
+    INSTANCE,
+    |r, n, name| Self::new(name, 0),
+    |s| {
+        let mut instance = Self::new(s.name(), 1);
+        instance.interface = s.interface();
+        instance
+    },
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
+        let mut dropped = |what: &str, fix: &str| {
+            let problem = format!("vrrp_instance {} has no {what}", self.name);
+            r.find(Level::Error, node, 1, "incomplete-instance", problem, "the instance is dropped", fix);
+        };
+        let unicast = !self.unicast_peer.is_empty() || self.unicast_fault_no_peer;
+        let placed = !self.interface.is_empty() || unicast;
+        if self.virtual_router_id == 0 {
+            dropped(
+                "virtual_router_id",
+                "write virtual_router_id with a number from 1 to 255, the same on both directors",
+            );
+        }
+        if !placed {
+            dropped("interface", "write interface with the name of the network interface of its adverts");
+        }
+        self.virtual_router_id != 0 && placed
     }
-    if !placed {
-        dropped("interface", "write interface with the name of the network interface of its adverts");
-    }
-    self.virtual_router_id != 0 && placed
-});
+);
 
 /// `MASTER` or `BACKUP`; anything else is BACKUP.
 struct State;
@@ -117,7 +127,7 @@ struct State;
 impl Form for State {
     type Slot = Option<InitialState>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         *slot = Some(match text.as_str() {
             "MASTER" => InitialState::Master,
@@ -149,7 +159,7 @@ impl Form for State {
 struct Interface;
 
 impl WholeForm<Instance> for Interface {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Instance) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Instance) {
         let mut slot = None;
         Short(15).read(r, node, &mut slot);
         if let Some(name) = slot {
@@ -175,7 +185,7 @@ impl WholeForm<Instance> for Interface {
 struct Vrid;
 
 impl WholeForm<Instance> for Vrid {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Instance) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Instance) {
         if let Some(vrid) = r.number(node, 1..=255) {
             object.virtual_router_id = vrid;
         }
@@ -201,7 +211,7 @@ struct Priority;
 impl Form for Priority {
     type Slot = Option<u8>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(text) = r.text(node) else { return };
         *slot = text.parse().ok().filter(|priority| *priority > 0).or_else(|| {
             r.bad(node, &text, "a number from 1 to 254 (255: owner)", "100 is taken, as keepalived does");
@@ -235,7 +245,7 @@ impl Form for Priority {
 struct Ignored;
 
 impl WholeForm<Instance> for Ignored {
-    fn read(&self, r: &mut Reader, node: &Node, _: &mut Instance) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, _: &mut Instance) {
         Nothing.read(r, node, &mut ());
     }
     fn write(&self, _: &str, _: &Instance, _: &mut Writer) {}
@@ -253,7 +263,7 @@ impl WholeForm<Instance> for Ignored {
 struct Preempt;
 
 impl WholeForm<Instance> for Preempt {
-    fn read(&self, _: &mut Reader, _: &Node, object: &mut Instance) {
+    fn read(&self, _: &mut Reader, _: &Node<'_>, object: &mut Instance) {
         object.nopreempt = false;
     }
     fn write(&self, _: &str, _: &Instance, _: &mut Writer) {}
@@ -271,7 +281,7 @@ impl WholeForm<Instance> for Preempt {
 struct Accept(bool);
 
 impl WholeForm<Instance> for Accept {
-    fn read(&self, _: &mut Reader, _: &Node, object: &mut Instance) {
+    fn read(&self, _: &mut Reader, _: &Node<'_>, object: &mut Instance) {
         object.accept = Some(self.0);
     }
     fn write(&self, word: &str, _: &Instance, w: &mut Writer) {
@@ -293,7 +303,7 @@ impl WholeForm<Instance> for Accept {
 struct Deleted;
 
 impl WholeForm<Instance> for Deleted {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Instance) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Instance) {
         if node.argument(0).is_some() {
             Cmd.read(r, node, &mut object.notify_deleted);
         } else {
@@ -326,7 +336,7 @@ impl WholeForm<Instance> for Deleted {
 struct OldSyncDaemon;
 
 impl WholeForm<Instance> for OldSyncDaemon {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut Instance) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Instance) {
         Text.read(r, node, &mut object.lvs_sync_daemon_interface);
         let problem = "lvs_sync_daemon_interface in an instance is deprecated";
         let fix = format!("write lvs_sync_daemon INTERFACE {} in global_defs", object.name);

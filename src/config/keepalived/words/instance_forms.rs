@@ -19,7 +19,7 @@ pub(super) struct OldSum;
 impl Form for OldSum {
     type Slot = Option<OldChecksum>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         match r.argument(node, 0).map(str::to_owned) {
             None => *slot = Some(OldChecksum::Always),
             Some(word) if word == "never" => *slot = Some(OldChecksum::Never),
@@ -51,7 +51,7 @@ pub(super) struct ExpiredBackup;
 impl Form for ExpiredBackup {
     type Slot = Option<u8>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         if node.argument(0).is_none() {
             *slot = Some(1);
         } else {
@@ -83,7 +83,7 @@ pub(super) struct VmacWords;
 impl Form for VmacWords {
     type Slot = Option<Vmac>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         let mut vmac = Vmac::default();
         let mut words = node.arguments().into_iter().enumerate();
@@ -96,7 +96,8 @@ impl Form for VmacWords {
                 name if vmac.name.is_none() && name.len() < 16 => {
                     vmac.name = Some(name.to_owned());
                     if matches!(name, "false" | "off" | "no" | "true" | "on" | "yes") {
-                        let problem = format!("use_vmac takes no {name}: it is the name of the interface to create");
+                        let problem =
+                            format!("use_vmac takes no {name}: it is the name of the interface to create");
                         let fix = "write use_vmac alone, or remove the line";
                         let consequence = format!("an interface named {name} is meant, as in keepalived");
                         r.find(Level::Warning, node, at + 1, "vmac-name", problem, consequence, fix);
@@ -153,7 +154,7 @@ const MODES: [(&str, IpvlanMode); 3] =
 impl Form for IpvlanWords {
     type Slot = Option<Ipvlan>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         let mut ipvlan = Ipvlan::default();
         let mut words = node.arguments().into_iter().enumerate();
@@ -179,7 +180,9 @@ impl Form for IpvlanWords {
             words.extend(["name".to_owned(), w.quote(name)]);
         }
         words.extend(ipvlan.address.map(|address| address.to_string()));
-        words.extend(MODES.iter().find(|(_, mode)| Some(*mode) == ipvlan.mode).map(|(name, _)| (*name).to_owned()));
+        words.extend(
+            MODES.iter().find(|(_, mode)| Some(*mode) == ipvlan.mode).map(|(name, _)| (*name).to_owned()),
+        );
         if let Some(group) = &ipvlan.group {
             words.extend(["group".to_owned(), w.quote(group)]);
         }
@@ -208,7 +211,7 @@ impl Form for Peers {
     type Slot = Vec<UnicastPeer>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         for child in node.children() {
             let Some(address) = r.address_text(&child, 0, child.key()) else { continue };
@@ -261,7 +264,8 @@ impl Form for Peers {
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
-        let peer = UnicastPeer { address: s.ip(), min_ttl: s.flip().then_some(1), max_ttl: s.flip().then_some(255) };
+        let peer =
+            UnicastPeer { address: s.ip(), min_ttl: s.flip().then_some(1), max_ttl: s.flip().then_some(255) };
         slot.push(peer);
     }
 }

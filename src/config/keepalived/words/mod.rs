@@ -4,8 +4,8 @@ use crate::config::diagnostic::Level;
 use crate::config::model::{Config, Linkbeat, LinkbeatMethod, Ssl, UpDownDelay};
 use crate::config::units::Secs;
 
-use super::form::{DAY, Flag, Seconds, Text, TextOr};
 use super::blocks::{Blocks, Merged, OneBlock};
+use super::form::{DAY, Flag, Seconds, Text, TextOr};
 use super::keyword::{Block, Form, Inspection, Table, keywords, origin};
 use super::reader::Reader;
 use super::tree::Node;
@@ -60,7 +60,7 @@ impl Block for Config {
         ROOT
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::default())
     }
 
@@ -85,7 +85,7 @@ impl Block for Ssl {
         SSL
     }
 
-    fn open(_: &mut Reader, _: &Node) -> Option<Self> {
+    fn open(_: &mut Reader, _: &Node<'_>) -> Option<Self> {
         Some(Self::default())
     }
 
@@ -105,7 +105,7 @@ impl Form for Linkbeats {
     type Slot = Vec<Linkbeat>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         for child in node.children() {
             let mut linkbeat = Linkbeat::new(child.key().to_owned());
@@ -125,7 +125,9 @@ impl Form for Linkbeats {
         w.open::<&str>(word, &[]);
         for linkbeat in slot {
             let mut words = vec![w.quote(&linkbeat.interface)];
-            words.extend(METHODS.iter().find(|(_, m)| Some(*m) == linkbeat.method).map(|(name, _)| (*name).to_owned()));
+            words.extend(
+                METHODS.iter().find(|(_, m)| Some(*m) == linkbeat.method).map(|(name, _)| (*name).to_owned()),
+            );
             w.element(&words.join(" "));
         }
         w.close();
@@ -150,20 +152,35 @@ impl Form for Delays {
     type Slot = Vec<UpDownDelay>;
     const MANY: bool = true;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         r.used = usize::MAX;
         for child in node.children() {
-            let secs = |n: usize| child.argument(n).and_then(Secs::parse_decimal).filter(|s| s.0.as_secs() <= 255);
+            let secs =
+                |n: usize| child.argument(n).and_then(Secs::parse_decimal).filter(|s| s.0.as_secs() <= 255);
             let Some(down) = secs(0) else {
                 let text = child.argument(0).unwrap_or_default().to_owned();
-                r.bad_word(&child, 1, &text, "INTERFACE DOWN [UP], each from 0 to 255 s", "the line is passed over");
+                r.bad_word(
+                    &child,
+                    1,
+                    &text,
+                    "INTERFACE DOWN [UP], each from 0 to 255 s",
+                    "the line is passed over",
+                );
                 continue;
             };
             let mut delay = UpDownDelay::new(child.key().to_owned(), down);
             delay.up = secs(1);
             if delay.up.is_none() && child.argument(1).is_some() {
                 let problem = "the delay of coming up is no number of seconds from 0 to 255";
-                r.find(Level::Warning, &child, 2, "bad-value", problem, "it is passed over", "write 0 to 255");
+                r.find(
+                    Level::Warning,
+                    &child,
+                    2,
+                    "bad-value",
+                    problem,
+                    "it is passed over",
+                    "write 0 to 255",
+                );
             }
             slot.push(delay);
         }

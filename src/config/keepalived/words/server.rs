@@ -3,9 +3,9 @@
 use std::marker::PhantomData;
 
 use crate::config::diagnostic::Level;
+use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{LONGEST, Number, Seconds, Switch, Text};
 use crate::config::keepalived::forms::Cmd;
-use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::keyword::{Block, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
@@ -54,8 +54,8 @@ impl Block for RealServer {
         REAL_SERVER
     }
 
-    fn open(r: &mut Reader, node: &Node) -> Option<Self> {
-        let text = r.text(node)?;
+    fn open(r: &mut Reader, node: &Node<'_>) -> Option<Self> {
+        let text = r.word(node)?;
         let Ok(address) = text.parse() else {
             let problem = format!("\"{text}\" is not an IP address");
             let fix = "write real_server ADDRESS PORT { … }";
@@ -83,7 +83,7 @@ impl Block for RealServer {
 
 /// The n-th argument as a port, if it is there; `None` when it is none, which has been said then: the object is dropped,
 /// as keepalived does.
-pub(super) fn port(r: &mut Reader, node: &Node, n: usize) -> Option<Option<u16>> {
+pub(super) fn port(r: &mut Reader, node: &Node<'_>, n: usize) -> Option<Option<u16>> {
     match r.argument(node, n) {
         None => Some(None),
         Some(text) => port_text(r, node, n + 1, text),
@@ -91,7 +91,7 @@ pub(super) fn port(r: &mut Reader, node: &Node, n: usize) -> Option<Option<u16>>
 }
 
 /// The same for a text.
-pub(super) fn port_text(r: &mut Reader, node: &Node, word: usize, text: &str) -> Option<Option<u16>> {
+pub(super) fn port_text(r: &mut Reader, node: &Node<'_>, word: usize, text: &str) -> Option<Option<u16>> {
     let port = text.parse().ok();
     if port.is_none() {
         let problem = format!("\"{text}\" is no port");
@@ -135,7 +135,7 @@ const CHECKSUMS: [(&str, TunnelChecksum); 3] = [
     ("remcsum", TunnelChecksum::Remcsum),
 ];
 
-fn tunnel(r: &mut Reader, node: &Node) -> Option<Tunnel> {
+fn tunnel(r: &mut Reader, node: &Node<'_>) -> Option<Tunnel> {
     let words = node.arguments();
     let words = words.get(1..)?;
     let mut tunnel = Tunnel { kind: TunnelKind::Ipip, port: None, checksum: None };
@@ -165,11 +165,11 @@ fn tunnel(r: &mut Reader, node: &Node) -> Option<Tunnel> {
 }
 
 impl<T, F: Forwarding<T>> WholeForm<T> for MethodOf<F> {
-    fn read(&self, r: &mut Reader, node: &Node, object: &mut T) {
-        let Some(text) = r.text(node) else { return };
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut T) {
+        let Some(text) = r.word(node) else { return };
         let Some((_, method)) = METHODS.iter().find(|(name, _)| *name == text) else {
             r.used = usize::MAX;
-            r.bad(node, &text, "NAT, DR or TUN (upper case)", "NAT is used, as keepalived does");
+            r.bad(node, text, "NAT, DR or TUN (upper case)", "NAT is used, as keepalived does");
             return;
         };
         let (slot, tunnel_slot) = F::set(object);
@@ -187,8 +187,12 @@ impl<T, F: Forwarding<T>> WholeForm<T> for MethodOf<F> {
 
     fn write(&self, word: &str, object: &T, w: &mut Writer) {
         let (method, tunnel) = F::get(object);
-        let mut words: Vec<String> =
-            METHODS.iter().find(|(_, m)| Some(*m) == method).map(|(name, _)| (*name).to_owned()).into_iter().collect();
+        let mut words: Vec<String> = METHODS
+            .iter()
+            .find(|(_, m)| Some(*m) == method)
+            .map(|(name, _)| (*name).to_owned())
+            .into_iter()
+            .collect();
         if let Some(tunnel) = tunnel {
             if method != Some(Method::Tun) {
                 w.impossible.push(format!("a tunnel with {word} other than TUN"));

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use crate::config::diagnostic::Level;
+use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{Choice, Flag, LONGEST, Nothing, Number, Seconds, Switch, Text};
 use crate::config::keepalived::forms::Cmd;
-use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
@@ -86,7 +86,7 @@ impl Block for VirtualServer {
         VIRTUAL_SERVER
     }
 
-    fn open(r: &mut Reader, node: &Node) -> Option<Self> {
+    fn open(r: &mut Reader, node: &Node<'_>) -> Option<Self> {
         let mut server = Self::default();
         let first = r.argument(node, 0).map(str::to_owned);
         let second = r.argument(node, 1).map(str::to_owned);
@@ -157,7 +157,7 @@ impl Block for VirtualServer {
 struct Hashed;
 
 impl WholeForm<VirtualServer> for Hashed {
-    fn read(&self, r: &mut Reader, node: &Node, _: &mut VirtualServer) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, _: &mut VirtualServer) {
         Nothing.read(r, node, &mut ());
     }
     fn write(&self, _: &str, _: &VirtualServer, _: &mut Writer) {}
@@ -201,11 +201,11 @@ const PROTOCOLS: [(&str, Protocol); 3] =
 impl Form for ProtocolName {
     type Slot = Option<Protocol>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
-        let Some(text) = r.text(node) else { return };
-        match PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text)) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
+        let Some(text) = r.word(node) else { return };
+        match PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
             Some((_, protocol)) => *slot = Some(*protocol),
-            None => r.bad(node, &text, "TCP, UDP or SCTP", "UDP is used, as keepalived does"),
+            None => r.bad(node, text, "TCP, UDP or SCTP", "UDP is used, as keepalived does"),
         }
     }
 
@@ -234,7 +234,7 @@ const LONGEST_PERSISTENCE: u32 = 31 * 86_400;
 impl Form for Persistence {
     type Slot = Option<u32>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         match r.argument(node, 0) {
             None => *slot = Some(360),
             Some("0") => {
@@ -274,20 +274,27 @@ struct Granularity;
 impl Form for Granularity {
     type Slot = Option<u8>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
-        let Some(text) = r.text(node) else { return };
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
+        let Some(text) = r.word(node) else { return };
         let length = match text.parse::<std::net::Ipv4Addr>() {
             Ok(mask) => {
                 let bits = u32::from(mask);
                 let length = bits.leading_ones();
-                (bits.count_ones() == length && length > 0).then_some(length).and_then(|n| u8::try_from(n).ok())
+                (bits.count_ones() == length && length > 0)
+                    .then_some(length)
+                    .and_then(|n| u8::try_from(n).ok())
             }
             Err(_) => text.parse().ok().filter(|n| (1..=128).contains(n)),
         };
         match length {
             Some(length) => *slot = Some(length),
             None => {
-                r.bad(node, &text, "a netmask such as 255.255.255.0, or a prefix length", "the line is passed over");
+                r.bad(
+                    node,
+                    &text,
+                    "a netmask such as 255.255.255.0, or a prefix length",
+                    "the line is passed over",
+                );
             }
         }
     }
@@ -328,7 +335,7 @@ struct Sorry;
 impl Form for Sorry {
     type Slot = Option<SorryServer>;
 
-    fn read(&self, r: &mut Reader, node: &Node, slot: &mut Self::Slot) {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         let Some(address) = r.address(node) else { return };
         if let Some(port) = port(r, node, 1) {
             *slot = Some(SorryServer { address, port });
@@ -366,7 +373,7 @@ impl Block for VirtualServerGroup {
         GROUP
     }
 
-    fn open(r: &mut Reader, node: &Node) -> Option<Self> {
+    fn open(r: &mut Reader, node: &Node<'_>) -> Option<Self> {
         let mut group = Self::new(r.text(node)?);
         for child in node.children() {
             group.entries.extend(entry(r, &child));
@@ -400,7 +407,7 @@ struct Entries;
 impl Form for Entries {
     type Slot = Vec<GroupEntry>;
 
-    fn read(&self, _: &mut Reader, _: &Node, _: &mut Self::Slot) {}
+    fn read(&self, _: &mut Reader, _: &Node<'_>, _: &mut Self::Slot) {}
 
     fn write(&self, _: &str, slot: &Self::Slot, w: &mut Writer) {
         for entry in slot {
@@ -434,7 +441,8 @@ impl Form for Entries {
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
-        let blank = GroupEntry { address: None, to: None, length: None, port: None, fwmark: None, family: None };
+        let blank =
+            GroupEntry { address: None, to: None, length: None, port: None, fwmark: None, family: None };
         slot.push(GroupEntry { address: Some(s.ip()), port: s.flip().then_some(80), ..blank.clone() });
         slot.push(GroupEntry { fwmark: Some(3), family: Some(IpFamily::Inet6), ..blank.clone() });
         slot.push(GroupEntry {
@@ -442,14 +450,20 @@ impl Form for Entries {
             to: Some(IpAddr::from([10, 0, 0, 9])),
             ..blank.clone()
         });
-        slot.push(GroupEntry { address: Some(IpAddr::from([10, 1, 0, 0])), length: Some(24), port: Some(53), ..blank });
+        slot.push(GroupEntry {
+            address: Some(IpAddr::from([10, 1, 0, 0])),
+            length: Some(24),
+            port: Some(53),
+            ..blank
+        });
     }
 }
 
 /// One line of a group.
-fn entry(r: &mut Reader, node: &Node) -> Option<GroupEntry> {
+fn entry(r: &mut Reader, node: &Node<'_>) -> Option<GroupEntry> {
     let text = node.key();
-    let mut entry = GroupEntry { address: None, to: None, length: None, port: None, fwmark: None, family: None };
+    let mut entry =
+        GroupEntry { address: None, to: None, length: None, port: None, fwmark: None, family: None };
     let dropped = "the entry is dropped";
     if text == "fwmark" {
         entry.fwmark = node.argument(0).and_then(|mark| mark.parse().ok()).filter(|mark| *mark > 0);

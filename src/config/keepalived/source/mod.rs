@@ -1,0 +1,298 @@
+//! The file with everything that it includes, `$NAME` replaced, `~SEQ` and `~LST` repeated and `@id` lines chosen, as
+//! one tree. Findings point at the line that a person wrote, whatever became of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::diagnostic::{Diagnostic, Level, Place};
+
+use super::lexer::{self, Line};
+use super::tree::Tree;
+
+mod include;
+mod sequence;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+use include::Checks;
+pub(in crate::config) use include::matching;
+use variables::Variables;
+
+/// keepalived's line buffer: a longer line is dropped.
+const LONGEST_LINE: usize = 1024;
+/// Lines made out of lines: `$NAME` of several lines, `~SEQ`. Deeper is a circle.
+const DEEPEST: usize = 32;
+/// All that expansion may make of one file, in bytes: a slip must not fill the memory.
+const MOST_EXPANDED: usize = 16 << 20;
+
+/// What the outside gives to a file.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct ReadOptions {
+    /// `@id` lines of this id are kept.
+    pub(in crate::config) config_id: Option<String>,
+    /// Plain `include` is checked like `includea`.
+    pub(in crate::config) strict_includes: bool,
+    /// Files are not opened: what a fuzzer makes up must not read this machine.
+    pub(in crate::config) no_includes: bool,
+    /// Seed of `${_RANDOM}`.
+    pub(in crate::config) seed: u64,
+}
+
+/// Reads a file's bytes into a tree.
+pub(in crate::config) fn read(name: &Path, bytes: &[u8], options: &ReadOptions) -> (Tree, Vec<Diagnostic>) {
+    let checks = if options.strict_includes { Checks::all() } else { Checks::default() };
+    let mut source = Source {
+        options,
+        variables: Variables::new(options.seed),
+        checks,
+        expanded: 0,
+        tree: Tree::new(bytes.len()),
+    };
+    source.file(name, bytes, 0);
+    source.tree.finish();
+    let mut tree = source.tree;
+    let findings = std::mem::take(&mut tree.findings);
+    (tree, findings)
+}
+
+/// A file under way.
+struct File {
+    name: Arc<PathBuf>,
+    number: u32,
+    /// How many includes it is deep.
+    depth: usize,
+}
+
+struct Source<'a> {
+    options: &'a ReadOptions,
+    variables: Variables,
+    /// What plain `include` is checked for.
+    checks: Checks,
+    /// Bytes that expansion has made so far.
+    expanded: usize,
+    tree: Tree,
+}
+
+/// A line as it is read: its text, and where its parts stand in the file.
+struct Written<'l> {
+    number: u32,
+    text: Cow<'l, str>,
+    map: Option<Vec<(usize, u32, bool)>>,
+    indent: u32,
+}
+
+impl Source<'_> {
+    /// Takes a file's bytes; includes are relative to its directory.
+    fn file(&mut self, name: &Path, bytes: &[u8], depth: usize) {
+        let name = Arc::new(name.to_owned());
+        let number = self.tree.file(Arc::clone(&name));
+        let file = File { name, number, depth };
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let mut lines = (1u32..).zip(bytes.split(|b| *b == b'\n'));
+        while let Some((number, line)) = lines.next() {
+            let Some(text) = self.decoded(&file, number, line) else { continue };
+            let text = lexer::without_comment(&text);
+            let (text, indent) = match self.chosen(&text) {
+                Some((text, indent)) => (text, indent),
+                None => continue,
+            };
+            if text.trim_start().is_empty() {
+                continue;
+            }
+            if let Some((variable, value)) = variables::definition(text.trim_start()) {
+                let mut value = value.to_owned();
+                // A trailing backslash goes on with the next line.
+                while value.ends_with('\\') {
+                    value.pop();
+                    let Some((number, next)) = lines.next() else { break };
+                    let Some(next) = self.decoded(&file, number, next) else { continue };
+                    let next = lexer::without_comment(&next);
+                    value.push('\n');
+                    value.push_str(self.chosen(&next).map_or("", |(text, _)| text));
+                }
+                self.variables.define(variable, value.trim());
+                continue;
+            }
+            let written = Written { number, text: Cow::Borrowed(text), map: None, indent };
+            self.line(&file, &written, 0);
+        }
+    }
+
+    /// A line as text, or nothing when it cannot be used, which is said.
+    fn decoded<'l>(&mut self, file: &File, number: u32, line: &'l [u8]) -> Option<Cow<'l, str>> {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let mut report = |code, problem: &str, fix: &str| {
+            let place = Place { file: Arc::clone(&file.name), line: number, column: 0 };
+            self.warn(place, code, problem, fix);
+            None
+        };
+        if line.len() >= LONGEST_LINE {
+            let fix = "split it into several lines (at most 1023 bytes each)";
+            return report("line-too-long", "this line is longer than keepalived reads", fix);
+        }
+        if line.contains(&0) {
+            return report("nul-byte", "there is a NUL byte in this line", "remove it");
+        }
+        // Bytes that are no UTF-8 (comments in GBK are common) matter only outside comments.
+        let text = String::from_utf8_lossy(line);
+        Some(if text.contains('\r') { Cow::Owned(text.replace('\r', "")) } else { text })
+    }
+
+    /// The line without its `@id` prefix and the number of characters in front, or nothing when it is for another
+    /// director.
+    fn chosen<'l>(&self, line: &'l str) -> Option<(&'l str, u32)> {
+        let trimmed = line.trim_start();
+        let Some(rest) = trimmed.strip_prefix('@') else { return Some((line, 0)) };
+        let (id, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        let ours = self.options.config_id.as_deref();
+        let keep = match id.strip_prefix('^') {
+            Some(id) => ours != Some(id),
+            None => ours == Some(id),
+        };
+        let before = line.get(..line.len() - text.len()).unwrap_or_default();
+        keep.then(|| (text, u32::try_from(before.chars().count()).unwrap_or(0)))
+    }
+
+    /// One line, or one of those that came out of it.
+    fn line(&mut self, file: &File, written: &Written<'_>, depth: usize) {
+        let trimmed = written.text.trim_start();
+        if depth > DEEPEST || self.expanded > MOST_EXPANDED {
+            if self.expanded != usize::MAX {
+                let fix = "look for a variable that names itself, or for too many ~SEQ";
+                self.warn(place(file, written), "expansion-too-large", "this line expands without end", fix);
+                self.expanded = usize::MAX;
+            }
+            return;
+        }
+        if trimmed.starts_with('~') && self.sequence(file, written, depth) {
+            return;
+        }
+        if trimmed.starts_with("include") && self.include(file, written, trimmed) {
+            return;
+        }
+        if trimmed.contains('$') {
+            self.with_variables(file, written, depth);
+            return;
+        }
+        let line = Line {
+            file: file.number,
+            name: &file.name,
+            number: written.number,
+            text: &written.text,
+            map: written.map.as_deref(),
+            indent: written.indent,
+        };
+        lexer::take(&line, &mut self.tree);
+    }
+
+    /// Replaces the variables of a line; the result may be several lines.
+    fn with_variables(&mut self, file: &File, written: &Written<'_>, depth: usize) {
+        let context = variables::Context {
+            config_id: self.options.config_id.as_deref().unwrap_or_default(),
+            directory: file.name.parent().unwrap_or_else(|| Path::new(".")),
+        };
+        let room = MOST_EXPANDED.saturating_sub(self.expanded);
+        let replaced = self.variables.replaced(&written.text, &context, room);
+        self.expanded = self.expanded.saturating_add(replaced.text.len());
+        if replaced.too_large {
+            self.expanded = MOST_EXPANDED + 1;
+            return self.line(file, written, depth);
+        }
+        for name in &replaced.undefined {
+            // A word at the start of a line is reported as the keyword that it is not.
+            if written.text.trim_start().starts_with(name.as_str()) {
+                continue;
+            }
+            let at = written.text.find(name.as_str()).unwrap_or(0);
+            let column =
+                u32::try_from(written.text.get(..at).unwrap_or_default().chars().count()).unwrap_or(0);
+            let place = Place {
+                file: Arc::clone(&file.name),
+                line: written.number,
+                column: if written.map.is_some() { 0 } else { written.indent + column + 1 },
+            };
+            self.tree.findings.push(Diagnostic {
+                level: Level::Warning,
+                place: Some(place),
+                code: "undefined-variable",
+                problem: format!("the variable {name} is not defined"),
+                consequence: "the text is left as it is, as in keepalived".to_owned(),
+                fix: format!("write ${}=VALUE above this line", name.trim_matches(['$', '{', '}'])),
+            });
+        }
+        let map: Vec<(usize, u32, bool)> = replaced
+            .parts
+            .iter()
+            .map(|(here, there, exact)| {
+                let before = written.text.get(..*there).unwrap_or_default().chars().count();
+                let column = u32::try_from(before).unwrap_or(0) + written.indent + 1;
+                if written.map.is_some() { (*here, 0, false) } else { (*here, column, *exact) }
+            })
+            .collect();
+        if !replaced.text.contains('\n') {
+            let line = Line {
+                file: file.number,
+                name: &file.name,
+                number: written.number,
+                text: &replaced.text,
+                map: Some(&map),
+                indent: 0,
+            };
+            lexer::take(&line, &mut self.tree);
+            return;
+        }
+        // A variable of several lines: each is read as if it stood here.
+        for part in replaced.text.split('\n') {
+            let Some((text, _)) = self.chosen(part).map(|(text, indent)| (text.to_owned(), indent)) else {
+                continue;
+            };
+            if let Some((variable, value)) = variables::definition(text.trim_start()) {
+                self.variables.define(variable, value.trim());
+                continue;
+            }
+            let mut inner = Written {
+                number: written.number,
+                text: Cow::Owned(text),
+                map: Some(vec![(0, 0, false)]),
+                indent: 0,
+            };
+            // What it names was replaced already; what was not defined then stays as it is.
+            if inner.text.contains('$') {
+                let line = Line {
+                    file: file.number,
+                    name: &file.name,
+                    number: inner.number,
+                    text: &inner.text,
+                    map: inner.map.as_deref(),
+                    indent: 0,
+                };
+                lexer::take(&line, &mut self.tree);
+                inner.text = Cow::Borrowed("");
+            }
+            self.line(file, &inner, depth + 1);
+        }
+    }
+
+    fn warn(&mut self, place: Place, code: &'static str, problem: &str, fix: &str) {
+        self.tree.findings.push(Diagnostic {
+            level: Level::Warning,
+            place: Some(place),
+            code,
+            problem: problem.to_owned(),
+            consequence: "the line is passed over".to_owned(),
+            fix: fix.to_owned(),
+        });
+    }
+}
+
+/// The place of a line as a whole.
+fn place(file: &File, written: &Written<'_>) -> Place {
+    Place { file: Arc::clone(&file.name), line: written.number, column: 0 }
+}
+
+/// Variables by name; the order is that of their names, for dumps.
+type Map = BTreeMap<String, String>;
