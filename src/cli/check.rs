@@ -26,6 +26,9 @@ pub struct Args {
     /// Judge the text alone: do not look for its interfaces, scripts and users on this machine.
     #[arg(long)]
     text_only: bool,
+    /// Compare the two files as the directors of one pair: who is master, what fails over, and what differs.
+    #[arg(long)]
+    pair: bool,
     /// text for people, json for editors and CI (one object a finding, one a line).
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
@@ -33,6 +36,9 @@ pub struct Args {
 
 /// Prints all problems of all files; returns the exit code (see the help text).
 pub fn run(args: &Args) -> i32 {
+    if args.pair {
+        return super::pair::run(&args.files, args.strict, &args.format);
+    }
     let facts = if args.text_only { Facts::of_the_text() } else { Facts::of_this_machine() };
     let mut out = io::stdout().lock();
     let mut worst = 0;

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 mod log;
+mod pair;
 pub mod run;
 
 /// A pair of Linux machines as one highly available layer-4 load balancer: VRRP, IPVS and health checks.
