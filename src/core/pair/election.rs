@@ -48,6 +48,8 @@ pub struct Contender {
     pub hears: bool,
     /// What it says reaches the network: false behind a dead cable.
     pub heard: bool,
+    /// It begins only now (started, or out of FAULT), and knows of no master yet.
+    pub fresh: bool,
 }
 
 /// What the change of master waits for.
@@ -120,6 +122,15 @@ impl Contender {
         skew(self.params.version, self.priority().unwrap_or(0), master_interval)
     }
 
+    /// The master-down timer that it begins with.
+    fn first_timer(&self) -> Duration {
+        match self.priority() {
+            // The owner does not listen first (RFC 9568 section 6.4.1).
+            Some(u8::MAX) => Duration::ZERO,
+            _ => self.master_down(self.params.interval()),
+        }
+    }
+
     /// The interval that it expects of the other one: version 3 takes the master's own word.
     fn expects(&self, master: &Self) -> Duration {
         match self.params.version {
@@ -131,28 +142,21 @@ impl Contender {
 
 /// Both are started at the same moment.
 pub fn cold_start(a: &Contender, b: &Contender) -> Outcome {
-    let timer = |x: &Contender| match x.priority() {
-        None => None,
-        // The owner does not listen first (RFC 9568 section 6.4.1).
-        Some(u8::MAX) => Some(Duration::ZERO),
-        Some(_) => Some(x.master_down(x.params.interval())),
-    };
-    let (first, roles) = match (timer(a), timer(b)) {
-        (None, None) => return ended(Holder::Nobody, After::Stays),
-        (Some(time), None) => return ended(Holder::One(Who::A), started(time)),
-        (None, Some(time)) => return ended(Holder::One(Who::B), started(time)),
-        (Some(x), Some(y)) => match x.cmp(&y) {
-            Ordering::Less => (x, [Role::Master, Role::Backup]),
-            Ordering::Greater => (y, [Role::Backup, Role::Master]),
-            Ordering::Equal => (x, [Role::Master, Role::Master]),
-        },
-    };
-    let outcome = follow(roles, [a, b]);
-    let after = match outcome.after {
-        After::Stays | After::NextAdvert(_) => started(first),
-        longer => longer,
-    };
-    Outcome { after, ..outcome }
+    let [a, b] = [a, b].map(|x| Contender { fresh: true, ..x.clone() });
+    match (a.priority(), b.priority()) {
+        (None, None) => ended(Holder::Nobody, After::Stays),
+        (Some(_), None) => ended(Holder::One(Who::A), started(a.first_timer())),
+        (None, Some(_)) => ended(Holder::One(Who::B), started(b.first_timer())),
+        (Some(_), Some(_)) => {
+            let timers = [a.first_timer(), b.first_timer()];
+            let (first, roles) = match timers[0].cmp(&timers[1]) {
+                Ordering::Less => (timers[0], [Role::Master, Role::Backup]),
+                Ordering::Greater => (timers[1], [Role::Backup, Role::Master]),
+                Ordering::Equal => (timers[0], [Role::Master, Role::Master]),
+            };
+            follow(roles, [&a, &b], started(first))
+        }
+    }
 }
 
 /// After the start there is a master at once or when its timer has run out.
@@ -182,21 +186,30 @@ pub fn after(before: Holder, a: &Contender, b: &Contender) -> Outcome {
 fn changed(before: [Role; 2], pair: [&Contender; 2]) -> Outcome {
     let mut roles = before;
     for (role, contender) in roles.iter_mut().zip(pair) {
-        if contender.priority().is_none() {
-            *role = Role::Off;
+        match contender.priority() {
+            None => *role = Role::Off,
+            Some(u8::MAX) if contender.fresh => *role = Role::Master,
+            Some(_) if contender.fresh => *role = Role::Backup,
+            Some(_) => {}
         }
     }
     let alone = match roles {
         [Role::Off, Role::Off] => return ended(Holder::Nobody, After::Stays),
         [_, Role::Off] => 0,
         [Role::Off, _] => 1,
-        [_, _] => return follow(roles, pair),
+        [_, _] => {
+            let owner = pair.iter().any(|x| x.fresh && x.priority() == Some(u8::MAX));
+            return follow(roles, pair, if owner { After::AtOnce } else { After::Stays });
+        }
     };
     let holder = Holder::One(Who::BOTH[alone]);
     if roles[alone] == Role::Master {
         return ended(holder, After::Stays);
     }
     let (stays, gone) = (pair[alone], pair[1 - alone]);
+    if stays.fresh {
+        return ended(holder, started(stays.first_timer()));
+    }
     let interval = stays.expects(gone);
     let said_so = gone.heard && stays.hears && gone.status != Status::Dead;
     let after = if said_so {
@@ -208,11 +221,10 @@ fn changed(before: [Role; 2], pair: [&Contender; 2]) -> Outcome {
 }
 
 /// Two routers that both take part, from these roles until nothing moves any more.
-fn follow(mut roles: [Role; 2], pair: [&Contender; 2]) -> Outcome {
+fn follow(mut roles: [Role; 2], pair: [&Contender; 2], mut spent: After) -> Outcome {
     let [a, b] = pair;
     let hears = [a.hears && b.heard, b.hears && a.heard];
     let priority = pair.map(|x| x.priority().unwrap_or(0));
-    let mut spent = After::Stays;
     // Each round changes one role for good: backup to master, then master to backup.
     for _ in 0..4 {
         match roles {
@@ -242,9 +254,11 @@ fn follow(mut roles: [Role; 2], pair: [&Contender; 2]) -> Outcome {
                 let master = 1 - backup;
                 let interval = pair[backup].expects(pair[master]);
                 let full = pair[backup].master_down(interval);
+                // Who has accepted no advert yet still waits by its own interval.
+                let fresh = pair[backup].fresh.then(|| pair[backup].first_timer());
                 if !hears[backup] {
                     roles[backup] = Role::Master;
-                    spent = longest(spent, After::MasterDown(full));
+                    spent = longest(spent, After::MasterDown(fresh.unwrap_or(full)));
                     continue;
                 }
                 let holder = Holder::One(Who::BOTH[master]);
@@ -258,7 +272,10 @@ fn follow(mut roles: [Role; 2], pair: [&Contender; 2]) -> Outcome {
                 roles[backup] = Role::Master;
                 let delay = pair[backup].params.delay();
                 spent = if delay.is_zero() {
-                    longest(spent, After::MasterDown(full))
+                    longest(spent, After::MasterDown(fresh.unwrap_or(full)))
+                } else if let Some(first) = fresh {
+                    // The delay counts from its start.
+                    longest(spent, After::Delayed { delay, total: first.max(delay + full) })
                 } else {
                     // The master is tolerated for so many adverts; the timer starts at the last of them.
                     let sent = pair[master].params.interval();

@@ -132,7 +132,12 @@ pub(super) fn table(pair: &Matched<'_>, hears: [bool; 2]) -> Vec<Row> {
     for situation in situations(pair) {
         let [(a, standing_a), (b, standing_b)] = contenders(pair, &situation, hears);
         let outcome = election::after(start.holder, &a, &b);
-        let back = election::after(outcome.holder, &healthy[0].0, &healthy[1].0);
+        // Who took no part begins anew; who was only lowered goes on.
+        let [again_a, again_b] =
+            [(&standing_a, &healthy[0].0), (&standing_b, &healthy[1].0)].map(|(standing, contender)| {
+                Contender { fresh: !matches!(standing.status, Status::Runs(_)), ..contender.clone() }
+            });
+        let back = election::after(outcome.holder, &again_a, &again_b);
         let untouched = |who| {
             *situation.condition(who) == Condition::Healthy
                 && start.holder == Holder::One(who)
@@ -228,6 +233,7 @@ fn contenders(pair: &Matched<'_>, situation: &Situation, hears: [bool; 2]) -> [(
             status: standing.status.clone(),
             hears: hears[who.index()] && cable,
             heard: cable,
+            fresh: false,
         };
         (contender, standing)
     })
