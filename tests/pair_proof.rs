@@ -30,9 +30,9 @@ use tandem::core::pair::election::{After, Holder, Outcome};
 use tandem::core::pair::situation::Row;
 use tandem::core::pair::{Who, compare};
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 250;
 /// Longer than any election of these files; no multiple of any interval, so that no advert is under way then.
-const SETTLED: Duration = Duration::from_micros(90_012_345);
+const SETTLED: Duration = Duration::from_micros(40_012_345);
 /// Latencies of the cable, and the rounding of the skew.
 const NEAR: Duration = Duration::from_millis(2);
 
@@ -53,7 +53,7 @@ fn two_machines_do_what_the_table_says() {
             for kind in
                 ["One", "Both", "Nobody", "Either", "held back", "Skew", "MasterDown", "Delayed", "AtOnce"]
             {
-                assert!(seen.get(kind).is_some_and(|n| *n > 20), "{kind} hardly ever came up: {seen:?}");
+                assert!(seen.get(kind).is_some_and(|n| *n > 5), "{kind} hardly ever came up: {seen:?}");
             }
         }
     }
@@ -70,7 +70,12 @@ fn text(rng: &mut Pcg, common: &Common, index: usize) -> String {
     let _ = writeln!(text, "vrrp_instance VI {{\n interface eth0\n virtual_router_id 51\n state {state}");
     let _ =
         writeln!(text, " priority {priority}\n version {}", if rng.chance(4) { 2 } else { common.version });
-    let _ = writeln!(text, " advert_int {}", if rng.chance(8) { "2" } else { common.advert_int });
+    let twice = match common.advert_int {
+        "0.05" => "0.1",
+        "0.3" => "0.6",
+        _ => "2",
+    };
+    let _ = writeln!(text, " advert_int {}", if rng.chance(8) { twice } else { common.advert_int });
     if common.nopreempt != rng.chance(15) {
         let _ = writeln!(text, " nopreempt");
     }
@@ -90,9 +95,9 @@ fn text(rng: &mut Pcg, common: &Common, index: usize) -> String {
     let own = ["10.0.0.1", "10.0.0.2"][index];
     let other = ["10.0.0.2", "10.0.0.1"][index];
     if common.unicast != rng.chance(3) {
-        let peer = if rng.chance(5) { "10.0.0.77" } else { other };
+        let peer = if common.sources && rng.chance(5) { "10.0.0.77" } else { other };
         let _ = writeln!(text, " unicast_peer {{\n {peer}\n }}");
-        if rng.chance(70) {
+        if common.sources || rng.chance(50) {
             let _ = writeln!(text, " unicast_src_ip {own}");
         }
         if rng.chance(30) {

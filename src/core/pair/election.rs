@@ -154,7 +154,7 @@ pub fn cold_start(a: &Contender, b: &Contender) -> Outcome {
                 Ordering::Greater => (timers[1], [Role::Backup, Role::Master]),
                 Ordering::Equal => (timers[0], [Role::Master, Role::Master]),
             };
-            follow(roles, [&a, &b], started(first))
+            follow(roles, [&a, &b], started(first), true)
         }
     }
 }
@@ -199,7 +199,7 @@ fn changed(before: [Role; 2], pair: [&Contender; 2]) -> Outcome {
         [Role::Off, _] => 1,
         [_, _] => {
             let owner = pair.iter().any(|x| x.fresh && x.priority() == Some(u8::MAX));
-            return follow(roles, pair, if owner { After::AtOnce } else { After::Stays });
+            return follow(roles, pair, if owner { After::AtOnce } else { After::Stays }, false);
         }
     };
     let holder = Holder::One(Who::BOTH[alone]);
@@ -221,10 +221,12 @@ fn changed(before: [Role; 2], pair: [&Contender; 2]) -> Outcome {
 }
 
 /// Two routers that both take part, from these roles until nothing moves any more.
-fn follow(mut roles: [Role; 2], pair: [&Contender; 2], mut spent: After) -> Outcome {
+fn follow(mut roles: [Role; 2], pair: [&Contender; 2], mut spent: After, together: bool) -> Outcome {
     let [a, b] = pair;
     let hears = [a.hears && b.heard, b.hears && a.heard];
     let priority = pair.map(|x| x.priority().unwrap_or(0));
+    // At a common start the second one hears the first one's first advert in time.
+    let mut in_time = together;
     // Each round changes one role for good: backup to master, then master to backup.
     for _ in 0..4 {
         match roles {
@@ -248,6 +250,7 @@ fn follow(mut roles: [Role; 2], pair: [&Contender; 2], mut spent: After) -> Outc
                     spent = After::NextAdvert(pair[1 - loser].params.interval());
                 }
                 roles[loser] = Role::Backup;
+                in_time = true;
             }
             [Role::Master, Role::Backup] | [Role::Backup, Role::Master] => {
                 let backup = usize::from(roles[0] == Role::Master);
@@ -256,7 +259,9 @@ fn follow(mut roles: [Role; 2], pair: [&Contender; 2], mut spent: After) -> Outc
                 let full = pair[backup].master_down(interval);
                 // Who has accepted no advert yet still waits by its own interval.
                 let fresh = pair[backup].fresh.then(|| pair[backup].first_timer());
-                if !hears[backup] {
+                // One that begins may run out before a slow master's next advert (version 3 with two intervals).
+                let too_soon = fresh.is_some_and(|first| first < pair[master].params.interval());
+                if !hears[backup] || too_soon && !in_time {
                     roles[backup] = Role::Master;
                     spent = longest(spent, After::MasterDown(fresh.unwrap_or(full)));
                     continue;

@@ -233,14 +233,33 @@ fn version_and_interval(pair: &Matched<'_>, findings: &mut Findings) {
                 SPLIT,
                 "write the same advert_int on both, or use version 3",
             ),
-            VrrpVersion::V3 => findings.add(
-                Level::Advice,
-                "pair-advert-int",
-                problem,
-                "a version 3 backup adopts its master's interval, so how long a takeover takes depends on who was \
-                 master",
-                "write the same advert_int on both",
-            ),
+            VrrpVersion::V3 => {
+                let (fast, slow) = if a.advert_int < b.advert_int { (a, b) } else { (b, a) };
+                let who = if a.advert_int < b.advert_int { Who::A } else { Who::B };
+                let fix = "write the same advert_int on both";
+                if fast.advert_int * u32::from(fast.down_timer_adverts.max(1)) < slow.advert_int {
+                    findings.add(
+                        Level::Warning,
+                        "pair-advert-int",
+                        problem,
+                        format!(
+                            "{who} gives up listening before the first advert of {} can arrive: whenever {who} \
+                             starts, both are master for a moment, and nopreempt does not hold",
+                            who.other()
+                        ),
+                        fix,
+                    );
+                } else {
+                    findings.add(
+                        Level::Advice,
+                        "pair-advert-int",
+                        problem,
+                        "a version 3 backup adopts its master's interval, so how long a takeover takes depends on \
+                         who was master",
+                        fix,
+                    );
+                }
+            }
         }
     }
     if a.down_timer_adverts != b.down_timer_adverts {
