@@ -104,12 +104,13 @@ fn verdict(report: &PairReport) -> String {
     let lives = |who| -> Option<String> {
         let names: Vec<&str> =
             report.at_home(who).iter().map(|one| one.names[0].as_str()).collect::<Vec<_>>();
-        (!names.is_empty()).then(|| format!("{} on {who}", names.join(", ")))
+        let live = if names.len() == 1 { "lives" } else { "live" };
+        (!names.is_empty()).then(|| format!("{} {live} on {who}", names.join(", ")))
     };
     let mut parts = Vec::new();
     match (lives(Who::A), lives(Who::B)) {
-        (Some(a), Some(b)) => parts.push(format!("dual master: {a}; {b}")),
-        (Some(one), None) | (None, Some(one)) => parts.push(format!("master of {one}")),
+        (Some(a), Some(b)) => parts.push(format!("dual master: {a}, {b}")),
+        (Some(one), None) | (None, Some(one)) => parts.push(one),
         (None, None) => {}
     }
     let slowest = report
@@ -189,7 +190,7 @@ fn holder(holder: Holder) -> String {
 fn cells(instance: &PairedInstance, row: &Row) -> [String; 6] {
     let [a, b] = row.standing.each_ref().map(|standing| standing.arithmetic.clone());
     let master = match (row.outcome.held_back, row.outcome.holder) {
-        (Some(_), one) => format!("{} (nopreempt)", holder(one)),
+        (Some(who), one) => format!("{} ({who}: nopreempt)", holder(one)),
         (None, Holder::Both) => "BOTH".to_owned(),
         (None, Holder::Nobody) => "NOBODY".to_owned(),
         (None, one) => holder(one),

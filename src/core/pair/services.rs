@@ -105,12 +105,12 @@ fn farm(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
     for (who, ours, theirs) in [(Who::A, &ours, &theirs), (Who::B, &theirs, &ours)] {
         let only: Vec<String> = ours.keys().filter(|name| !theirs.contains_key(*name)).cloned().collect();
         if !only.is_empty() {
-            let s = if only.len() == 1 { "" } else { "s" };
+            let (s, get) = if only.len() == 1 { ("", "it gets") } else { ("s", "they get") };
             findings.add(
                 Level::Warning,
                 "pair-real-server",
                 format!("virtual_server {}: real server{s} {} on {who} alone", a.key, listed(&only)),
-                format!("while {} is master, they get no connections", who.other()),
+                format!("while {} is master, {get} no connections", who.other()),
                 "write the same real servers on both",
             );
         }

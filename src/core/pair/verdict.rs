@@ -170,8 +170,8 @@ fn weights(pair: &Matched<'_>, table: &[Row], home: Who, findings: &mut Findings
             let all = table.first().and_then(|row| Some((priority(row, home)?, priority(row, other)?)));
             match all {
                 Some((ours, theirs)) => format!(
-                    "{home} has {ours} while it works and {other} {theirs}: write a weight of more than {}, or none \
-                     (FAULT then)",
+                    "{home} has {ours} while it works and {other} {theirs}: its failure must make a difference of \
+                     more than {}, or write no weight (FAULT then)",
                     ours.saturating_sub(theirs)
                 ),
                 None => "write no weight (FAULT then)".to_owned(),
