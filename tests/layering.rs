@@ -57,6 +57,7 @@ const PURE: &[&str] = &[
     "net/link.rs",
     "core/reload.rs",
     "core/pair/mod.rs",
+    "core/pair/addresses.rs",
     "core/pair/election.rs",
     "core/pair/situation.rs",
     "core/pair/wire.rs",

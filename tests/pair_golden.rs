@@ -6,6 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use tandem::config;
+use tandem::config::model::Config;
+use tandem::config::resolve::Facts;
+use tandem::core::pair::compare;
+
 fn check(files: &[&Path], more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tandem"))
         .args(["check", "--pair"])
@@ -110,4 +115,57 @@ fn a_pair_is_two_readable_files() {
     let missing = check(&[file, Path::new("tests/config/pair/missing.conf")], &[]);
     assert_eq!(missing.status.code(), Some(3));
     assert!(String::from_utf8(missing.stdout).unwrap().contains("cannot be read"));
+}
+
+/// Real files, when they are there (TANDEM_CORPUS names another folder).
+fn corpus() -> Vec<Config> {
+    let folder = std::env::var_os("TANDEM_CORPUS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
+    let Ok(entries) = fs::read_dir(&folder) else {
+        println!("SKIPPED: no corpus of configuration files in {}", folder.display());
+        return Vec::new();
+    };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "conf"));
+    files.sort();
+    files.iter().map(|file| config::load(file, &Facts::of_the_text()).config).collect()
+}
+
+#[test]
+fn any_two_files_can_be_compared_in_either_order() {
+    let files = corpus();
+    for pair in files.windows(2) {
+        let count = |a, b| compare(a, b).findings.len();
+        assert_eq!(count(&pair[0], &pair[1]), count(&pair[1], &pair[0]));
+    }
+}
+
+#[test]
+fn a_file_differs_from_itself_in_nothing() {
+    let differences = [
+        "pair-missing-instance",
+        "pair-missing-service",
+        "pair-real-server",
+        "pair-service",
+        "pair-addresses",
+        "pair-prefix",
+        "pair-order",
+        "pair-vrid",
+        "pair-name",
+        "pair-version",
+        "pair-advert-int",
+        "pair-auth-type",
+        "pair-password",
+        "pair-transport",
+        "pair-mcast-group",
+        "pair-deaf",
+        "pair-strict",
+        "pair-state",
+    ];
+    for file in corpus() {
+        let report = compare(&file, &file);
+        assert_eq!(report.instances.len(), file.vrrp_instance.len());
+        let wrong = report.findings.iter().find(|finding| differences.contains(&finding.code));
+        assert!(wrong.is_none(), "{wrong:?}");
+    }
 }

@@ -142,7 +142,7 @@ fn pair(seed: u64, seen: &mut BTreeMap<&'static str, u64>) {
     let version = *rng.pick(&[2, 3]);
     let common = Common {
         version,
-        advert_int: *if version == 2 { rng.pick(&["1", "2", "1"]) } else { rng.pick(&["0.3", "1", "0.05"]) },
+        advert_int: *rng.pick(if version == 2 { &["1", "2", "1"] } else { &["0.3", "1", "0.05"] }),
         weights: [*rng.pick(&[0, -60, -1, 2, 60, 253]), *rng.pick(&[0, 0, -40, 3])],
         nopreempt: rng.chance(30),
         unicast: rng.chance(25),

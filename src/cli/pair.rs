@@ -196,7 +196,11 @@ fn cells(instance: &PairedInstance, row: &Row) -> [String; 6] {
         (None, one) => holder(one),
     };
     let back = row.back.map_or_else(String::new, |back| back_text(instance, row, &back));
-    [question(row), a, b, master, time_text(row.outcome.after, row.back.is_none()), back]
+    let time = match row.outcome.holder {
+        Holder::Nobody => "at once".to_owned(),
+        Holder::One(_) | Holder::Both | Holder::Either => time_text(row.outcome.after, row.back.is_none()),
+    };
+    [question(row), a, b, master, time, back]
 }
 
 fn time_text(after: After, start: bool) -> String {

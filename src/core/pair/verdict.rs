@@ -1,6 +1,7 @@
 //! What the table of situations says about the pair: failures that move nothing, and such that move too much.
 
 use crate::config::diagnostic::Level;
+use crate::vrrp::priority::TrackerKind;
 
 use super::election::{Holder, Status};
 use super::situation::{Condition, Row, Situation, Watched};
@@ -108,6 +109,8 @@ fn alone(pair: &Matched<'_>, healthy: &Row, row: &Row, findings: &mut Findings) 
 fn both(pair: &Matched<'_>, row: &Row, findings: &mut Findings) {
     if let (Condition::Failing(on_a), Condition::Failing(_)) = (&row.situation.a, &row.situation.b)
         && let Some(watched) = on_a.first()
+        // Without its network a director has nothing to be master for; a script may look at anything.
+        && watched.kind != TrackerKind::Interface
         && row.outcome.holder == Holder::Nobody
     {
         findings.add(
