@@ -2,8 +2,8 @@
 //! which failure moves the addresses and how fast, and do both balance the same.
 //!
 //! Pure: two models in, a [`PairReport`] out. [`election`] follows the machine's rules to their end,
-//! [`situation`] asks it what if, [`wire`], [`addresses`], [`roles`] and [`services`] compare what the files say, and
-//! [`verdict`] judges the answers.
+//! [`situation`] asks it what if, `wire`, `addresses`, `roles` and `services` compare what the files say, and
+//! `verdict` judges the answers.
 
 mod addresses;
 pub mod election;
