@@ -140,11 +140,10 @@ struct Common {
 fn pair(seed: u64, seen: &mut BTreeMap<&'static str, u64>) {
     let mut rng = Pcg::new(seed);
     let version = *rng.pick(&[2, 3]);
-    let intervals: &'static [&'static str] =
-        if version == 2 { &["1", "2", "1"] } else { &["0.3", "1", "0.05"] };
+    let intervals: &[&'static str] = if version == 2 { &["1", "2", "1"] } else { &["0.3", "1", "0.05"] };
     let common = Common {
         version,
-        advert_int: rng.pick(intervals),
+        advert_int: intervals[rng.below(3) as usize],
         weights: [*rng.pick(&[0, -60, -1, 2, 60, 253]), *rng.pick(&[0, 0, -40, 3])],
         nopreempt: rng.chance(30),
         unicast: rng.chance(25),
