@@ -27,6 +27,9 @@ pub struct Args {
     /// Which @id lines are meant; default: this host's short name.
     #[arg(short = 'i', long, value_name = "ID")]
     config_id: Option<String>,
+    /// Compare the two files as the directors of one pair: who is master, what fails over, and what differs.
+    #[arg(long)]
+    pair: bool,
     /// text for people, json for editors and CI (one object a finding, one a line).
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
@@ -34,6 +37,9 @@ pub struct Args {
 
 /// Prints all problems of all files; returns the exit code (see the help text).
 pub fn run(args: &Args) -> i32 {
+    if args.pair {
+        return super::pair::run(&args.files, args.strict, &args.format);
+    }
     let mut facts = if args.text_only { Facts::of_the_text() } else { Facts::of_this_machine() };
     if args.config_id.is_some() {
         facts.config_id.clone_from(&args.config_id);

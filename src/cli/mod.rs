@@ -6,6 +6,7 @@ pub mod check;
 pub mod convert;
 pub mod keepalived;
 mod log;
+mod pair;
 mod report;
 pub mod run;
 pub mod schema;

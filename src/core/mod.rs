@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod error;
 mod lock;
 pub mod options;
+pub mod pair;
 mod pidfile;
 pub mod reload;
 pub mod scripts;

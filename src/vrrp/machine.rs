@@ -409,7 +409,7 @@ impl Machine {
 
 /// Skew_Time in whole nanoseconds: (256 - priority) / 256 of a second in version 2, of the master's interval in
 /// version 3. The router of higher priority runs out first.
-fn skew(version: VrrpVersion, priority: u8, master_interval: Duration) -> Duration {
+pub fn skew(version: VrrpVersion, priority: u8, master_interval: Duration) -> Duration {
     let whole = match version {
         VrrpVersion::V2 => Duration::from_secs(1),
         VrrpVersion::V3 => master_interval,

@@ -62,8 +62,8 @@ fn faulty(tracker: &Tracker) -> bool {
     tracker.weight == 0 && tracker.up == Some(tracker.reverse)
 }
 
-/// What a tracker adds.
-fn contribution(tracker: &Tracker) -> i64 {
+/// What a tracker adds to the base, before the sum is held within 1..=254.
+pub fn contribution(tracker: &Tracker) -> i64 {
     let counts = match tracker.up {
         None => false,
         Some(up) => (tracker.weight > 0) == up,

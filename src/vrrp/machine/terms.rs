@@ -38,17 +38,17 @@ pub struct Params {
 
 impl Params {
     /// Own interval, never zero.
-    pub(super) fn interval(&self) -> Duration {
+    pub fn interval(&self) -> Duration {
         self.advert_int.max(LEAST_INTERVAL)
     }
 
     /// Preemption as it really applies: `nopreempt` means nothing with `state MASTER` or for the owner.
-    pub(super) fn may_preempt(&self) -> bool {
+    pub fn may_preempt(&self) -> bool {
         self.preempt || self.state_master || self.base_priority == OWNER
     }
 
     /// The delay of preemption as it really applies.
-    pub(super) fn delay(&self) -> Duration {
+    pub fn delay(&self) -> Duration {
         if self.state_master || self.base_priority == OWNER { Duration::ZERO } else { self.preempt_delay }
     }
 }
