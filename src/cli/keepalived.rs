@@ -31,10 +31,9 @@ const OURS: &[&str] = &[
     "weight-nopreempt",
     "weight-without-effect",
     "quorum-never-back",
-    "preempt-delay-ignored",
-    "no-protocol",
     "shared-address",
-    "strict",
+    "include-missing",
+    "undefined-variable",
 ];
 
 /// True when the program was started as keepalived.

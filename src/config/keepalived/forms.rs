@@ -187,7 +187,7 @@ impl Form for Names {
     const MANY: bool = true;
 
     fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
-        r.used = usize::MAX;
+        r.used = 0;
         let before = slot.len();
         for child in node.children() {
             slot.extend(child.texts().into_iter().map(str::to_owned));
@@ -440,10 +440,10 @@ impl Form for Tracks {
     const MANY: bool = true;
 
     fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
-        r.used = usize::MAX;
         for child in node.children() {
             slot.extend(self.one(r, &child));
         }
+        r.used = 0;
     }
 
     fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Resolver;
 use crate::config::diagnostic::Level;
-use crate::config::model::Config;
+use crate::config::model::{Config, SyncGroup};
 use crate::config::suggest::closest;
 
 impl Resolver<'_> {
@@ -83,7 +83,9 @@ impl Resolver<'_> {
             }
             for track in &group.track_interface {
                 for member in config.vrrp_instance.iter().filter(|i| group.group.contains(&i.name)) {
-                    if member.track_interface.iter().any(|own| own.name == track.name) {
+                    // The own interface counts as tracked by the instance.
+                    let own = member.interface == track.name && !member.dont_track_primary;
+                    if own || member.track_interface.iter().any(|own| own.name == track.name) {
                         let problem = format!(
                             "{object} and its member {} both track the interface {}",
                             member.name, track.name
@@ -102,6 +104,9 @@ impl Resolver<'_> {
                         );
                     }
                 }
+            }
+            if !group.sync_group_tracking_weight {
+                self.member_weights(config, group, &object);
             }
             let own = config.global_defs.clone();
             let mut slots = [
@@ -125,6 +130,25 @@ impl Resolver<'_> {
         config.vrrp_sync_group = groups;
         self.track_groups(config, &instances);
         self.server_groups(config);
+    }
+
+    /// Weighted trackers of members, which a group takes away (reference section 9).
+    fn member_weights(&mut self, config: &Config, group: &SyncGroup, object: &str) {
+        for member in config.vrrp_instance.iter().filter(|i| group.group.contains(&i.name)) {
+            let script = |name: &str| config.vrrp_script.iter().find(|s| s.name == name).and_then(|s| s.weight);
+            let scripts = member.track_script.iter().filter(|t| t.weight.or(script(&t.name)).unwrap_or(0) != 0);
+            let interfaces = member.track_interface.iter().filter(|t| t.weight.unwrap_or(0) != 0);
+            let named = scripts.map(|t| ("track_script", t)).chain(interfaces.map(|t| ("track_interface", t)));
+            for (word, track) in named {
+                let problem = format!(
+                    "vrrp_instance {}: the weight of {} means nothing in {object}",
+                    member.name, track.name
+                );
+                let consequence = "under keepalived the tracker is passed over";
+                let fix = "write sync_group_tracking_weight in the group, or track without a weight";
+                self.find(Level::Warning, &member.origin, word, "group-weight", problem, consequence, fix);
+            }
+        }
     }
 
     fn track_groups(&mut self, config: &mut Config, instances: &BTreeSet<String>) {

@@ -77,6 +77,10 @@ impl Resolver<'_> {
                 "write interface with the name of its network interface",
             );
         }
+        if instance.interface == "lo" {
+            let problem = format!("{object}: adverts cannot be sent on the loopback interface lo");
+            return drop("interface", "loopback", problem, "write the interface that leads to the other director");
+        }
         let key = (instance.interface.clone(), is_ipv6(instance), instance.virtual_router_id);
         if let Some(other) = vrids.get(&key) {
             let problem = format!(
@@ -117,7 +121,7 @@ impl Resolver<'_> {
         let origin = instance.origin.clone();
         self.interfaces(object, instance);
         self.addresses(object, instance);
-        self.preemption(object, instance, global);
+        self.preemption(object, instance);
         self.authentication(object, instance, global);
         self.transport(object, instance);
         if instance.strict_mode.or(global.vrrp_strict) == Some(true) {
@@ -146,6 +150,14 @@ impl Resolver<'_> {
             let consequence = "version 2 carries whole seconds: it is rounded";
             let fix = "write whole seconds, or version 3";
             self.find(Level::Warning, &origin, "advert_int", "rounded", problem, consequence, fix);
+        }
+        if let Some(secs) = instance.advert_int
+            && (version == VrrpVersion::V3 || is_ipv6(instance))
+            && secs.0 > std::time::Duration::from_millis(40_950)
+        {
+            let problem = format!("{object}: advert_int {secs} is more than version 3 can carry");
+            let fix = "write at most 40.95";
+            self.find(Level::Warning, &origin, "advert_int", "rounded", problem, "40.95 s is used", fix);
         }
         for (word, slot) in [
             ("notify_master", &mut instance.notify_master),
@@ -220,7 +232,8 @@ impl Resolver<'_> {
             self.find(Level::Warning, origin, "virtual_ipaddress", "no-address", problem, consequence, fix);
         }
         let ipv6 = is_ipv6(instance);
-        if let Some(va) = instance.virtual_ipaddress.iter().find(|va| va.address.address.is_ipv6() != ipv6) {
+        let other = |va: &&VirtualAddress| !va.address.address.is_unspecified() && va.address.address.is_ipv6() != ipv6;
+        if let Some(va) = instance.virtual_ipaddress.iter().find(other) {
             let problem = format!("{object}: {} is of the other address family", va.address.address);
             let fix = "write it in virtual_ipaddress_excluded";
             let consequence = "it moves, but is not advertised";
@@ -228,7 +241,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn preemption(&mut self, object: &str, instance: &mut Instance, global: &Global) {
+    fn preemption(&mut self, object: &str, instance: &Instance) {
         let origin = instance.origin.clone();
         let master = instance.state == Some(InitialState::Master);
         let owner = priority(instance) == 255;
@@ -255,37 +268,6 @@ impl Resolver<'_> {
                 fix,
             );
         }
-        if owner {
-            let weighted = |list: &[Track]| {
-                list.iter()
-                    .filter(|t| t.weight.is_some_and(|w| w != 0))
-                    .map(|t| t.name.clone())
-                    .collect::<Vec<_>>()
-            };
-            for (word, list) in [
-                ("track_script", &instance.track_script),
-                ("track_interface", &instance.track_interface),
-                ("track_file", &instance.track_file),
-                ("track_process", &instance.track_process),
-                ("track_bfd", &instance.track_bfd),
-            ] {
-                for name in weighted(list) {
-                    let problem =
-                        format!("{object}: {word} {name} has a weight, and priority 255 never changes");
-                    let fix = "write a priority of at most 254, or remove the weight";
-                    self.find(
-                        Level::Warning,
-                        &origin,
-                        word,
-                        "owner-weight",
-                        problem,
-                        "the weight has no effect",
-                        fix,
-                    );
-                }
-            }
-        }
-        let _ = global;
     }
 
     fn authentication(&mut self, object: &str, instance: &Instance, global: &Global) {
@@ -307,7 +289,7 @@ impl Resolver<'_> {
 
     fn transport(&mut self, object: &str, instance: &mut Instance) {
         let origin = instance.origin.clone();
-        let unicast = ["unicast_src_ip", "unicast_peer", "unicast_ttl", "check_unicast_src"];
+        let unicast = ["unicast_src_ip", "unicast_peer", "check_unicast_src", "old_unicast_checksum"];
         let keyword = unicast.into_iter().find(|word| origin.has(word)).or_else(|| {
             // YAML says it by the value only.
             instance.unicast_src_ip.is_some().then_some("unicast_src_ip")
@@ -326,6 +308,18 @@ impl Resolver<'_> {
             let fix = "write vmac_xmit_base";
             self.find(Level::Warning, &origin, "use_vmac", "vmac-xmit-base", problem, "it is set", fix);
             instance.vmac_xmit_base = true;
+        }
+        if instance.vmac_xmit_base && instance.use_vmac.is_none() && instance.use_ipvlan.is_none() {
+            let problem = format!("{object}: vmac_xmit_base means nothing without use_vmac");
+            let at = "vmac_xmit_base";
+            self.find(Level::Warning, &origin, at, "vmac-xmit-base", problem, "it is passed over", "remove the line");
+            instance.vmac_xmit_base = false;
+        }
+        let source = instance.mcast_src_ip.or(instance.unicast_src_ip);
+        if instance.use_ipvlan.as_ref().is_some_and(|ipvlan| ipvlan.address.is_none()) && source.is_none() && !is_ipv6(instance) {
+            let problem = format!("{object}: use_ipvlan over IPv4 needs a source address");
+            let fix = "write mcast_src_ip, unicast_src_ip, or an address behind use_ipvlan";
+            self.find(Level::Error, &origin, "use_ipvlan", "no-source", problem, "the instance stays in FAULT", fix);
         }
         let ipv6 = is_ipv6(instance);
         instance.unicast_peer.retain(|peer| {
@@ -370,6 +364,15 @@ impl Resolver<'_> {
         if instance.vmac_xmit_base {
             say("vmac_xmit_base", "vmac_xmit_base");
         }
+        if instance.accept == Some(true) && instance.version != Some(VrrpVersion::V3) && !is_ipv6(instance) {
+            say("accept", "accept with version 2");
+        }
+        let first = instance.virtual_ipaddress.first().map(|va| va.address.address);
+        if let Some(IpAddr::V6(address)) = first
+            && !address.is_unicast_link_local()
+        {
+            say("virtual_ipaddress", "a first IPv6 address that is not link-local");
+        }
         let master = instance.state == Some(InitialState::Master);
         if instance.state.is_some() && master != (priority(instance) == 255) {
             say(
@@ -383,6 +386,9 @@ impl Resolver<'_> {
     fn weights(&mut self, config: &Config, instances: &[Instance]) {
         for instance in instances {
             let base = i32::from(priority(instance));
+            if base == 255 {
+                self.owner_weights(config, instance);
+            }
             for track in &instance.track_script {
                 let Some(script) = config.vrrp_script.iter().find(|s| s.name == track.name) else { continue };
                 let weight = i32::from(track.weight.or(script.weight).unwrap_or(0));
@@ -429,6 +435,43 @@ impl Resolver<'_> {
                         fix,
                     );
                 }
+            }
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// Weights of trackers, where priority 255 never changes.
+    fn owner_weights(&mut self, config: &Config, instance: &Instance) {
+        let script = |t: &Track| {
+            t.weight.or_else(|| config.vrrp_script.iter().find(|s| s.name == t.name).and_then(|s| s.weight)).unwrap_or(0)
+        };
+        let file = |t: &Track| {
+            t.weight.or_else(|| config.track_file.iter().find(|f| f.name == t.name).and_then(|f| f.weight)).unwrap_or(1)
+        };
+        let process = |t: &Track| {
+            let own = || config.vrrp_track_process.iter().find(|p| p.name == t.name).and_then(|p| p.weight);
+            t.weight.or_else(own).unwrap_or(0)
+        };
+        let bfd = |t: &Track| {
+            t.weight.or_else(|| config.bfd_instance.iter().find(|b| b.name == t.name).and_then(|b| b.weight)).unwrap_or(0)
+        };
+        let interface = |t: &Track| t.weight.unwrap_or(0);
+        let lists: [(&str, &[Track], &dyn Fn(&Track) -> i16); 5] = [
+            ("track_script", &instance.track_script, &script),
+            ("track_interface", &instance.track_interface, &interface),
+            ("track_file", &instance.track_file, &file),
+            ("track_process", &instance.track_process, &process),
+            ("track_bfd", &instance.track_bfd, &bfd),
+        ];
+        for (word, list, weight) in lists {
+            for track in list.iter().filter(|track| weight(track) != 0) {
+                let problem = format!(
+                    "vrrp_instance {}: {word} {} has a weight, and priority 255 never changes",
+                    instance.name, track.name
+                );
+                let (fix, nothing) = ("write a priority of at most 254, or weight 0", "the weight has no effect");
+                self.find(Level::Warning, &instance.origin, word, "owner-weight", problem, nothing, fix);
             }
         }
     }

@@ -116,6 +116,17 @@ impl Resolver<'_> {
                 return false;
             }
         }
+        for (word, set, taken) in [
+            ("lb_algo", server.lb_algo.is_some(), "wlc"),
+            ("lb_kind", server.lb_kind.is_some(), "NAT"),
+        ] {
+            if !set {
+                let problem = format!("{name} has no {word}");
+                let consequence = format!("{taken} is taken, as in keepalived");
+                let fix = format!("write {word} {taken}, or what is meant");
+                self.find(Level::Advice, &origin, word, "default-taken", problem, &consequence, fix);
+            }
+        }
         let mut only_marks = server.fwmark.is_some();
         if let Some(group) = &server.group {
             let Some(found) = groups.iter().find(|g| g.name == *group) else {
@@ -151,6 +162,12 @@ impl Resolver<'_> {
             let consequence = "it balances UDP, as under keepalived";
             let fix = "write protocol TCP (or UDP)";
             self.find(Level::Warning, &origin, "protocol", "no-protocol", problem, consequence, fix);
+        }
+        if server.ops && server.protocol.is_some_and(|p| p != crate::config::model::Protocol::Udp) {
+            let problem = format!("{name}: ops (one-packet scheduling) is for UDP");
+            let fix = "remove ops, or write protocol UDP";
+            self.find(Level::Warning, &origin, "ops", "ops-needs-udp", problem, "it is passed over", fix);
+            server.ops = false;
         }
         if server.address.is_some() && server.port.unwrap_or(0) == 0 && server.persistence_timeout.is_none() {
             let problem = format!("{name} has no port, which the kernel takes only with persistence");
@@ -255,6 +272,7 @@ impl Resolver<'_> {
                 }
             }
             None if port != service_port => {
+                // The closure above says it at the real server.
                 other(service_port, "the service's port is used, for checks as well");
                 real.port = None;
             }
@@ -325,6 +343,23 @@ impl Resolver<'_> {
                 fix,
             );
             server.quorum = Some(sum.max(1));
+        }
+        if sum == 0 && server.quorum.is_none() {
+            let problem = format!("{name}: all weights are 0");
+            let fix = "give at least one real server a weight";
+            let consequence = "no real server gets anything, and the quorum is never reached";
+            self.find(Level::Warning, &origin, "quorum", "quorum-unreachable", problem, consequence, fix);
+        }
+        if server.lb_kind.is_some_and(|method| method != Method::Nat)
+            && let Some(sorry) = &mut server.sorry_server
+            && server.address.is_some()
+            && sorry.port.is_some_and(|port| port != 0 && Some(port) != server.port)
+        {
+            let problem = format!("{name}: the sorry server has another port, which DR and TUN cannot map");
+            let fix = "write the service's port, or none";
+            let consequence = "the service's port is used";
+            sorry.port = None;
+            self.find(Level::Warning, &origin, "sorry_server", "port-mapping", problem, consequence, fix);
         }
         let quorum = server.quorum.unwrap_or(1);
         if server.hysteresis.is_some_and(|hysteresis| hysteresis >= quorum) {

@@ -32,7 +32,7 @@ macro_rules! element_form {
             const MANY: bool = true;
 
             fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
-                r.used = usize::MAX;
+                r.used = 0;
                 for child in node.children() {
                     let words = child.texts();
                     let (element, errors) = <$type as Element>::parse(&words, self.fixed);

@@ -189,7 +189,7 @@ impl Form for Interval {
     }
 }
 
-/// Seconds; 0 means the default.
+/// Seconds; 0 is no time limit that anything could keep.
 struct Timeout;
 
 impl Form for Timeout {
@@ -507,7 +507,7 @@ impl Block for GarpGroup {
 
     #[cfg(test)]
     fn blank(s: &mut Sampler) -> Self {
-        Self { interfaces: vec![s.name()], ..Self::default() }
+        Self { interfaces: vec![s.name()], gna_interval: Some(Secs::from_secs(1)), ..Self::default() }
     }
 }
 
@@ -522,6 +522,12 @@ impl Form for GarpGroups {
         let mut group = None;
         Blocks::<GarpGroup>::all().read(r, node, group.get_or_insert_default());
         for mut group in group.into_iter().flatten() {
+            if group.garp_interval.is_none() && group.gna_interval.is_none() {
+                let problem = "this garp_group has no interval";
+                let fix = "write garp_interval or gna_interval into it";
+                r.find(Level::Warning, node, 0, "empty-group", problem, "it is dropped", fix);
+                continue;
+            }
             let taken = |name: &String| {
                 slot.iter()
                     .any(|other| other.interface.as_ref() == Some(name) || other.interfaces.contains(name))
