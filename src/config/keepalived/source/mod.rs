@@ -105,14 +105,23 @@ impl Source<'_> {
             }
             if let Some((variable, value)) = variables::definition(text.trim_start()) {
                 let mut value = value.to_owned();
-                // A trailing backslash goes on with the next line.
-                while value.ends_with('\\') {
-                    value.pop();
+                // A trailing backslash goes on with the next line, which may be for another director.
+                let mut more = value.ends_with('\\');
+                while more {
+                    if value.ends_with('\\') {
+                        value.pop();
+                    }
                     let Some((number, next)) = lines.next() else { break };
                     let Some(next) = self.decoded(&file, number, next) else { continue };
                     let next = lexer::without_comment(&next);
-                    value.push('\n');
-                    value.push_str(self.chosen(&next).map_or("", |(text, _)| text));
+                    more = next.ends_with('\\');
+                    if let Some((text, _)) = self.chosen(&next) {
+                        value.push('\n');
+                        value.push_str(text);
+                    }
+                }
+                if value.ends_with('\\') {
+                    value.pop();
                 }
                 self.variables.define(variable, value.trim());
                 continue;
@@ -202,6 +211,19 @@ impl Source<'_> {
             self.expanded = MOST_EXPANDED + 1;
             return self.line(file, written, depth);
         }
+        if replaced.text.contains('\n') {
+            // A variable of several lines: each is read as if it stood here.
+            for part in replaced.text.split('\n') {
+                if let Some((variable, value)) = variables::definition(part.trim_start()) {
+                    self.variables.define(variable, value.trim());
+                    continue;
+                }
+                let text = Cow::Borrowed(part);
+                let inner = Written { number: written.number, text, map: Some(vec![(0, 0, false)]), indent: 0 };
+                self.line(file, &inner, depth + 1);
+            }
+            return;
+        }
         for name in &replaced.undefined {
             // A word at the start of a line is reported as the keyword that it is not.
             if written.text.trim_start().starts_with(name.as_str()) {
@@ -233,48 +255,15 @@ impl Source<'_> {
                 if written.map.is_some() { (*here, 0, false) } else { (*here, column, *exact) }
             })
             .collect();
-        if !replaced.text.contains('\n') {
-            let line = Line {
-                file: file.number,
-                name: &file.name,
-                number: written.number,
-                text: &replaced.text,
-                map: Some(&map),
-                indent: 0,
-            };
-            lexer::take(&line, &mut self.tree);
-            return;
-        }
-        // A variable of several lines: each is read as if it stood here.
-        for part in replaced.text.split('\n') {
-            let Some((text, _)) = self.chosen(part).map(|(text, indent)| (text.to_owned(), indent)) else {
-                continue;
-            };
-            if let Some((variable, value)) = variables::definition(text.trim_start()) {
-                self.variables.define(variable, value.trim());
-                continue;
-            }
-            let mut inner = Written {
-                number: written.number,
-                text: Cow::Owned(text),
-                map: Some(vec![(0, 0, false)]),
-                indent: 0,
-            };
-            // What it names was replaced already; what was not defined then stays as it is.
-            if inner.text.contains('$') {
-                let line = Line {
-                    file: file.number,
-                    name: &file.name,
-                    number: inner.number,
-                    text: &inner.text,
-                    map: inner.map.as_deref(),
-                    indent: 0,
-                };
-                lexer::take(&line, &mut self.tree);
-                inner.text = Cow::Borrowed("");
-            }
-            self.line(file, &inner, depth + 1);
-        }
+        let line = Line {
+            file: file.number,
+            name: &file.name,
+            number: written.number,
+            text: &replaced.text,
+            map: Some(&map),
+            indent: 0,
+        };
+        lexer::take(&line, &mut self.tree);
     }
 
     fn warn(&mut self, place: Place, code: &'static str, problem: &str, fix: &str) {

@@ -43,10 +43,11 @@ impl Source<'_> {
             return true;
         };
         for round in rounds {
-            let mut text = rest.to_owned();
+            // What the rest of the line names (a variable of several lines, say) sees the value too.
             for (name, value) in &round {
-                text = substituted(&text, name, value);
+                self.variables.define(name, value);
             }
+            let text = rest.to_owned();
             self.expanded = self.expanded.saturating_add(text.len());
             if self.expanded > super::MOST_EXPANDED {
                 self.line(file, written, depth);
@@ -145,22 +146,4 @@ fn groups(text: &str) -> Option<Vec<Vec<String>>> {
         }
     }
     Some(all)
-}
-
-/// `$name` (before a blank, comma, parenthesis or the end) and `${name}` of one name replaced.
-fn substituted(text: &str, name: &str, value: &str) -> String {
-    let braced = format!("${{{name}}}");
-    let text = text.replace(&braced, value);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    let bare = format!("${name}");
-    while let Some(at) = rest.find(&bare) {
-        let behind = rest.get(at + bare.len()..).unwrap_or_default();
-        out.push_str(rest.get(..at).unwrap_or_default());
-        let whole = behind.chars().next().is_none_or(|c| " \t,)".contains(c));
-        out.push_str(if whole { value } else { &bare });
-        rest = behind;
-    }
-    out.push_str(rest);
-    out
 }

@@ -111,7 +111,8 @@ impl Variables {
             return Some(None);
         }
         if let Some(value) = self.values.get(name) {
-            if !value.contains('$') {
+            // Several lines are replayed: what they name is replaced then.
+            if !value.contains('$') || value.contains('\n') {
                 return Some((value.len() <= room).then(|| value.clone()));
             }
             let value = value.clone();
