@@ -11,6 +11,8 @@ mod kinds;
 mod matching;
 #[path = "config_agreement/report.rs"]
 mod report;
+#[path = "config_agreement/variants.rs"]
+mod variants;
 #[path = "config_agreement/verdict.rs"]
 mod verdict;
 
@@ -19,7 +21,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use report::{Report, Row, Run};
+use tandem::config::diagnostic::Level;
 use tandem::config::{self, resolve::Facts};
+use variants::Bare;
 use verdict::Verdict;
 
 fn corpus() -> Option<PathBuf> {
@@ -51,7 +55,7 @@ fn compare(run: Run) {
         let full = verdict::problems(&verdict.msgs_full, &text);
         let mut known = full.clone();
         let (rc, problems) = match run {
-            Run::Full => (verdict.rc_full, full),
+            Run::Full | Run::Variants => (verdict.rc_full, full),
             Run::Bare => {
                 let mut bare = verdict::problems(&verdict.msgs_bare, &text);
                 verdict::mark_host(&mut bare, &full);
@@ -64,6 +68,10 @@ fn compare(run: Run) {
         let surplus = matching::extras(&known, &loaded.diagnostics, &path, &text);
         report.add(Row { file: &verdict.file, rc, problems, fates, loaded: &loaded, surplus });
     }
+    finish(&report);
+}
+
+fn finish(report: &Report) {
     println!("{report}");
     let failures = report.failures();
     assert!(
@@ -82,4 +90,53 @@ fn with_every_interface_script_and_user() {
 #[test]
 fn on_a_bare_machine() {
     compare(Run::Bare);
+}
+
+#[test]
+fn small_files_with_one_mistake_each() {
+    let names = ["lo", "eth0", "eth1", "eth2", "eth3"].map(str::to_owned);
+    let facts = Facts { interfaces: Some(names.into()), ..Facts::default() };
+    let mut report = Report::new(Run::Variants);
+    let variants = variants::variants(include_str!("config_agreement/variants.txt"));
+    assert!(variants.len() > 400, "only {} variants", variants.len());
+    for variant in &variants {
+        let path = Path::new("variant.conf");
+        let loaded = config::load_text(path, variant.text.as_bytes(), &facts);
+        let problems = verdict::problems(&variant.messages, &variant.text);
+        let fates = matching::fates(&problems, &loaded.diagnostics, path, &variant.text);
+        let surplus = matching::extras(&problems, &loaded.diagnostics, path, &variant.text);
+        report.add(Row { file: &variant.name, rc: variant.rc, problems, fates, loaded: &loaded, surplus });
+    }
+    finish(&report);
+}
+
+#[test]
+fn a_keyword_without_its_value_is_fatal_where_keepalived_says_so() {
+    let all = variants::bare_keywords(include_str!("config_agreement/no_values.txt"));
+    assert!(all.len() > 300, "only {} keywords", all.len());
+    let mut failures = Vec::new();
+    for bare in &all {
+        let loaded = config::load_text(Path::new("bare.conf"), bare.text.as_bytes(), &Facts::default());
+        let here: Vec<_> = loaded
+            .diagnostics
+            .iter()
+            .filter(|found| found.place.as_ref().is_some_and(|place| place.line == bare.line))
+            .filter(|found| found.code != "not-acted-on")
+            .collect();
+        let error = here.iter().any(|found| found.level == Level::Error);
+        let fatal = here.iter().any(|found| found.level == Level::Error && found.code == "missing-value");
+        let agrees = match bare.verdict.as_str() {
+            "fatal" => fatal,
+            "reported" => !here.is_empty(),
+            _ => !error,
+        };
+        if !agrees {
+            let ours: Vec<_> =
+                here.iter().map(|found| format!("{}: {}", found.code, found.problem)).collect();
+            let Bare { block, keyword, verdict, .. } = bare;
+            failures
+                .push(format!("{block}: {keyword} without a value: {verdict}; ours: {}", ours.join(" | ")));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} differ:\n{}", failures.len(), all.len(), failures.join("\n"));
 }

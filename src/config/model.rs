@@ -20,7 +20,7 @@ pub use check::{
     RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 pub use common::{Command, ExtraInterfaces, Fifo, ScriptUser, Secret, SmtpServer, Track, VrrpVersion};
-pub use element::{Broadcast, Route, Rule, Scope, VirtualAddress};
+pub use element::{Broadcast, ElementOption, Lifetime, Route, RouteTarget, Rule, Scope, VirtualAddress};
 pub use global::{FlushOnStop, Global, Linkbeat, LinkbeatMethod, LvsTimeouts, Ssl, SyncDaemon, UpDownDelay};
 pub use instance::{
     AntiReplay, AuthHmac, AuthType, Authentication, HmacKey, HmacMode, InitialState, Instance, Ipvlan,

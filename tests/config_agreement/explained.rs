@@ -24,7 +24,27 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
         "",
         "the verdict's machine had an ordinary interface of the name that the VMAC is to have",
     ),
+    (None, Kind::UnknownKeyword, "'auth_hmac'", NEWER),
+    (None, Kind::UnknownKeyword, "'json_version'", NEWER),
+    (None, Kind::UnknownKeyword, "'no_virtual_ipaddress'", NEWER),
+    (None, Kind::UnknownKeyword, "'owner_ignore_adverts'", NEWER),
+    (None, Kind::UnknownKeyword, "'snmp_vs_stats_update_interval'", NEWER),
+    (None, Kind::UnknownKeyword, "'state_dump_file'", NEWER),
+    (None, Kind::UnknownKeyword, "'thread_timer_expired'", NEWER),
+    (None, Kind::UnknownKeyword, "'use_symlink_paths'", NEWER),
+    (None, Kind::UnknownKeyword, "'v3_checksum_as_v2'", NEWER),
+    (None, Kind::UnknownKeyword, "'vrrp_delay_after_boot'", NEWER),
+    (Some("excluded no vip"), Kind::NoVip, "", NEWER),
+    (
+        Some("script user none"),
+        Kind::UnknownTracker,
+        "",
+        "users are looked for on the machine, not in the text",
+    ),
+    (Some("smtp host unresolved"), Kind::SmtpServer, "", "names are looked up when mail is sent"),
 ];
+
+const NEWER: &str = "a keyword that keepalived has had since a version after 2.2.7";
 
 /// A warning or an error of ours that keepalived has no message for: the file (`None` = all), our code, why.
 pub(crate) type Extra = (Option<&'static str>, &'static str, &'static str);
@@ -41,7 +61,19 @@ pub(crate) const EXTRA: &[Extra] = &[
         "unquoted-arguments",
         "keepalived drops the arguments of a command without a word: the script does not do what is written",
     ),
+    (
+        None,
+        "shared-address",
+        "keepalived does not look whether two instances, or two lines, carry one address",
+    ),
+    (None, "duplicate-peer", "keepalived drops the second of two equal peers without a word"),
+    (
+        Some("auth no type"),
+        "incomplete-auth",
+        "keepalived takes a password without a type as none, without a word",
+    ),
     (Some("052.conf"), "unknown-tracker", NO_BFD),
+    (Some("bfd no neighbor"), "unknown-tracker", NO_BFD),
     (Some("302.conf"), "unknown-tracker", NO_BFD),
     (Some("159.conf"), "no-protocol", NO_BRACE),
     (Some("159.conf"), "no-real-server", NO_BRACE),

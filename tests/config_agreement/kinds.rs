@@ -60,7 +60,7 @@ kinds! {
         ["*** Configuration line starting `{}` is missing a parameter after keyword {}"];
     SurplusWords: At::Line, ["surplus-words"], ["Block {} has extra parameters {}"];
     IncludeMissing: At::Line, ["include-missing"], ["Config files missing '{}'."];
-    EmptyBlock: At::Block, ["empty-block"], ["Warning - empty notification_email block"];
+    EmptyBlock: At::Block, ["empty-block", "empty-group"], ["Warning - empty notification_email block", "Warning - sync group {} has empty group block"];
     // Bare numbers: the second of two messages on a line usually says which.
     Number: At::Line, ["bad-value", "out-of-range"],
         ["number '{}' outside {}", "invalid number '{}'", "negative number '{}'"];
@@ -86,7 +86,7 @@ kinds! {
     InterfaceName: At::Line, ["bad-value", "bad-name"], ["Interface name '{}' too long - ignoring"];
     Loopback: At::Line, ["bad-value", "loopback"], ["({}) cannot use a loopback interface ({}) for vrrp - ignoring"];
     InstanceTwice: At::Line, ["duplicate-name"], ["vrrp instance {o} already defined", "vrrp sync group {o} already defined"];
-    InstanceName: At::Line, ["no-name", "surplus-words", "missing-value"], ["vrrp_instance must have a name"];
+    InstanceName: At::Line, ["no-name", "surplus-words", "missing-value"], ["vrrp_instance must have a name", "vrrp_sync_group must have a name - skipping"];
     SourceAddress: At::Line, ["bad-address"],
         ["Configuration error: VRRP instance[{}] malformed src address[{}]. Skipping..."];
     PeerAddress: At::Line, ["bad-address"],
@@ -111,11 +111,11 @@ kinds! {
     RouteProtocol: At::Line, ["route-not-tracked", "route-protocol", "no-effect"],
         ["Route cannot be tracked if protocol is not RTPROT_KEEPALIVED({}), resetting protocol"];
     RouteValue: At::Line, ["bad-value", "bad-option", "out-of-range"], ["Invalid rtt {} for route"];
-    UnknownTracker: At::Line, ["unknown-tracker", "unknown-script"],
+    UnknownTracker: At::Around, ["unknown-tracker", "unknown-script"],
         ["({}) track script {o} not found, ignoring...", "({}) track file {o} not found, ignoring...",
          "({}) track process {o} not found, ignoring...", "({}) track bfd {o} not found, ignoring...",
          "track_file {o} not found"];
-    TrackOption: At::Line, ["bad-option", "surplus-words"], ["({}) unknown track script option {} - ignoring"];
+    TrackOption: At::Line, ["bad-option", "surplus-words"], ["({}) unknown track script option {} - ignoring", "({}) unknown track_interface {} option {} - ignoring"];
     // Instances, when all is read.
     NoVip: At::Object, ["no-address"], ["({o}) No VIP specified; {}"];
     NoVrid: At::Object, ["bad-vrid", "incomplete-instance"], ["({o}) the virtual router id must be set"];
@@ -140,7 +140,8 @@ kinds! {
          "({o}) ignoring {o} tracked interface due to address owner"];
     PromoteSecondaries: At::Object, ["no-effect"], ["({o}) promote_secondaries is automatically set for vmacs - ignoring"];
     SyncOne: At::Object, ["single-member"], ["Sync group {o} has only {} virtual router(s) - this probably isn't what you want"];
-    SyncNone: At::Object, ["empty-group"], ["Sync group {o} has no virtual router(s). removing"];
+    SyncNone: At::Object, ["empty-group"], ["Sync group {o} has no virtual router(s). removing",
+         "Sync group {o}, no matching virtual router found in group declaration - removing"];
     SyncUnknown: At::Object, ["unknown-instance"], ["Virtual router {o} specified in sync group {o} doesn't exist - ignoring"];
     VmacWithoutInterface: At::Object, ["incomplete-instance", "vmac-xmit-base"],
         ["({o}): Cannot use VMAC/ipvlan with unicast and no interface - clearing use_vmac"];
@@ -182,6 +183,55 @@ kinds! {
     NoRealServer: At::Object, ["no-real-server"], ["Virtual server {o} has no real servers - ignoring"];
     RealServerTwice: At::Object, ["duplicate-server"], ["VS {o}: real server {o} is duplicated - removing second rs"];
     ZeroPort: At::Object, ["any-port"], ["Virtual server {o}: zero port only valid for persistent services - setting"];
+    // Small files only.
+    Rounded: At::Object, ["rounded", "out-of-range"],
+        ["({o}) VRRPv2 advertisement interval {} must be an integer. rounding",
+         "({o}) VRRPv3 advertisement interval {} is out of range. {}"];
+    SyncWeight: At::Object, ["weight-without-effect", "sync-weight"],
+        ["({o}) ignoring tracked script {o} with weights due to SYNC group"];
+    MulticastAndUnicast: At::Object, ["no-effect"], ["({o}) multicast destination specified with unicast - ignoring"];
+    FirstIpv6Address: At::Object, ["strict:link-local", "first-vip"], ["({o}) the first IPv6 VIP address must be link local"];
+    VmacXmitBase: At::Object, ["no-effect", "vmac-xmit-base"], ["({o}) vmac_xmit_base is only valid with a vmac"];
+    Ipvlan: At::Object, ["ipvlan-source"], ["({o}) IPv4 ipvlan requires a source ip address to be configured. {}"];
+    AcceptV2: At::Object, ["strict:accept"], ["({o}) warning - accept mode for VRRP version 2 {}"];
+    SyncOwners: At::Object, ["mixed-owners"], ["Sync group {o} has some member(s) as address owner and some not {}"];
+    TwoGroups: At::Object, ["two-groups"], ["Virtual router {o} cannot exist in more than one sync group; ignoring {}"];
+    VridTwice: At::Object, ["duplicate-vrid"], ["{o} and {o} both use VRID {} with {} on interface {}"];
+    OnePacket: At::Object, ["ops-protocol", "no-effect"], ["Virtual server {o}: one packet scheduling requires UDP - resetting"];
+    SorryPort: At::Object, ["port-mapping"], ["WARNING - virtual server {o} and sorry server ports don't match - resetting"];
+    EmptyServerGroup: At::Object, ["empty-group"], ["virtual server group {o} has no entries - removing"];
+    TrackerTwice: At::Around, ["repeated", "duplicate-tracker"], ["({}) duplicate track_{} {o} - ignoring"];
+    ServerFamily: At::Object, ["other-family"],
+        ["Address family of virtual server and {} server {o} don't match - skipping {}"];
+    Family: At::Around, ["other-family", "bad-value"],
+        ["{}MUST be of the same family{}", "({}): address family must match VRRP instance [{o}] - ignoring",
+         "bindto address {} does not match address family of connect_ip - skipping",
+         "Cannot mix IPv4 and IPv6 addresses for route", "rule specification has mixed IPv4 and IPv6",
+         "Virtual server specified family {} conflicts with server family"];
+    BfdFamily: At::Block, ["other-family"], ["Configuration error: BFD instance {o} source address {} and neighbor {}"];
+    BfdTwice: At::Line, ["duplicate-name", "duplicate-neighbour"],
+        ["BFD {} already specified", "Configuration error: BFD instance {} already configured - ignoring"];
+    BfdNeighbourTwice: At::Block, ["duplicate-neighbour"], ["Configuration error: BFD instance {o} has duplicate neighbor address {}"];
+    RulePreference: At::Line, ["no-preference"], ["Rule has no preference specified - setting to {}"];
+    RuleAction: At::Line, ["no-action", "bad-value"], ["No action specified for rule - ignoring"];
+    AlreadySet: At::Line, ["repeated", "already-set", "duplicate-name"],
+        ["{} already specified - ignoring{}", "{} already specified", "Duplicate {} definition {} - ignoring",
+         "{} has already been specified as {} - ignoring", "SNMP socket already set to {} - ignoring", "track_group {} already defined"];
+    Deprecated: At::Line, ["deprecated", "not-acted-on"],
+        ["Keyword \"{}\" is deprecated {}", "({}) global_tracking is deprecated. {}", "({}) 'linkbeat_use_polling' in {}",
+         "Please use keyword \"id\" before {}"];
+    NoProcess: At::Block, ["no-process", "no-command"], ["track process '{o}' process name not specified"];
+    NoCheckCommand: At::Block, ["no-command", "no-path"], ["No script path has been specified for MISC_CHECKER - skipping"];
+    BfdCheck: At::Line, ["unknown-tracker", "no-name"],
+        ["({}) No name has been specified for BFD_CHECKER - skipping", "({}) BFD_CHECK - BFD {} not configured"];
+    QuorumMax: At::Block, ["bad-value", "out-of-range", "quorum-max"], ["quorum_max is less than quorum - ignoring"];
+    ReplyLength: At::Block, ["bad-value", "out-of-range"], ["UDP_CHECK min_reply length {} - will always fail"];
+    GarpGroupEmpty: At::Block, ["no-effect", "incomplete-group"], ["garp group {} does not have any delay set - removing"];
+    UnicastTtl: At::Line, ["unicast-without-peers", "no-effect"], ["({}): Cannot use unicast_ttl without unicast peers - resetting"];
+    SorryInhibit: At::Line, ["no-effect", "sorry-inhibit"], ["Ignoring sorry_server inhibit used before or without sorry_server"];
+    SchedulerFlag: At::Line, ["sh-port", "sh-fallback", "mh-port", "mh-fallback", "no-effect"], ["{} only applies to {} scheduler - ignoring"];
+    NameTaken: At::Line, ["vmac-name"], ["({}) VRRP instance {} is already using {} - ignoring name", "VMAC interface name {}", "VMAC MAC address {}"];
+    UnknownTrackGroup: At::Line, ["unknown-group", "unknown-tracker"], ["track_group {} not found"];
     // Scripts as root.
     ScriptSecurity: At::File, ["script-security"],
         ["SECURITY VIOLATION - {}scripts are being executed but script_security not enabled.{}"];
@@ -197,6 +247,13 @@ kinds! {
     ScriptUser: HOST, [],
         ["Unable to set uid/gid for script{}", "Unable to set default user for vrrp script {o} - removing",
          "Unable to set default user{}", "Failed to set uid/gid for misc checker script {}", "Error setting global script uid/gid"];
+    // What is left are values that keepalived refuses, in many words.
+    Refused: At::Line, ["bad-value", "out-of-range", "bad-option", "bad-address", "bad-port", "bad-name", "surplus-words", "missing-value", "no-effect"],
+        ["{}nvalid{}", "{} must be {}", "{}nknown {}", "{} is missing a value", "{} without value {}", "{} too l{}", "{} longer than {}",
+         "{}Cannot specify {}", "Can't parse {}", "No {} parameter specified for {}", "{} not multicast{}", "{} is not multicast{}",
+         "{} is not valid{}", "{} not valid{}", "{} is outside range{}", "{} malformed {}", "Address range end {}", "extra characters {}",
+         "{} process name not specified", "gue tunnels require port{}", "{} name missing{}", "{} truncating", "{}unable to interpret{}",
+         "Unable to interpret hex digit {}"];
 }
 
 /// The parts of a text that the holes of a pattern stand for: (marked as object, text). `{{` is a plain brace.

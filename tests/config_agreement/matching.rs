@@ -5,7 +5,7 @@ use std::path::Path;
 use tandem::config::diagnostic::{Diagnostic, Level};
 
 use super::kinds::{At, Kind};
-use super::verdict::{Problem, start_of_block};
+use super::verdict::{Problem, block_of, start_of_block};
 
 /// What became of one problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,14 @@ fn answers(problem: &Problem, found: &Diagnostic, path: &Path, text: &str) -> bo
     let on = |first: u32, last: u32| {
         there.is_some_and(|place| place.file.ends_with(file) && (first..=last).contains(&place.line))
     };
-    let named = || problem.objects.iter().all(|object| names(&found.problem, object));
+    // The sentence names an object, or stands in its block.
+    let inside = |object: &str| {
+        block_of(text, object).is_some_and(|(first, last)| problem.file.is_none() && on(first, last))
+    };
+    let named = || {
+        let mut objects = problem.objects.iter().enumerate();
+        objects.all(|(n, object)| names(&found.problem, object) || n == 0 && inside(object))
+    };
     match (rule.at, problem.line) {
         (At::Nowhere(_), _) => false,
         (At::File, _) => true,

@@ -18,6 +18,8 @@ pub(crate) enum Run {
     Full,
     /// On a machine with `lo` only.
     Bare,
+    /// Small files of our own, on a machine with eth0 to eth3.
+    Variants,
 }
 
 /// One file.

@@ -234,6 +234,16 @@ pub(crate) fn end_of_outermost(text: &str, line: u32) -> u32 {
     last
 }
 
+/// The first and last line of the block `vrrp_instance NAME { … }`, or of another keyword with that name.
+pub(crate) fn block_of(text: &str, name: &str) -> Option<(u32, u32)> {
+    let starts = |words: &str| {
+        let mut words = words.split([' ', '\t', '{']).filter(|word| !word.is_empty());
+        words.next().is_some_and(|keyword| keyword.contains('_')) && words.next() == Some(name)
+    };
+    let (first, _) = lines(text).find(|(_, words)| starts(words))?;
+    Some((first, end_of_outermost(text, first)))
+}
+
 /// The line on which the block begins that ends on a line, or goes on on it.
 pub(crate) fn start_of_block(text: &str, line: u32) -> u32 {
     let all: Vec<_> = lines(text).take_while(|(n, _)| *n <= line).collect();
@@ -285,5 +295,6 @@ fn one_cause_is_one_problem() {
     assert_eq!(names("[10.0.0.1]:tcp:80"), ["10.0.0.1", "80"]);
     assert_eq!(names("[fred]:0:[3.4.5.6,0]"), ["fred"]);
     assert_eq!((start_of_block(text, 3), start_of_block(text, 5)), (1, 4));
+    assert_eq!(block_of("x\nvrrp_instance V {\n y\n}\n", "V"), Some((2, 4)));
     assert_eq!(start_of_block("a {\n b {\n }\n c\n}\n", 4), 1);
 }

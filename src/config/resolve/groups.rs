@@ -135,10 +135,13 @@ impl Resolver<'_> {
     /// Weighted trackers of members, which a group takes away (reference section 9).
     fn member_weights(&mut self, config: &Config, group: &SyncGroup, object: &str) {
         for member in config.vrrp_instance.iter().filter(|i| group.group.contains(&i.name)) {
-            let script = |name: &str| config.vrrp_script.iter().find(|s| s.name == name).and_then(|s| s.weight);
-            let scripts = member.track_script.iter().filter(|t| t.weight.or(script(&t.name)).unwrap_or(0) != 0);
+            let script =
+                |name: &str| config.vrrp_script.iter().find(|s| s.name == name).and_then(|s| s.weight);
+            let scripts =
+                member.track_script.iter().filter(|t| t.weight.or(script(&t.name)).unwrap_or(0) != 0);
             let interfaces = member.track_interface.iter().filter(|t| t.weight.unwrap_or(0) != 0);
-            let named = scripts.map(|t| ("track_script", t)).chain(interfaces.map(|t| ("track_interface", t)));
+            let named =
+                scripts.map(|t| ("track_script", t)).chain(interfaces.map(|t| ("track_interface", t)));
             for (word, track) in named {
                 let problem = format!(
                     "vrrp_instance {}: the weight of {} means nothing in {object}",

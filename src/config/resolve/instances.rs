@@ -79,7 +79,12 @@ impl Resolver<'_> {
         }
         if instance.interface == "lo" {
             let problem = format!("{object}: adverts cannot be sent on the loopback interface lo");
-            return drop("interface", "loopback", problem, "write the interface that leads to the other director");
+            return drop(
+                "interface",
+                "loopback",
+                problem,
+                "write the interface that leads to the other director",
+            );
         }
         let key = (instance.interface.clone(), is_ipv6(instance), instance.virtual_router_id);
         if let Some(other) = vrids.get(&key) {
@@ -232,7 +237,9 @@ impl Resolver<'_> {
             self.find(Level::Warning, origin, "virtual_ipaddress", "no-address", problem, consequence, fix);
         }
         let ipv6 = is_ipv6(instance);
-        let other = |va: &&VirtualAddress| !va.address.address.is_unspecified() && va.address.address.is_ipv6() != ipv6;
+        let other = |va: &&VirtualAddress| {
+            !va.address.address.is_unspecified() && va.address.address.is_ipv6() != ipv6
+        };
         if let Some(va) = instance.virtual_ipaddress.iter().find(other) {
             let problem = format!("{object}: {} is of the other address family", va.address.address);
             let fix = "write it in virtual_ipaddress_excluded";
@@ -312,14 +319,33 @@ impl Resolver<'_> {
         if instance.vmac_xmit_base && instance.use_vmac.is_none() && instance.use_ipvlan.is_none() {
             let problem = format!("{object}: vmac_xmit_base means nothing without use_vmac");
             let at = "vmac_xmit_base";
-            self.find(Level::Warning, &origin, at, "vmac-xmit-base", problem, "it is passed over", "remove the line");
+            self.find(
+                Level::Warning,
+                &origin,
+                at,
+                "vmac-xmit-base",
+                problem,
+                "it is passed over",
+                "remove the line",
+            );
             instance.vmac_xmit_base = false;
         }
         let source = instance.mcast_src_ip.or(instance.unicast_src_ip);
-        if instance.use_ipvlan.as_ref().is_some_and(|ipvlan| ipvlan.address.is_none()) && source.is_none() && !is_ipv6(instance) {
+        if instance.use_ipvlan.as_ref().is_some_and(|ipvlan| ipvlan.address.is_none())
+            && source.is_none()
+            && !is_ipv6(instance)
+        {
             let problem = format!("{object}: use_ipvlan over IPv4 needs a source address");
             let fix = "write mcast_src_ip, unicast_src_ip, or an address behind use_ipvlan";
-            self.find(Level::Error, &origin, "use_ipvlan", "no-source", problem, "the instance stays in FAULT", fix);
+            self.find(
+                Level::Error,
+                &origin,
+                "use_ipvlan",
+                "no-source",
+                problem,
+                "the instance stays in FAULT",
+                fix,
+            );
         }
         let ipv6 = is_ipv6(instance);
         instance.unicast_peer.retain(|peer| {
@@ -444,17 +470,23 @@ impl Resolver<'_> {
     /// Weights of trackers, where priority 255 never changes.
     fn owner_weights(&mut self, config: &Config, instance: &Instance) {
         let script = |t: &Track| {
-            t.weight.or_else(|| config.vrrp_script.iter().find(|s| s.name == t.name).and_then(|s| s.weight)).unwrap_or(0)
+            t.weight
+                .or_else(|| config.vrrp_script.iter().find(|s| s.name == t.name).and_then(|s| s.weight))
+                .unwrap_or(0)
         };
         let file = |t: &Track| {
-            t.weight.or_else(|| config.track_file.iter().find(|f| f.name == t.name).and_then(|f| f.weight)).unwrap_or(1)
+            t.weight
+                .or_else(|| config.track_file.iter().find(|f| f.name == t.name).and_then(|f| f.weight))
+                .unwrap_or(1)
         };
         let process = |t: &Track| {
             let own = || config.vrrp_track_process.iter().find(|p| p.name == t.name).and_then(|p| p.weight);
             t.weight.or_else(own).unwrap_or(0)
         };
         let bfd = |t: &Track| {
-            t.weight.or_else(|| config.bfd_instance.iter().find(|b| b.name == t.name).and_then(|b| b.weight)).unwrap_or(0)
+            t.weight
+                .or_else(|| config.bfd_instance.iter().find(|b| b.name == t.name).and_then(|b| b.weight))
+                .unwrap_or(0)
         };
         let interface = |t: &Track| t.weight.unwrap_or(0);
         let lists: [(&str, &[Track], &dyn Fn(&Track) -> i16); 5] = [
@@ -470,7 +502,8 @@ impl Resolver<'_> {
                     "vrrp_instance {}: {word} {} has a weight, and priority 255 never changes",
                     instance.name, track.name
                 );
-                let (fix, nothing) = ("write a priority of at most 254, or weight 0", "the weight has no effect");
+                let (fix, nothing) =
+                    ("write a priority of at most 254, or weight 0", "the weight has no effect");
                 self.find(Level::Warning, &instance.origin, word, "owner-weight", problem, nothing, fix);
             }
         }

@@ -116,10 +116,9 @@ impl Resolver<'_> {
                 return false;
             }
         }
-        for (word, set, taken) in [
-            ("lb_algo", server.lb_algo.is_some(), "wlc"),
-            ("lb_kind", server.lb_kind.is_some(), "NAT"),
-        ] {
+        for (word, set, taken) in
+            [("lb_algo", server.lb_algo.is_some(), "wlc"), ("lb_kind", server.lb_kind.is_some(), "NAT")]
+        {
             if !set {
                 let problem = format!("{name} has no {word}");
                 let consequence = format!("{taken} is taken, as in keepalived");
@@ -222,7 +221,15 @@ impl Resolver<'_> {
             if !fresh {
                 let problem = format!("{name}: real server {} is there twice", real.address);
                 let consequence = "the second one is dropped";
-                self.find(Level::Error, &real.origin, "", "duplicate-server", problem, consequence, "remove it");
+                self.find(
+                    Level::Error,
+                    &real.origin,
+                    "",
+                    "duplicate-server",
+                    problem,
+                    consequence,
+                    "remove it",
+                );
             }
             fresh
         });
@@ -286,7 +293,11 @@ impl Resolver<'_> {
         self.usable(&mut server.quorum_up, global, &origin, "quorum_up", name);
         self.usable(&mut server.quorum_down, global, &origin, "quorum_down", name);
         for real in &mut server.real_server {
-            if real.http_get.is_empty() && real.misc_check.is_empty() && real.notify_up.is_none() && real.notify_down.is_none() {
+            if real.http_get.is_empty()
+                && real.misc_check.is_empty()
+                && real.notify_up.is_none()
+                && real.notify_down.is_none()
+            {
                 continue;
             }
             let (address, origin) = (real.address, real.origin.clone());

@@ -94,6 +94,11 @@ impl Source<'_> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut lines = (1u32..).zip(bytes.split(|b| *b == b'\n'));
         while let Some((number, line)) = lines.next() {
+            if let Some(text) = plain(line) {
+                let line = Line { file: file.number, name: &file.name, number, text, map: None, indent: 0 };
+                lexer::take(&line, &mut self.tree);
+                continue;
+            }
             let Some(text) = self.decoded(&file, number, line) else { continue };
             let text = lexer::without_comment(&text);
             let (text, indent) = match self.chosen(&text) {
@@ -219,7 +224,8 @@ impl Source<'_> {
                     continue;
                 }
                 let text = Cow::Borrowed(part);
-                let inner = Written { number: written.number, text, map: Some(vec![(0, 0, false)]), indent: 0 };
+                let inner =
+                    Written { number: written.number, text, map: Some(vec![(0, 0, false)]), indent: 0 };
                 self.line(file, &inner, depth + 1);
             }
             return;
@@ -276,6 +282,18 @@ impl Source<'_> {
             fix: fix.to_owned(),
         });
     }
+}
+
+/// Most lines: nothing in them but words, quotes and braces. Large files are made of these, so they take no detour.
+fn plain(line: &[u8]) -> Option<&str> {
+    let special = |b: &u8| matches!(b, b'#' | b'!' | b'@' | b'$' | b'~' | b'\r' | 0 | 0x80..);
+    if line.len() >= LONGEST_LINE || line.iter().any(special) {
+        return None;
+    }
+    let text = std::str::from_utf8(line).ok()?;
+    let include = text.as_bytes().iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'i')
+        && text.trim_start().starts_with("include");
+    (!include).then_some(text)
 }
 
 /// The place of a line as a whole.

@@ -14,18 +14,16 @@ use crate::config::keepalived::sample::Sampler;
 
 /// What an element's type can do.
 trait Element: Sized + PartialEq + ToString {
-    fn parse(words: &[&str], fixed: bool) -> (Option<Self>, Vec<ElementError>);
+    fn parse(words: &[&str]) -> (Option<Self>, Vec<ElementError>);
     fn not_acted_on(&self) -> Vec<&'static str>;
     #[cfg(test)]
-    fn sample(s: &mut Sampler, fixed: bool) -> Self;
+    fn sample(s: &mut Sampler) -> Self;
 }
 
 macro_rules! element_form {
     ($form:ident, $type:ty, $what:literal, $says:literal) => {
-        /// One element a line. `fixed`: of the static blocks, whose elements know `track_group`.
-        pub(super) struct $form {
-            pub(super) fixed: bool,
-        }
+        /// One element a line.
+        pub(super) struct $form;
 
         impl Form for $form {
             type Slot = Vec<$type>;
@@ -35,7 +33,7 @@ macro_rules! element_form {
                 r.used = 0;
                 for child in node.children() {
                     let words = child.texts();
-                    let (element, errors) = <$type as Element>::parse(&words, self.fixed);
+                    let (element, errors) = <$type as Element>::parse(&words);
                     for error in errors {
                         let (level, code, consequence) = match &element {
                             None => {
@@ -78,7 +76,7 @@ macro_rules! element_form {
             #[cfg(test)]
             fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
                 for _ in 0..=s.below(3) {
-                    slot.push(<$type as Element>::sample(s, self.fixed));
+                    slot.push(<$type as Element>::sample(s));
                 }
             }
         }
@@ -95,40 +93,49 @@ element_form!(
 element_form!(Rules, Rule, "rule", "[from PREFIX] [to PREFIX] [fwmark N] table T [priority N]");
 
 impl Element for VirtualAddress {
-    fn parse(words: &[&str], _: bool) -> (Option<Self>, Vec<ElementError>) {
+    fn parse(words: &[&str]) -> (Option<Self>, Vec<ElementError>) {
+        Self::parse_words(words)
+    }
+    fn not_acted_on(&self) -> Vec<&'static str> {
+        Self::not_acted_on(self)
+    }
+    #[cfg(test)]
+    fn sample(s: &mut Sampler) -> Self {
+        let mut address = Self::plain(crate::config::units::Prefix::host(s.ip()));
+        address.dev = s.flip().then(|| s.interface());
+        address.no_track = s.flip();
+        address.home = s.flip();
+        address.preferred_lft = s.flip().then_some(crate::config::model::Lifetime::Forever);
+        if address.address.address.is_ipv4() {
+            address.label = s.flip().then(|| "eth0:7".to_owned());
+            address.broadcast = s.flip().then_some(crate::config::model::Broadcast::Plus);
+        }
+        address
+    }
+}
+
+impl Element for Route {
+    fn parse(words: &[&str]) -> (Option<Self>, Vec<ElementError>) {
         Self::parse_words(words)
     }
     fn not_acted_on(&self) -> Vec<&'static str> {
         Vec::new()
     }
     #[cfg(test)]
-    fn sample(s: &mut Sampler, _: bool) -> Self {
-        Self::plain(crate::config::units::Prefix::host(s.ip()))
-    }
-}
-
-impl Element for Route {
-    fn parse(words: &[&str], _: bool) -> (Option<Self>, Vec<ElementError>) {
-        (Some(Self(words.join(" "))), Vec::new())
-    }
-    fn not_acted_on(&self) -> Vec<&'static str> {
-        Vec::new()
-    }
-    #[cfg(test)]
-    fn sample(_: &mut Sampler, _: bool) -> Self {
-        Self("default via 10.0.0.1".to_owned())
+    fn sample(s: &mut Sampler) -> Self {
+        crate::config::text::route::sample(s.next())
     }
 }
 
 impl Element for Rule {
-    fn parse(words: &[&str], _: bool) -> (Option<Self>, Vec<ElementError>) {
-        (Some(Self(words.join(" "))), Vec::new())
+    fn parse(words: &[&str]) -> (Option<Self>, Vec<ElementError>) {
+        Self::parse_words(words)
     }
     fn not_acted_on(&self) -> Vec<&'static str> {
         Vec::new()
     }
     #[cfg(test)]
-    fn sample(_: &mut Sampler, _: bool) -> Self {
-        Self("from 10.0.0.0/8 table 7".to_owned())
+    fn sample(s: &mut Sampler) -> Self {
+        crate::config::text::rule::sample(s.next())
     }
 }

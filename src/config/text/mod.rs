@@ -1,4 +1,10 @@
-//! Elements that are one line of text in both file forms: virtual addresses and status code ranges.
+//! Elements that are one line of text in both file forms: addresses, routes, rules, status code ranges.
+
+mod options;
+pub(crate) mod route;
+pub(crate) mod rule;
+
+pub use options::ElementOption;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +15,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::model::{Broadcast, Scope, StatusRange, VirtualAddress};
+use super::model::{Broadcast, Lifetime, Route, Rule, Scope, StatusRange, VirtualAddress};
 use super::units::Prefix;
 
 const SCOPES: [(&str, u8); 5] =
@@ -23,27 +29,48 @@ pub struct ElementError {
     pub word: usize,
     /// What is wrong, and what to write.
     pub problem: String,
-    /// The option is real, but nothing acts on it yet; the element is good without it.
-    pub passed_over: bool,
 }
 
 impl VirtualAddress {
     /// An address without options.
     pub const fn plain(address: Prefix) -> Self {
-        Self { address, dev: None, broadcast: None, scope: None, label: None, peer: None, no_track: false }
+        Self {
+            address,
+            dev: None,
+            broadcast: None,
+            scope: None,
+            label: None,
+            peer: None,
+            no_track: false,
+            home: false,
+            mngtmpaddr: false,
+            noprefixroute: false,
+            autojoin: false,
+            detect_duplicates: false,
+            preferred_lft: None,
+            use_vmac: false,
+            track_group: None,
+        }
     }
 
     /// Reads `IP[/MASK] [option …]` (the rules of `ip address`). Wrong options are reported one by one and
     /// passed over; `None` only when the address itself cannot be read.
     pub fn parse_words(words: &[&str]) -> (Option<Self>, Vec<ElementError>) {
         let mut errors = Vec::new();
-        let error = |word, problem| ElementError { word, problem, passed_over: false };
+        let error = |word, problem| ElementError { word, problem };
         let Some(first) = words.first() else {
             return (None, vec![error(0, "an address is missing".to_owned())]);
         };
         let mut va = match first.parse() {
             Ok(prefix) => Self::plain(prefix),
-            Err(problem) => return (None, vec![error(0, problem)]),
+            // keepalived takes a wrong length for that of a host.
+            Err(problem) => match first.split_once('/').and_then(|(address, _)| address.parse().ok()) {
+                Some(address) => {
+                    errors.push(error(0, format!("{problem}; the address alone is taken")));
+                    Self::plain(Prefix::host(address))
+                }
+                None => return (None, vec![error(0, problem)]),
+            },
         };
         let mut at = 1;
         while at < words.len() {
@@ -51,8 +78,10 @@ impl VirtualAddress {
             let here = at;
             let value = words.get(at + 1).copied();
             at += 1;
-            let takes_value =
-                matches!(option, "dev" | "brd" | "broadcast" | "scope" | "label" | "peer" | "preferred_lft");
+            let takes_value = matches!(
+                option,
+                "dev" | "brd" | "broadcast" | "scope" | "label" | "peer" | "preferred_lft" | "track_group"
+            );
             let value = match (takes_value, value) {
                 (false, _) => "",
                 (true, Some(value)) => {
@@ -80,32 +109,62 @@ impl VirtualAddress {
                     ),
                 },
                 "scope" => set(&mut va.scope, value.parse()),
+                "label" if va.address.address.is_ipv6() => Some("IPv6 addresses have no label".to_owned()),
                 "label" if value.len() < 16 => {
                     va.label = Some(value.to_owned());
                     None
                 }
                 "label" => Some(format!("label \"{value}\" is too long: at most 15 characters")),
                 "peer" => set(&mut va.peer, value.parse()),
-                "no_track" => {
-                    va.no_track = true;
+                "preferred_lft" => set(&mut va.preferred_lft, lifetime(value)),
+                "track_group" => {
+                    va.track_group = Some(value.to_owned());
                     None
                 }
-                "home" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "-nodad" | "use_vmac"
-                | "preferred_lft" => {
-                    errors.push(ElementError {
-                        word: here,
-                        problem: format!("\"{option}\" is accepted, not acted on yet"),
-                        passed_over: true,
-                    });
-                    None
-                }
-                _ => Some(format!("\"{option}\" is no option of an address")),
+                _ => match va.flag(option) {
+                    Some(flag) => {
+                        *flag = true;
+                        None
+                    }
+                    None => Some(format!("\"{option}\" is no option of an address")),
+                },
             };
             if let Some(problem) = problem {
                 errors.push(error(here, problem));
             }
         }
         (Some(va), errors)
+    }
+
+    /// The field of a word without value.
+    fn flag(&mut self, word: &str) -> Option<&mut bool> {
+        Some(match word {
+            "no_track" => &mut self.no_track,
+            "home" => &mut self.home,
+            "mngtmpaddr" => &mut self.mngtmpaddr,
+            "noprefixroute" => &mut self.noprefixroute,
+            "autojoin" => &mut self.autojoin,
+            "-nodad" => &mut self.detect_duplicates,
+            "use_vmac" => &mut self.use_vmac,
+            _ => return None,
+        })
+    }
+
+    /// Options that are set and that nothing acts on yet.
+    pub fn not_acted_on(&self) -> Vec<&'static str> {
+        [
+            ("home", self.home),
+            ("mngtmpaddr", self.mngtmpaddr),
+            ("noprefixroute", self.noprefixroute),
+            ("autojoin", self.autojoin),
+            ("-nodad", self.detect_duplicates),
+            ("preferred_lft", self.preferred_lft.is_some()),
+            ("use_vmac", self.use_vmac),
+            ("track_group", self.track_group.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(word, set)| set.then_some(word))
+        .collect()
     }
 
     /// The broadcast address that `brd` asks for.
@@ -117,6 +176,17 @@ impl VirtualAddress {
             Broadcast::Minus => Some(Ipv4Addr::from(u32::from(address) & !host_bits)),
             Broadcast::Address(address) => Some(address),
         }
+    }
+}
+
+/// `preferred_lft`.
+fn lifetime(text: &str) -> Result<Lifetime, String> {
+    match text {
+        "forever" => Ok(Lifetime::Forever),
+        _ => text
+            .parse()
+            .map(Lifetime::Secs)
+            .map_err(|_| format!("\"{text}\" is no number of seconds, and not forever")),
     }
 }
 
@@ -135,7 +205,7 @@ impl FromStr for VirtualAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let (va, errors) = Self::parse_words(&words);
-        match (va, errors.into_iter().find(|e| !e.passed_over)) {
+        match (va, errors.into_iter().next()) {
             (Some(va), None) => Ok(va),
             (_, Some(error)) => Err(error.problem),
             (None, None) => Err("an address is missing".to_owned()),
@@ -168,10 +238,28 @@ impl fmt::Display for VirtualAddress {
         if let Some(label) = &self.label {
             write!(f, " label {label}")?;
         }
-        if self.no_track {
-            f.write_str(" no_track")?;
+        match self.preferred_lft {
+            None => {}
+            Some(Lifetime::Forever) => f.write_str(" preferred_lft forever")?,
+            Some(Lifetime::Secs(secs)) => write!(f, " preferred_lft {secs}")?,
         }
-        Ok(())
+        for (word, set) in [
+            ("home", self.home),
+            ("mngtmpaddr", self.mngtmpaddr),
+            ("noprefixroute", self.noprefixroute),
+            ("autojoin", self.autojoin),
+            ("-nodad", self.detect_duplicates),
+            ("use_vmac", self.use_vmac),
+            ("no_track", self.no_track),
+        ] {
+            if set {
+                write!(f, " {word}")?;
+            }
+        }
+        match &self.track_group {
+            Some(group) => write!(f, " track_group {group}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -218,29 +306,46 @@ impl fmt::Display for StatusRange {
     }
 }
 
-impl Serialize for VirtualAddress {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+macro_rules! text_element {
+    ($type:ty, $name:literal, $form:literal) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "description": $form, "type": "string" })
+            }
+        }
+
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+    };
 }
 
-impl<'de> Deserialize<'de> for VirtualAddress {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for VirtualAddress {
-    fn schema_name() -> Cow<'static, str> {
-        "VirtualAddress".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "IP[/LENGTH] [dev IF] [label L] [brd IP|+|-] [scope S] [peer IP] [no_track]",
-            "type": "string",
-        })
-    }
-}
+text_element!(
+    VirtualAddress,
+    "VirtualAddress",
+    "IP[/LENGTH] [peer IP] [brd IP|+|-] [dev IF] [scope S] [label L] [preferred_lft N|forever] [no_track] [option …]"
+);
+text_element!(
+    Route,
+    "Route",
+    "[TYPE] [to] DESTINATION [via IP] [dev IF] [src IP] [metric N] [table T] [option …] [nexthop …]"
+);
+text_element!(
+    Rule,
+    "Rule",
+    "[not] [from PREFIX] [to PREFIX] [fwmark N[/MASK]] [iif IF] [oif IF] [table T] [priority N] [option …] [ACTION]"
+);
 
 impl JsonSchema for StatusRange {
     fn schema_name() -> Cow<'static, str> {
