@@ -42,7 +42,10 @@ impl<B: Block> Form for Blocks<B> {
             let problem =
                 format!("{} {} is there already{first}", B::WHAT, object.name().unwrap_or_default());
             let fix = "give it another name, or remove one";
-            r.find(Level::Error, node, 1, "duplicate-name", problem, "the second one is dropped", fix);
+            // keepalived refuses a second instance or sync group, and takes others of one name without a word.
+            let refused = matches!(B::WHAT, "vrrp_instance" | "vrrp_sync_group" | "bfd_instance");
+            let level = if refused { Level::Error } else { Level::Warning };
+            r.find(level, node, 1, "duplicate-name", problem, "the second one is dropped", fix);
             return;
         }
         if let Some(name) = object.name() {

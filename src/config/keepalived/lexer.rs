@@ -45,7 +45,7 @@ impl Line<'_> {
 /// Cuts a comment off: `#` or `!` anywhere outside double quotes; `\#` and `\!` are the characters themselves.
 pub(super) fn without_comment(line: &str) -> Cow<'_, str> {
     if !line.bytes().any(|b| matches!(b, b'#' | b'!')) {
-        return Cow::Borrowed(line.trim_end());
+        return Cow::Borrowed(trim_end(line));
     }
     let mut quoted = false;
     let mut escaped = false;
@@ -66,7 +66,7 @@ pub(super) fn without_comment(line: &str) -> Cow<'_, str> {
             _ => {}
         }
     }
-    let kept = line.get(..end).unwrap_or_default().trim_end();
+    let kept = trim_end(line.get(..end).unwrap_or_default());
     if !escaped {
         return Cow::Borrowed(kept);
     }
@@ -87,6 +87,16 @@ pub(super) fn without_comment(line: &str) -> Cow<'_, str> {
         out.push(c);
     }
     Cow::Owned(out)
+}
+
+/// Without blanks in front. Only ASCII blanks count: an ideographic space belongs to the word, as in keepalived.
+pub(super) fn trim_start(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\u{b}', '\u{c}'])
+}
+
+/// Without blanks behind.
+pub(super) fn trim_end(text: &str) -> &str {
+    text.trim_end_matches([' ', '\t', '\u{b}', '\u{c}'])
 }
 
 /// Blanks between words.
@@ -135,7 +145,7 @@ pub(super) fn take(line: &Line<'_>, tree: &mut Tree) {
 }
 
 fn raw(text: &str, from: Option<usize>, to: usize) -> &str {
-    from.and_then(|from| text.get(from..to)).unwrap_or_default().trim()
+    trim_end(trim_start(from.and_then(|from| text.get(from..to)).unwrap_or_default()))
 }
 
 /// Reads one word and returns where it ends.

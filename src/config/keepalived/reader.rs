@@ -277,7 +277,10 @@ impl Reader {
         let mut outer = command_words(node.raw()).into_iter();
         let argv = command_words(&outer.next().unwrap_or_default());
         if argv.is_empty() {
-            self.missing(node);
+            // An empty text is for whoever misses the command in the end.
+            if node.argument(0).is_none() {
+                self.missing(node);
+            }
             return None;
         }
         let user = outer.next().map(|user| ScriptUser { user, group: outer.next() });

@@ -81,6 +81,27 @@ impl Resolver<'_> {
                 }
                 _ => {}
             }
+            let owners = config
+                .vrrp_instance
+                .iter()
+                .filter(|i| group.group.contains(&i.name) && i.priority == Some(255))
+                .count();
+            if owners > 0 && owners < group.group.len() {
+                let problem =
+                    format!("{object}: some members own their addresses (priority 255), and some do not");
+                let consequence = "they cannot change state together";
+                let fix = "give all members priority 255, or none";
+                self.find(Level::Warning, &origin, "group", "mixed-owners", problem, consequence, fix);
+            }
+            for track in &group.track_interface {
+                self.interface(
+                    &object,
+                    &track.name,
+                    &origin,
+                    "track_interface",
+                    "it counts as down until it is there",
+                );
+            }
             for track in &group.track_interface {
                 for member in config.vrrp_instance.iter().filter(|i| group.group.contains(&i.name)) {
                     // The own interface counts as tracked by the instance.
@@ -149,7 +170,7 @@ impl Resolver<'_> {
                 );
                 let consequence = "under keepalived the tracker is passed over";
                 let fix = "write sync_group_tracking_weight in the group, or track without a weight";
-                self.find(Level::Warning, &member.origin, word, "group-weight", problem, consequence, fix);
+                self.find(Level::Warning, &member.origin, word, "sync-weight", problem, consequence, fix);
             }
         }
     }

@@ -192,12 +192,16 @@ impl Resolver<'_> {
         };
         let mut devices = named("virtual_ipaddress", &instance.virtual_ipaddress);
         devices.extend(named("virtual_ipaddress_excluded", &instance.virtual_ipaddress_excluded));
+        for route in &instance.virtual_routes {
+            devices.extend(route.interfaces().map(|dev| ("virtual_routes", dev.to_owned())));
+        }
+        for rule in &instance.virtual_rules {
+            devices.extend(rule.interfaces().map(|dev| ("virtual_rules", dev.to_owned())));
+        }
         for (word, dev) in devices {
             self.interface(object, &dev, &origin, word, "its addresses wait until the interface is there");
         }
-        if !instance.dont_track_primary
-            && instance.track_interface.iter().any(|track| track.name == instance.interface)
-        {
+        if instance.track_interface.iter().any(|track| track.name == instance.interface) {
             let problem = format!("{object}: track_interface names its own interface {}", instance.interface);
             let fix = "remove it: the own interface is tracked always (dont_track_primary turns that off)";
             let at = "track_interface";
@@ -216,7 +220,7 @@ impl Resolver<'_> {
         consequence: &str,
     ) {
         let Some(known) = &self.facts.interfaces else { return };
-        if known.contains(name) {
+        if known.contains(name) || self.dynamic {
             return;
         }
         let problem = format!("{object}: this machine has no interface {name}");
@@ -296,6 +300,17 @@ impl Resolver<'_> {
 
     fn transport(&mut self, object: &str, instance: &mut Instance) {
         let origin = instance.origin.clone();
+        let ipv6 = is_ipv6(instance);
+        instance.unicast_peer.retain(|peer| {
+            let good = peer.address.is_ipv6() == ipv6;
+            if !good {
+                let problem = format!("{object}: the peer {} is of the other address family", peer.address);
+                let fix = "write its address of the instance's family";
+                let at = "unicast_peer";
+                self.find(Level::Error, &origin, at, "other-family", problem, "the peer is dropped", fix);
+            }
+            good
+        });
         let unicast = ["unicast_src_ip", "unicast_peer", "check_unicast_src", "old_unicast_checksum"];
         let keyword = unicast.into_iter().find(|word| origin.has(word)).or_else(|| {
             // YAML says it by the value only.
@@ -305,10 +320,41 @@ impl Resolver<'_> {
             && instance.unicast_peer.is_empty()
             && !instance.unicast_fault_no_peer
         {
-            let problem = format!("{object} has {word} and no unicast_peer");
+            let what = if word == "unicast_peer" {
+                "an empty unicast_peer".to_owned()
+            } else {
+                format!("{word} and no unicast_peer")
+            };
+            let problem = format!("{object} has {what}");
             let consequence = "it uses multicast, as keepalived does";
             let fix = "write unicast_peer { ADDRESS OF THE OTHER DIRECTOR }, or mcast_src_ip for multicast";
             self.find(Level::Warning, &origin, word, "unicast-without-peers", problem, consequence, fix);
+        }
+        if instance.mcast_dst_ip.is_some() && !instance.unicast_peer.is_empty() {
+            let problem = format!("{object}: mcast_dst_ip means nothing with unicast_peer");
+            let at = "mcast_dst_ip";
+            self.find(
+                Level::Warning,
+                &origin,
+                at,
+                "no-effect",
+                problem,
+                "it is passed over",
+                "remove one of the two",
+            );
+        }
+        if instance.unicast_ttl.is_some() && instance.unicast_peer.is_empty() {
+            let problem = format!("{object}: unicast_ttl means nothing without unicast_peer");
+            let at = "unicast_ttl";
+            self.find(
+                Level::Warning,
+                &origin,
+                at,
+                "no-effect",
+                problem,
+                "it is passed over",
+                "remove the line",
+            );
         }
         if instance.use_vmac.is_some() && !instance.unicast_peer.is_empty() && !instance.vmac_xmit_base {
             let problem = format!("{object}: unicast with use_vmac needs vmac_xmit_base");
@@ -341,23 +387,12 @@ impl Resolver<'_> {
                 Level::Error,
                 &origin,
                 "use_ipvlan",
-                "no-source",
+                "ipvlan-source",
                 problem,
                 "the instance stays in FAULT",
                 fix,
             );
         }
-        let ipv6 = is_ipv6(instance);
-        instance.unicast_peer.retain(|peer| {
-            let good = peer.address.is_ipv6() == ipv6;
-            if !good {
-                let problem = format!("{object}: the peer {} is of the other address family", peer.address);
-                let fix = "write its address of the instance's family";
-                let at = "unicast_peer";
-                self.find(Level::Error, &origin, at, "other-family", problem, "the peer is dropped", fix);
-            }
-            good
-        });
     }
 
     /// What `vrrp_strict` takes away in keepalived (reference section 22).

@@ -16,6 +16,8 @@ use super::units::Secs;
 struct Resolver<'a> {
     facts: &'a Facts,
     findings: Vec<Diagnostic>,
+    /// Interfaces may come and go: one that is not there is nothing to speak of.
+    dynamic: bool,
 }
 
 impl Resolver<'_> {
@@ -39,7 +41,8 @@ impl Resolver<'_> {
 
 /// Drops and mends; see the module.
 pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnostic>) {
-    let mut resolver = Resolver { facts, findings: Vec::new() };
+    let mut resolver =
+        Resolver { facts, findings: Vec::new(), dynamic: config.global_defs.dynamic_interfaces };
     for found in super::keepalived::inspect(&mut config) {
         resolver.findings.push(Diagnostic {
             level: found.level,
@@ -55,6 +58,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.trackers(&mut config);
     resolver.instances(&mut config);
     resolver.groups(&mut config);
+    resolver.links(&config);
     resolver.servers(&mut config);
     (config, resolver.findings)
 }
@@ -80,6 +84,33 @@ impl Resolver<'_> {
                 "no mail is sent",
                 fix,
             );
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// Interfaces that other objects than instances name.
+    fn links(&mut self, config: &Config) {
+        let waits = "it waits until the interface is there";
+        for group in &config.garp_group {
+            for name in group.interface.iter().chain(&group.interfaces) {
+                self.interface("garp_group", name, &group.origin, "", waits);
+            }
+        }
+        for linkbeat in &config.linkbeat_interfaces {
+            self.interface("linkbeat_interfaces", &linkbeat.interface, &linkbeat.origin, "", waits);
+        }
+        for delay in &config.interface_up_down_delays {
+            self.interface("interface_up_down_delays", &delay.interface, &delay.origin, "", waits);
+        }
+        let origin = &config.origin;
+        let addresses = config.static_ipaddress.iter().filter_map(|va| va.dev.as_deref());
+        let routes = config.static_routes.iter().flat_map(|route| route.interfaces());
+        let rules = config.static_rules.iter().flat_map(|rule| rule.interfaces());
+        let names = addresses.map(|name| ("static_ipaddress", name));
+        let names = names.chain(routes.map(|name| ("static_routes", name)));
+        for (word, name) in names.chain(rules.map(|name| ("static_rules", name))) {
+            self.interface(word, name, origin, word, waits);
         }
     }
 }

@@ -40,7 +40,7 @@ impl Resolver<'_> {
                 let problem = format!("{name} is there twice");
                 let fix = "put the real servers of both into one";
                 let consequence = "the second one is dropped";
-                self.find(Level::Error, &origin, "", "duplicate-server", problem, consequence, fix);
+                self.find(Level::Warning, &origin, "", "duplicate-server", problem, consequence, fix);
                 return false;
             }
             self.farm(server, &name, &config.virtual_server_group);
@@ -116,14 +116,15 @@ impl Resolver<'_> {
                 return false;
             }
         }
-        for (word, set, taken) in
-            [("lb_algo", server.lb_algo.is_some(), "wlc"), ("lb_kind", server.lb_kind.is_some(), "NAT")]
-        {
+        for (word, code, set, taken) in [
+            ("lb_algo", "no-scheduler", server.lb_algo.is_some(), "wlc"),
+            ("lb_kind", "no-method", server.lb_kind.is_some(), "NAT"),
+        ] {
             if !set {
                 let problem = format!("{name} has no {word}");
                 let consequence = format!("{taken} is taken, as in keepalived");
                 let fix = format!("write {word} {taken}, or what is meant");
-                self.find(Level::Advice, &origin, word, "default-taken", problem, &consequence, fix);
+                self.find(Level::Advice, &origin, word, code, problem, &consequence, fix);
             }
         }
         let mut only_marks = server.fwmark.is_some();
@@ -135,7 +136,7 @@ impl Resolver<'_> {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("write virtual_server_group {group} {{ … }}"),
                 };
-                self.find(Level::Error, &origin, "", "unknown-group", problem, dropped, fix);
+                self.find(Level::Warning, &origin, "", "unknown-group", problem, dropped, fix);
                 return false;
             };
             only_marks = !found.entries.is_empty() && found.entries.iter().all(|e| e.fwmark.is_some());
@@ -165,7 +166,7 @@ impl Resolver<'_> {
         if server.ops && server.protocol.is_some_and(|p| p != crate::config::model::Protocol::Udp) {
             let problem = format!("{name}: ops (one-packet scheduling) is for UDP");
             let fix = "remove ops, or write protocol UDP";
-            self.find(Level::Warning, &origin, "ops", "ops-needs-udp", problem, "it is passed over", fix);
+            self.find(Level::Warning, &origin, "ops", "ops-protocol", problem, "it is passed over", fix);
             server.ops = false;
         }
         if server.address.is_some() && server.port.unwrap_or(0) == 0 && server.persistence_timeout.is_none() {
@@ -263,8 +264,8 @@ impl Resolver<'_> {
             );
             if is_mark {
                 real.port = None;
+                return;
             }
-            return;
         }
         let mut other = |service: u16, consequence: &str| {
             let problem =
@@ -274,7 +275,11 @@ impl Resolver<'_> {
         };
         match group {
             Some(group) => {
-                if let Some(entry) = group.entries.iter().find(|entry| entry.port.unwrap_or(0) != port) {
+                for entry in group
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.fwmark.is_none() && entry.port.unwrap_or(0) != port)
+                {
                     other(entry.port.unwrap_or(0), "the entry's port is used");
                 }
             }
@@ -360,6 +365,16 @@ impl Resolver<'_> {
             let fix = "give at least one real server a weight";
             let consequence = "no real server gets anything, and the quorum is never reached";
             self.find(Level::Warning, &origin, "quorum", "quorum-unreachable", problem, consequence, fix);
+        }
+        if let Some(sorry) = server.sorry_server.take_if(|sorry| {
+            let ipv6 = server.address.map(|a| a.is_ipv6());
+            ipv6.is_some_and(|ipv6| ipv6 != sorry.address.is_ipv6()) && server.lb_kind != Some(Method::Tun)
+        }) {
+            let problem =
+                format!("{name}: the sorry server {} is of the other address family", sorry.address);
+            let fix = "write an address of the service's family";
+            let consequence = "it is dropped";
+            self.find(Level::Error, &origin, "sorry_server", "other-family", problem, consequence, fix);
         }
         if server.lb_kind.is_some_and(|method| method != Method::Nat)
             && let Some(sorry) = &mut server.sorry_server

@@ -29,6 +29,20 @@ pub struct ElementError {
     pub word: usize,
     /// What is wrong, and what to write.
     pub problem: String,
+    /// A stable name for programs, where it is no plain mistake in an option.
+    pub code: Option<&'static str>,
+}
+
+impl ElementError {
+    /// A mistake in one word.
+    pub(crate) fn new(word: usize, problem: impl Into<String>) -> Self {
+        Self { word, problem: problem.into(), code: None }
+    }
+
+    /// The same with a name of its own.
+    pub(crate) fn named(word: usize, problem: impl Into<String>, code: &'static str) -> Self {
+        Self { word, problem: problem.into(), code: Some(code) }
+    }
 }
 
 impl VirtualAddress {
@@ -57,7 +71,7 @@ impl VirtualAddress {
     /// passed over; `None` only when the address itself cannot be read.
     pub fn parse_words(words: &[&str]) -> (Option<Self>, Vec<ElementError>) {
         let mut errors = Vec::new();
-        let error = |word, problem| ElementError { word, problem };
+        let error = |word, problem| ElementError::new(word, problem);
         let Some(first) = words.first() else {
             return (None, vec![error(0, "an address is missing".to_owned())]);
         };
@@ -66,7 +80,11 @@ impl VirtualAddress {
             // keepalived takes a wrong length for that of a host.
             Err(problem) => match first.split_once('/').and_then(|(address, _)| address.parse().ok()) {
                 Some(address) => {
-                    errors.push(error(0, format!("{problem}; the address alone is taken")));
+                    errors.push(ElementError::named(
+                        0,
+                        format!("{problem}; the address alone is taken"),
+                        "bad-address",
+                    ));
                     Self::plain(Prefix::host(address))
                 }
                 None => return (None, vec![error(0, problem)]),

@@ -78,21 +78,19 @@ pub(super) fn read(
         let Some(entry) = find(grammar, text) else {
             let near = crate::config::suggest::closest(text, grammar.iter().map(|entry| entry.word));
             let cure = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
-            errors.push(ElementError { word: here, problem: format!("\"{text}\" is no option here{cure}") });
+            errors.push(ElementError::new(here, format!("\"{text}\" is no option here{cure}")));
             continue;
         };
         match value(words, &mut at, entry.value, grammar) {
             Ok(value) => {
                 if found.iter().any(|option| option.word == entry.word) && entry.word != "nexthop" {
                     let problem = format!("{} is written twice", entry.word);
-                    errors.push(ElementError { word: here, problem });
+                    errors.push(ElementError::new(here, problem));
                     found.retain(|option| option.word != entry.word);
                 }
                 found.push(ElementOption { word: entry.word, value });
             }
-            Err(problem) => {
-                errors.push(ElementError { word: here, problem: format!("{}: {problem}", entry.word) })
-            }
+            Err(problem) => errors.push(ElementError::new(here, format!("{}: {problem}", entry.word))),
         }
     }
     found

@@ -69,11 +69,6 @@ const HOP: &[Word] = &[
     word("as", Value::ToIp),
 ];
 
-/// Routes of these types lead nowhere, so they have no interface.
-fn leads_nowhere(kind: Option<&str>) -> bool {
-    matches!(kind, Some("blackhole" | "unreachable" | "prohibit" | "throw"))
-}
-
 impl Route {
     /// Reads the words of a route. Wrong options are reported one by one and passed over; `None` only when the
     /// destination cannot be read.
@@ -87,10 +82,16 @@ impl Route {
             Some(&"default") => RouteTarget::Default,
             Some(text) => match text.parse::<Prefix>() {
                 Ok(prefix) => RouteTarget::Prefix(prefix),
-                Err(problem) => return (None, vec![ElementError { word: at, problem }]),
+                Err(problem)
+                    if text.contains('/')
+                        && text.split('/').next().is_some_and(|a| a.parse::<std::net::IpAddr>().is_ok()) =>
+                {
+                    return (None, vec![ElementError::named(at, problem, "bad-address")]);
+                }
+                Err(problem) => return (None, vec![ElementError::new(at, problem)]),
             },
             None => {
-                return (None, vec![ElementError { word: 0, problem: "a destination is missing".to_owned() }]);
+                return (None, vec![ElementError::new(0, "a destination is missing".to_owned())]);
             }
         };
         at += 1;
@@ -112,6 +113,13 @@ impl Route {
             from = end;
         }
         route.tracking(&mut errors);
+        if let RouteTarget::Prefix(prefix) = route.target
+            && let Some(via) = route.option("via").and_then(|via| via.parse::<std::net::IpAddr>().ok())
+            && via.is_ipv6() != prefix.address.is_ipv6()
+            && !words.iter().any(|word| matches!(*word, "inet" | "inet6"))
+        {
+            errors.push(ElementError::named(0, "the gateway is of the other address family", "other-family"));
+        }
         (Some(route), errors)
     }
 
@@ -125,17 +133,24 @@ impl Route {
         if self.option("no_track").is_some() {
             return;
         }
-        let error = |problem: &str| ElementError { word: 0, problem: problem.to_owned() };
         if self.option("dev").is_none() {
-            // keepalived says it for routes without interface whatever their type.
-            let _ = leads_nowhere(self.kind.as_deref());
-            errors
-                .push(error("a route without dev cannot be tracked: name its interface, or write no_track"));
+            let problem = "a route without dev cannot be tracked: name its interface, or write no_track";
+            errors.push(ElementError::named(0, problem, "route-not-tracked"));
         } else if self.option("protocol").is_some_and(|p| !matches!(p, "keepalived" | "18" | "0x12")) {
-            errors.push(error(
-                "a tracked route is of protocol keepalived (18): remove protocol, or write no_track",
-            ));
+            let problem =
+                "a tracked route is of protocol keepalived (18): remove protocol, or write no_track";
+            errors.push(ElementError::named(0, problem, "route-protocol"));
         }
+    }
+
+    /// The interfaces that it names.
+    pub fn interfaces(&self) -> impl Iterator<Item = &str> {
+        let hops = self.nexthops.iter().flatten();
+        self.options
+            .iter()
+            .chain(hops)
+            .filter(|option| option.word == "dev")
+            .map(|option| option.value.as_str())
     }
 }
 
@@ -144,7 +159,7 @@ impl FromStr for Route {
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let (route, errors) = Self::parse_words(&words);
-        let fatal = errors.into_iter().find(|error| error.word > 0);
+        let fatal = errors.into_iter().find(|error| error.code.is_none());
         match (route, fatal) {
             (Some(route), None) => Ok(route),
             (_, Some(error)) => Err(error.problem),

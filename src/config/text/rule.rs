@@ -54,15 +54,32 @@ impl Rule {
         let rule = Self { options: options::read(words, 0, GRAMMAR, &mut errors) };
         if !ACTIONS.iter().any(|action| rule.option(action).is_some()) {
             let problem = "nothing says what this rule does: write table T, goto N, blackhole, …".to_owned();
-            errors.push(ElementError { word: 0, problem });
+            errors.push(ElementError::named(0, problem, "no-action"));
             return (None, errors);
         }
         if rule.option("priority").is_none() {
             let problem =
                 "a rule without priority gets one from 16384 downwards: write priority N".to_owned();
-            errors.push(ElementError { word: 0, problem });
+            errors.push(ElementError::named(0, problem, "no-preference"));
+        }
+        let family = |word| rule.option(word).filter(|v| *v != "all").map(|v| v.contains(':'));
+        if let (Some(from), Some(to)) = (family("from"), family("to"))
+            && from != to
+        {
+            errors.push(ElementError::named(
+                0,
+                "from and to are of different address families",
+                "other-family",
+            ));
+            return (None, errors);
         }
         (Some(rule), errors)
+    }
+
+    /// The interfaces that it names.
+    pub fn interfaces(&self) -> impl Iterator<Item = &str> {
+        let named = |option: &&super::ElementOption| matches!(option.word, "iif" | "oif");
+        self.options.iter().filter(named).map(|option| option.value.as_str())
     }
 
     /// The value of an option, where it is set.
@@ -76,7 +93,7 @@ impl FromStr for Rule {
     fn from_str(text: &str) -> Result<Self, String> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let (rule, errors) = Self::parse_words(&words);
-        let fatal = errors.into_iter().find(|error| error.word > 0 || rule.is_none());
+        let fatal = errors.into_iter().find(|error| error.code.is_none() || rule.is_none());
         match (rule, fatal) {
             (Some(rule), None) => Ok(rule),
             (_, Some(error)) => Err(error.problem),

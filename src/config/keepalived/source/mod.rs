@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::config::diagnostic::{Diagnostic, Level, Place};
 
-use super::lexer::{self, Line};
+use super::lexer::{self, Line, trim_end, trim_start};
 use super::tree::Tree;
 
 mod include;
@@ -105,10 +105,10 @@ impl Source<'_> {
                 Some((text, indent)) => (text, indent),
                 None => continue,
             };
-            if text.trim_start().is_empty() {
+            if trim_start(text).is_empty() {
                 continue;
             }
-            if let Some((variable, value)) = variables::definition(text.trim_start()) {
+            if let Some((variable, value)) = variables::definition(trim_start(text)) {
                 let mut value = value.to_owned();
                 // A trailing backslash goes on with the next line, which may be for another director.
                 let mut more = value.ends_with('\\');
@@ -119,6 +119,10 @@ impl Source<'_> {
                     let Some((number, next)) = lines.next() else { break };
                     let Some(next) = self.decoded(&file, number, next) else { continue };
                     let next = lexer::without_comment(&next);
+                    // A line that is a comment as a whole is none: the next one goes on.
+                    if next.is_empty() {
+                        continue;
+                    }
                     more = next.ends_with('\\');
                     if let Some((text, _)) = self.chosen(&next) {
                         value.push('\n');
@@ -128,7 +132,7 @@ impl Source<'_> {
                 if value.ends_with('\\') {
                     value.pop();
                 }
-                self.variables.define(variable, value.trim());
+                self.variables.define(variable, trim_end(trim_start(&value)));
                 continue;
             }
             let written = Written { number, text: Cow::Borrowed(text), map: None, indent };
@@ -159,7 +163,7 @@ impl Source<'_> {
     /// The line without its `@id` prefix and the number of characters in front, or nothing when it is for another
     /// director.
     fn chosen<'l>(&self, line: &'l str) -> Option<(&'l str, u32)> {
-        let trimmed = line.trim_start();
+        let trimmed = trim_start(line);
         let Some(rest) = trimmed.strip_prefix('@') else { return Some((line, 0)) };
         let (id, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let ours = self.options.config_id.as_deref();
@@ -173,7 +177,7 @@ impl Source<'_> {
 
     /// One line, or one of those that came out of it.
     fn line(&mut self, file: &File, written: &Written<'_>, depth: usize) {
-        let trimmed = written.text.trim_start();
+        let trimmed = trim_start(&written.text);
         if depth > DEEPEST || self.expanded > MOST_EXPANDED {
             if self.expanded != usize::MAX {
                 let fix = "look for a variable that names itself, or for too many ~SEQ";
@@ -219,7 +223,9 @@ impl Source<'_> {
         if replaced.text.contains('\n') {
             // A variable of several lines: each is read as if it stood here.
             for part in replaced.text.split('\n') {
-                if let Some((variable, value)) = variables::definition(part.trim_start()) {
+                let part = if replaced.comment { lexer::without_comment(part) } else { Cow::Borrowed(part) };
+                let Some((part, _)) = self.chosen(&part) else { continue };
+                if let Some((variable, value)) = variables::definition(trim_start(part)) {
                     self.variables.define(variable, value.trim());
                     continue;
                 }
@@ -232,7 +238,7 @@ impl Source<'_> {
         }
         for name in &replaced.undefined {
             // A word at the start of a line is reported as the keyword that it is not.
-            if written.text.trim_start().starts_with(name.as_str()) {
+            if trim_start(&written.text).starts_with(name.as_str()) {
                 continue;
             }
             let at = written.text.find(name.as_str()).unwrap_or(0);
@@ -261,11 +267,17 @@ impl Source<'_> {
                 if written.map.is_some() { (*here, 0, false) } else { (*here, column, *exact) }
             })
             .collect();
+        // ${_HASH} and ${_BANG} begin a comment like the characters that they stand for.
+        let text = if replaced.comment {
+            lexer::without_comment(&replaced.text)
+        } else {
+            Cow::Borrowed(&*replaced.text)
+        };
         let line = Line {
             file: file.number,
             name: &file.name,
             number: written.number,
-            text: &replaced.text,
+            text: &text,
             map: Some(&map),
             indent: 0,
         };

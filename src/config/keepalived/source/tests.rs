@@ -32,9 +32,12 @@ fn every_rule() {
         ("$A=1\n$A=2\nx $A", &["x 2"]),
         ("x $UNDEFINED", &["x $UNDEFINED"]),
         ("$A=\\\n  c1 x \\\n  c2 {\\\n  d\n$A\n}", &["c1 x", "c2 {", "d"]),
+        ("$A=a \\\n# comment\n@two no \\\n@one b \\\nc\n$A", &["a", "b", "c"]),
+        ("x 51\u{3000}\u{3000}", &["x 51\u{3000}\u{3000}"]),
         ("$A = 1\nx $A", &["$A = 1", "x $A"]),
         // Those that are always there.
-        ("x${_HASH}y z${_BANG}", &["x#y z!"]),
+        ("x${_HASH}y\ny ${_BANG} z\n$H=${_HASH}\n$H all", &["x", "y"]),
+        ("x \"${_HASH}y\"", &["x #y"]),
         ("x ${_INSTANCE}", &["x one"]),
         ("x ${_RANDOM 7 7}", &["x 7"]),
         ("x \"${_ENV TANDEM_NO_SUCH_VARIABLE}\" y", &["x  y"]),

@@ -16,6 +16,8 @@ pub(super) struct Context<'c> {
 pub(super) struct Variables {
     values: super::Map,
     random: u64,
+    /// The line under way named a character that begins a comment.
+    comment: bool,
 }
 
 /// A line with its variables replaced.
@@ -27,6 +29,8 @@ pub(super) struct Replaced {
     /// Names that mean nothing, as they were written.
     pub(super) undefined: Vec<String>,
     pub(super) too_large: bool,
+    /// `${_HASH}` or `${_BANG}` was in it: a comment may begin there.
+    pub(super) comment: bool,
 }
 
 /// `$NAME=value`: no blank before `=`.
@@ -55,7 +59,7 @@ fn usage(behind: &str) -> Option<(&str, &str, usize)> {
 
 impl Variables {
     pub(super) const fn new(seed: u64) -> Self {
-        Self { values: super::Map::new(), random: seed ^ 0x5dee_ce66_d1ce_4e5b }
+        Self { values: super::Map::new(), random: seed ^ 0x5dee_ce66_d1ce_4e5b, comment: false }
     }
 
     pub(super) fn define(&mut self, name: &str, value: &str) {
@@ -65,6 +69,7 @@ impl Variables {
     /// Replaces what is defined; what is not stays as it is. `room` limits the size of the result.
     pub(super) fn replaced(&mut self, line: &str, context: &Context<'_>, room: usize) -> Replaced {
         let mut result = Replaced::default();
+        self.comment = false;
         let mut rest = 0;
         while let Some(found) = line.get(rest..).and_then(|text| text.find('$')) {
             let at = rest + found;
@@ -95,6 +100,7 @@ impl Variables {
             }
         }
         push(&mut result, line, rest, line.len());
+        result.comment = self.comment;
         result
     }
 
@@ -118,6 +124,7 @@ impl Variables {
             let value = value.clone();
             return Some(self.inner(&value, context, room, depth));
         }
+        self.comment |= matches!(name, "_HASH" | "_BANG");
         let always = match name {
             "_HASH" => "#".to_owned(),
             "_BANG" => "!".to_owned(),

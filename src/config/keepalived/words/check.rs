@@ -310,7 +310,6 @@ impl Form for Stack {
         r.used = 2;
         match (number(0), number(1)) {
             (Some(start), Some(max)) if start <= max => *slot = Some(RegexStack { start, max }),
-            _ if node.argument(1).is_none() => r.missing(node),
             _ => r.bad(node, node.raw(), "START and MAX, two numbers of bytes", "the line is passed over"),
         }
     }

@@ -44,6 +44,7 @@ macro_rules! element_form {
                             }
                         };
                         let fix = concat!("the form is ", $says);
+                        let code = error.code.unwrap_or(code);
                         r.find(level, &child, error.word, code, error.problem, consequence, fix);
                     }
                     for word in element.iter().flat_map(Element::not_acted_on) {

@@ -56,7 +56,7 @@ impl Block for RealServer {
 
     fn open(r: &mut Reader, node: &Node<'_>) -> Option<Self> {
         let text = r.word(node)?;
-        let Ok(address) = text.parse() else {
+        let Ok(address) = bare(r, node, text).parse() else {
             let problem = format!("\"{text}\" is not an IP address");
             let fix = "write real_server ADDRESS PORT { … }";
             r.find(Level::Error, node, 1, "bad-address", problem, "the real server is dropped", fix);
@@ -88,6 +88,25 @@ pub(super) fn port(r: &mut Reader, node: &Node<'_>, n: usize) -> Option<Option<u
         None => Some(None),
         Some(text) => port_text(r, node, n + 1, text),
     }
+}
+
+/// An address without what stands behind a `/`, which keepalived cuts.
+pub(super) fn bare<'n>(r: &mut Reader, node: &Node<'_>, text: &'n str) -> &'n str {
+    let bare = text.split('/').next().unwrap_or(text);
+    if bare.len() < text.len() && bare.parse::<std::net::IpAddr>().is_ok() {
+        let problem = format!("\"{text}\" carries more than an address");
+        r.find(
+            Level::Warning,
+            node,
+            1,
+            "surplus-mask",
+            problem,
+            format!("{bare} is used"),
+            format!("write {bare}"),
+        );
+        return bare;
+    }
+    text
 }
 
 /// The same for a text.

@@ -14,7 +14,7 @@ use crate::config::model::{
     GroupEntry, IpFamily, Method, Protocol, Scheduler, SorryServer, VirtualServer, VirtualServerGroup,
 };
 
-use super::server::{Forwarding, MethodOf, port, port_text};
+use super::server::{Forwarding, MethodOf, bare, port, port_text};
 
 #[cfg(test)]
 use crate::config::keepalived::sample::Sampler;
@@ -106,7 +106,7 @@ impl Block for VirtualServer {
                 r.missing(node);
                 return None;
             }
-            (Some(text), _) => match text.parse() {
+            (Some(text), _) => match bare(r, node, text).parse() {
                 Ok(address) => {
                     server.address = Some(address);
                     server.port = port(r, node, 1)?;
@@ -472,6 +472,10 @@ fn entry(r: &mut Reader, node: &Node<'_>) -> Option<GroupEntry> {
             Some("inet6") => Some(IpFamily::Inet6),
             _ => None,
         };
+        if node.argument(0).is_none() {
+            r.missing(node);
+            return None;
+        }
         if entry.fwmark.is_none() {
             let fix = "write fwmark N, with a number from 1 to 4294967295";
             r.find(Level::Error, node, 1, "bad-value", "this is no firewall mark", dropped, fix);

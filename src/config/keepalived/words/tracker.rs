@@ -525,22 +525,24 @@ impl Form for GarpGroups {
             if group.garp_interval.is_none() && group.gna_interval.is_none() {
                 let problem = "this garp_group has no interval";
                 let fix = "write garp_interval or gna_interval into it";
-                r.find(Level::Warning, node, 0, "empty-group", problem, "it is dropped", fix);
+                r.find(Level::Warning, node, 0, "incomplete-group", problem, "it is dropped", fix);
                 continue;
             }
             let taken = |name: &String| {
                 slot.iter()
                     .any(|other| other.interface.as_ref() == Some(name) || other.interfaces.contains(name))
             };
-            let doubles: Vec<String> =
-                group.interface.iter().chain(&group.interfaces).filter(|name| taken(name)).cloned().collect();
+            let twice = group.interface.iter().filter(|name| group.interfaces.contains(name)).cloned();
+            let all = group.interface.iter().chain(&group.interfaces);
+            let doubles: Vec<String> = all.filter(|name| taken(name)).cloned().chain(twice).collect();
             for name in &doubles {
                 let problem = format!("{name} is in a garp_group already");
                 let fix = "remove it from one of them";
                 r.find(Level::Warning, node, 0, "duplicate-name", problem, "it stays in the first one", fix);
             }
-            group.interface = group.interface.filter(|name| !doubles.contains(name));
-            group.interfaces.retain(|name| !doubles.contains(name));
+            let own = group.interface.clone();
+            group.interface = group.interface.filter(|name| !taken(name));
+            group.interfaces.retain(|name| !doubles.contains(name) || (own.is_none() && !taken(name)));
             slot.push(group);
         }
     }
