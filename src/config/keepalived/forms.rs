@@ -190,6 +190,7 @@ impl Form for Names {
         r.used = 0;
         let before = slot.len();
         for child in node.children() {
+            r.elements.extend((0..child.texts().len()).map(|n| child.place(n)));
             slot.extend(child.texts().into_iter().map(str::to_owned));
         }
         if slot.len() == before {
@@ -441,7 +442,10 @@ impl Form for Tracks {
 
     fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
         for child in node.children() {
-            slot.extend(self.one(r, &child));
+            if let Some(track) = self.one(r, &child) {
+                r.elements.push(child.place(0));
+                slot.push(track);
+            }
         }
         r.used = 0;
     }

@@ -244,7 +244,11 @@ pub(in crate::config) fn read_words<B: Block>(r: &mut Reader, node: &Node<'_>, o
             *bits |= bit;
         }
         r.used = 0;
+        r.elements.clear();
         (keyword.read)(r, &child, object);
+        for place in r.elements.drain(..) {
+            object.origin_mut().note_element(keyword.word, place);
+        }
         r.surplus(&child);
         if let Some((file, line, column)) = child.spot(1) {
             object.origin_mut().note(keyword.word, file, line, column);

@@ -20,6 +20,8 @@ pub(in crate::config) struct Reader {
     pub(in crate::config) findings: Vec<Diagnostic>,
     /// How many words behind the keyword were looked at; the rest is surplus.
     pub(in crate::config) used: usize,
+    /// Places of the elements that the word under way has taken.
+    pub(in crate::config) elements: Vec<crate::config::diagnostic::Place>,
     /// Named objects so far, as (keyword, name).
     pub(in crate::config) defined: BTreeSet<(&'static str, String)>,
 }

@@ -16,13 +16,18 @@ struct Written {
     object: Place,
     /// In the order of the file; a word that is repeated stands several times. A file of its own only where it is
     /// another one than the object's (an include within a block).
-    words: Vec<(&'static str, u32, u32, Option<Arc<PathBuf>>)>,
+    words: Vec<Spot>,
+    /// Elements of blocks that have one a line, in their order.
+    elements: Vec<Spot>,
 }
+
+/// A word, and the line and column of its value.
+type Spot = (&'static str, u32, u32, Option<Arc<PathBuf>>);
 
 impl Origin {
     /// An object that begins there.
     pub fn at(object: Place) -> Self {
-        Self(Some(Arc::new(Written { object, words: Vec::with_capacity(4) })))
+        Self(Some(Arc::new(Written { object, words: Vec::with_capacity(4), elements: Vec::new() })))
     }
 
     /// Where the object begins, where that is known.
@@ -46,6 +51,24 @@ impl Origin {
             }
             None => written.object.clone(),
         })
+    }
+
+    /// Where the n-th element of a block stands; else where the block begins.
+    pub fn element(&self, word: &str, n: usize) -> Option<Place> {
+        let written = self.0.as_ref()?;
+        let Some((_, line, column, file)) = written.elements.iter().filter(|(name, ..)| *name == word).nth(n)
+        else {
+            return self.word(word);
+        };
+        let file = file.as_ref().unwrap_or(&written.object.file);
+        Some(Place { file: Arc::clone(file), line: *line, column: *column })
+    }
+
+    /// Notes where an element stands.
+    pub fn note_element(&mut self, word: &'static str, place: Place) {
+        if let Some(written) = self.0.as_mut().and_then(Arc::get_mut) {
+            written.elements.push((word, place.line, place.column, Some(place.file)));
+        }
     }
 
     /// True when that word was written, whatever became of it.

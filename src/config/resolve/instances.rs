@@ -44,8 +44,6 @@ impl Resolver<'_> {
             }
         }
         self.weights(config, &all);
-        // Understood, but the daemon cannot carry it yet.
-        all.retain(|instance| self.runnable(instance));
         config.vrrp_instance = all;
     }
 
@@ -99,8 +97,17 @@ impl Resolver<'_> {
         true
     }
 
-    /// What is understood and accepted, but not run yet.
-    fn runnable(&mut self, instance: &Instance) -> bool {
+    /// Drops what is understood and accepted, but not run yet.
+    pub(super) fn runnable(&mut self, config: &mut Config) {
+        let mut all = std::mem::take(&mut config.vrrp_instance);
+        all.retain(|instance| self.is_runnable(instance));
+        for group in &mut config.vrrp_sync_group {
+            group.group.retain(|member| all.iter().any(|instance| instance.name == *member));
+        }
+        config.vrrp_instance = all;
+    }
+
+    fn is_runnable(&mut self, instance: &Instance) -> bool {
         let what = if is_ipv6(instance) {
             "a vrrp_instance over IPv6"
         } else if instance.interface.is_empty() {
@@ -183,23 +190,32 @@ impl Resolver<'_> {
             let consequence = "the instance waits in FAULT until the interface is there";
             self.interface(object, &instance.interface.clone(), &origin, "interface", consequence);
         }
-        for track in &instance.track_interface.clone() {
-            let consequence = "it counts as down until it is there";
-            self.interface(object, &track.name, &origin, "track_interface", consequence);
+        let mut named: Vec<(&'static str, usize, String)> = Vec::new();
+        let tracked = instance.track_interface.iter().enumerate();
+        named.extend(tracked.map(|(n, track)| ("track_interface", n, track.name.clone())));
+        for (word, list) in [
+            ("virtual_ipaddress", &instance.virtual_ipaddress),
+            ("virtual_ipaddress_excluded", &instance.virtual_ipaddress_excluded),
+        ] {
+            let devices = list.iter().enumerate();
+            named.extend(devices.filter_map(|(n, va)| va.dev.clone().map(|dev| (word, n, dev))));
         }
-        let named = |word: &'static str, list: &[VirtualAddress]| {
-            list.iter().filter_map(|va| va.dev.clone()).map(|dev| (word, dev)).collect::<BTreeSet<_>>()
-        };
-        let mut devices = named("virtual_ipaddress", &instance.virtual_ipaddress);
-        devices.extend(named("virtual_ipaddress_excluded", &instance.virtual_ipaddress_excluded));
-        for route in &instance.virtual_routes {
-            devices.extend(route.interfaces().map(|dev| ("virtual_routes", dev.to_owned())));
+        for (n, route) in instance.virtual_routes.iter().enumerate() {
+            named.extend(route.interfaces().map(|dev| ("virtual_routes", n, dev.to_owned())));
         }
-        for rule in &instance.virtual_rules {
-            devices.extend(rule.interfaces().map(|dev| ("virtual_rules", dev.to_owned())));
+        for (n, rule) in instance.virtual_rules.iter().enumerate() {
+            named.extend(rule.interfaces().map(|dev| ("virtual_rules", n, dev.to_owned())));
         }
-        for (word, dev) in devices {
-            self.interface(object, &dev, &origin, word, "its addresses wait until the interface is there");
+        let mut said = BTreeSet::new();
+        for (word, n, dev) in named {
+            let consequence = match word {
+                "track_interface" => "it counts as down until it is there",
+                _ => "what is on it waits until the interface is there",
+            };
+            if said.insert((word, n, dev.clone())) && self.interface(object, &dev, &origin, word, consequence)
+            {
+                self.at(origin.element(word, n));
+            }
         }
         if instance.track_interface.iter().any(|track| track.name == instance.interface) {
             let problem = format!("{object}: track_interface names its own interface {}", instance.interface);
@@ -210,7 +226,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// A named interface that this machine does not have.
+    /// A named interface that this machine does not have; true when that was said.
     pub(super) fn interface(
         &mut self,
         object: &str,
@@ -218,10 +234,10 @@ impl Resolver<'_> {
         origin: &crate::config::model::Origin,
         word: &str,
         consequence: &str,
-    ) {
-        let Some(known) = &self.facts.interfaces else { return };
+    ) -> bool {
+        let Some(known) = &self.facts.interfaces else { return false };
         if known.contains(name) || self.dynamic {
-            return;
+            return false;
         }
         let problem = format!("{object}: this machine has no interface {name}");
         let near = crate::config::suggest::closest(name, known.iter().map(String::as_str));
@@ -230,6 +246,7 @@ impl Resolver<'_> {
             None => format!("it has {}", known.iter().cloned().collect::<Vec<_>>().join(", ")),
         };
         self.find(Level::Warning, origin, word, "no-interface", problem, consequence, fix);
+        true
     }
 
     fn addresses(&mut self, object: &str, instance: &Instance) {
@@ -356,7 +373,8 @@ impl Resolver<'_> {
                 "remove the line",
             );
         }
-        if instance.use_vmac.is_some() && !instance.unicast_peer.is_empty() && !instance.vmac_xmit_base {
+        let unicast = !instance.unicast_peer.is_empty() || origin.has("unicast_peer");
+        if instance.use_vmac.is_some() && unicast && !instance.vmac_xmit_base {
             let problem = format!("{object}: unicast with use_vmac needs vmac_xmit_base");
             let fix = "write vmac_xmit_base";
             self.find(Level::Warning, &origin, "use_vmac", "vmac-xmit-base", problem, "it is set", fix);

@@ -39,6 +39,15 @@ impl Resolver<'_> {
     }
 }
 
+impl Resolver<'_> {
+    /// Moves the last finding to where it belongs more exactly.
+    fn at(&mut self, place: Option<Place>) {
+        if let (Some(finding), Some(place)) = (self.findings.last_mut(), place) {
+            finding.place = Some(place);
+        }
+    }
+}
+
 /// Drops and mends; see the module.
 pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnostic>) {
     let mut resolver =
@@ -59,6 +68,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.instances(&mut config);
     resolver.groups(&mut config);
     resolver.links(&config);
+    resolver.runnable(&mut config);
     resolver.servers(&mut config);
     (config, resolver.findings)
 }
@@ -93,8 +103,13 @@ impl Resolver<'_> {
     fn links(&mut self, config: &Config) {
         let waits = "it waits until the interface is there";
         for group in &config.garp_group {
-            for name in group.interface.iter().chain(&group.interfaces) {
-                self.interface("garp_group", name, &group.origin, "", waits);
+            if let Some(name) = &group.interface {
+                self.interface("garp_group", name, &group.origin, "interface", waits);
+            }
+            for (n, name) in group.interfaces.iter().enumerate() {
+                if self.interface("garp_group", name, &group.origin, "interfaces", waits) {
+                    self.at(group.origin.element("interfaces", n));
+                }
             }
         }
         for linkbeat in &config.linkbeat_interfaces {
@@ -104,13 +119,18 @@ impl Resolver<'_> {
             self.interface("interface_up_down_delays", &delay.interface, &delay.origin, "", waits);
         }
         let origin = &config.origin;
-        let addresses = config.static_ipaddress.iter().filter_map(|va| va.dev.as_deref());
-        let routes = config.static_routes.iter().flat_map(|route| route.interfaces());
-        let rules = config.static_rules.iter().flat_map(|rule| rule.interfaces());
-        let names = addresses.map(|name| ("static_ipaddress", name));
-        let names = names.chain(routes.map(|name| ("static_routes", name)));
-        for (word, name) in names.chain(rules.map(|name| ("static_rules", name))) {
-            self.interface(word, name, origin, word, waits);
+        let addresses = config.static_ipaddress.iter().enumerate();
+        let addresses =
+            addresses.flat_map(|(n, va)| va.dev.as_deref().map(|dev| ("static_ipaddress", n, dev)));
+        let routes = config.static_routes.iter().enumerate();
+        let routes =
+            routes.flat_map(|(n, route)| route.interfaces().map(move |dev| ("static_routes", n, dev)));
+        let rules = config.static_rules.iter().enumerate();
+        let rules = rules.flat_map(|(n, rule)| rule.interfaces().map(move |dev| ("static_rules", n, dev)));
+        for (word, n, name) in addresses.chain(routes).chain(rules) {
+            if self.interface(word, name, origin, word, waits) {
+                self.at(origin.element(word, n));
+            }
         }
     }
 }

@@ -186,6 +186,21 @@ impl Source<'_> {
             }
             return;
         }
+        if let Some(at) = choice_behind_brace(&written.text) {
+            // What stands behind a brace is read like a line of its own, its @id included.
+            let (before, behind) = written.text.split_at(at);
+            let part = |text: &str| Written {
+                number: written.number,
+                text: Cow::Owned(text.to_owned()),
+                map: Some(vec![(0, 0, false)]),
+                indent: 0,
+            };
+            self.line(file, &part(before), depth + 1);
+            if let Some((text, _)) = self.chosen(behind) {
+                self.line(file, &part(text), depth + 1);
+            }
+            return;
+        }
         if trimmed.starts_with('~') && self.sequence(file, written, depth) {
             return;
         }
@@ -294,6 +309,26 @@ impl Source<'_> {
             fix: fix.to_owned(),
         });
     }
+}
+
+/// Where an `@id` stands behind a brace.
+fn choice_behind_brace(text: &str) -> Option<usize> {
+    let mut quoted = false;
+    let mut brace = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'{' | b'}' if !quoted => {
+                brace = true;
+                continue;
+            }
+            b' ' | b'\t' if brace => continue,
+            b'@' if brace => return Some(at),
+            _ => {}
+        }
+        brace = false;
+    }
+    None
 }
 
 /// Most lines: nothing in them but words, quotes and braces. Large files are made of these, so they take no detour.

@@ -45,6 +45,7 @@ fn every_rule() {
         ("@one a\n@two b\n@^one c\n@^two d", &["a", "d"]),
         ("@one $A=1\n@two $A=2\nx $A", &["x 1"]),
         ("@one a {\n@two b {\nc\n}", &["a {", "c"]),
+        ("a { @one b\n @two c\n} @two d", &["a {", "b"]),
         // Sequences.
         ("~SEQ(X, 3) a_$X", &["a_1", "a_2", "a_3"]),
         ("~SEQ(X, 3, 1) a_$X", &["a_3", "a_2", "a_1"]),

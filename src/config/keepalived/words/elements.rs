@@ -53,6 +53,9 @@ macro_rules! element_form {
                         let consequence = concat!("the ", $what, " is used without it");
                         r.find(Level::Warning, &child, at, "not-acted-on", problem, consequence, "");
                     }
+                    if element.is_some() {
+                        r.elements.push(child.place(0));
+                    }
                     slot.extend(element);
                 }
             }
