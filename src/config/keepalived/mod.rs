@@ -2,9 +2,10 @@
 //! passed over; the rest runs, as keepalived does it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::diagnostic::Diagnostic;
-use super::model::Config;
+use super::diagnostic::{Diagnostic, Place};
+use super::model::{Config, Origin};
 
 mod blocks;
 mod form;
@@ -34,7 +35,8 @@ pub(in crate::config) use source::{ReadOptions, matching};
 pub(super) fn parse(name: &Path, bytes: &[u8], options: &ReadOptions) -> (Config, Vec<Diagnostic>) {
     let (tree, findings) = source::read(name, bytes, options);
     let mut reader = Reader { findings, ..Reader::default() };
-    let mut config = Config::default();
+    let whole = Place { file: Arc::new(name.to_owned()), line: 0, column: 0 };
+    let mut config = Config { origin: Origin::at(whole), ..Config::default() };
     keyword::read_words(&mut reader, &tree.root(), &mut config);
     (config, reader.findings)
 }

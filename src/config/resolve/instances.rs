@@ -373,7 +373,8 @@ impl Resolver<'_> {
                 "remove the line",
             );
         }
-        let unicast = !instance.unicast_peer.is_empty() || origin.has("unicast_peer");
+        let unicast = !instance.unicast_peer.is_empty()
+            || ["unicast_peer", "unicast_src_ip"].iter().any(|word| origin.has(word));
         if instance.use_vmac.is_some() && unicast && !instance.vmac_xmit_base {
             let problem = format!("{object}: unicast with use_vmac needs vmac_xmit_base");
             let fix = "write vmac_xmit_base";

@@ -288,6 +288,17 @@ impl Source<'_> {
         } else {
             Cow::Borrowed(&*replaced.text)
         };
+        // A variable that is empty may leave an @id in front.
+        let Some((kept, _)) = self.chosen(&text) else { return };
+        if kept.len() < text.len() {
+            let inner = Written {
+                number: written.number,
+                text: Cow::Owned(kept.to_owned()),
+                map: Some(vec![(0, 0, false)]),
+                indent: 0,
+            };
+            return self.line(file, &inner, depth + 1);
+        }
         let line = Line {
             file: file.number,
             name: &file.name,
