@@ -10,6 +10,7 @@ mod lock;
 pub mod options;
 pub mod pair;
 mod pidfile;
+pub mod plan;
 pub mod reload;
 pub mod scripts;
 mod threads;
