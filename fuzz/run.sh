@@ -37,6 +37,7 @@ fi
 # cargo-fuzz asks cargo for the manifest, and a file rust-toolchain or a default toolchain would choose stable.
 export RUSTUP_TOOLCHAIN=nightly CARGO_TERM_COLOR=never
 flags=(--fuzz-dir fuzz --target-dir "$work/build")
+host=$(rustc -vV | sed -n 's/^host: //p')
 mkdir -p "$work"
 say "building (instrumented, with the address sanitizer, overflow checks and debug assertions)"
 if ! "$fuzzer" build "${flags[@]}" >"$work/build.log" 2>&1; then
@@ -76,9 +77,10 @@ for target in "${targets[@]}"; do
     before=$(find "$work/found/$target" -type f | wc -l)
     # -timeout: an input that takes longer is a finding. Memory is limited too: no text may cost gigabytes.
     # In forked mode a finding does not end the run.
-    "$fuzzer" run "${flags[@]}" "$target" "${inputs[@]}" -- \
+    # The program itself, not `cargo fuzz run`: that leaves folders beside the sources.
+    ASAN_OPTIONS=detect_odr_violation=0 "$work/build/$host/release/$target" "${inputs[@]}" \
         -fork="$jobs" -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1 \
-        -max_total_time="$time" -timeout=5 -rss_limit_mb=1024 -max_len="$length" \
+        -print_funcs=0 -max_total_time="$time" -timeout=5 -rss_limit_mb=1024 -max_len="$length" \
         -artifact_prefix="$work/found/$target/" ${dictionary:+-dict="$dictionary"} >"$log" 2>&1
     code=$?
     # "#123456: cov: 1 ft: 2 corp: 3 exec/s 4 oom/timeout/crash: 0/0/0 time: 5s"
