@@ -4,7 +4,7 @@
 #
 #   TIME=600       seconds for each target
 #   TARGETS="..."  which ones; all by default
-#   JOBS=1         processes for each target
+#   JOBS=1         how many of them at a time
 #   CORPUS=folder  further inputs for the targets of keepalived.conf, read in place (files *.conf)
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
@@ -45,60 +45,68 @@ if ! "$fuzzer" build "${flags[@]}" >"$work/build.log" 2>&1; then
     missing "the targets do not build (target/fuzz/build.log)" "see above"
 fi
 
-status=0
-rows=()
-for target in "${targets[@]}"; do
-    mkdir -p "$work/corpus/$target" "$work/found/$target"
-    inputs=("$work/corpus/$target" "fuzz/seeds/$target")
-    [ ! -d "fuzz/crashes/$target" ] || inputs+=("fuzz/crashes/$target")
-    case $target in
-        lexer | keepalived)
-            dictionary=fuzz/keepalived.dict length=4096
-            [ "$target" = keepalived ] || inputs+=(fuzz/seeds/keepalived)
-            # Copies: libFuzzer takes no patterns, and a folder may hold more than configurations.
-            mkdir -p "$work/shipped"
-            for file in config/examples/*/*.conf tests/config/bad/*.conf ${corpus:+"$corpus"/*.conf}; do
-                [ ! -f "$file" ] || cp "$file" "$work/shipped/$(tr -c 'a-zA-Z0-9.\n' - <<<"$file")"
-            done
-            inputs+=("$work/shipped")
-            ;;
-        yaml)
-            dictionary=fuzz/yaml.dict length=4096
-            mkdir -p "$work/shipped-yaml"
-            for file in config/examples/*/*.yaml tests/config/bad/*.yaml; do
-                cp "$file" "$work/shipped-yaml/$(tr -c 'a-zA-Z0-9.\n' - <<<"$file")"
-            done
-            inputs+=("$work/shipped-yaml")
-            ;;
-        *) dictionary='' length=1500 ;;
-    esac
-    say "$target: $time s"
-    log=$work/$target.log
-    before=$(find "$work/found/$target" -type f | wc -l)
-    # -timeout: an input that takes longer is a finding. Memory is limited too: no text may cost gigabytes.
-    # In forked mode a finding does not end the run.
-    # The program itself, not `cargo fuzz run`: that leaves folders beside the sources.
-    ASAN_OPTIONS=detect_odr_violation=0 "$work/build/$host/release/$target" "${inputs[@]}" \
-        -fork="$jobs" -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1 \
-        -print_funcs=0 -max_total_time="$time" -timeout=5 -rss_limit_mb=1024 -max_len="$length" \
-        -artifact_prefix="$work/found/$target/" ${dictionary:+-dict="$dictionary"} >"$log" 2>&1
-    code=$?
-    # "#123456: cov: 1 ft: 2 corp: 3 exec/s 4 oom/timeout/crash: 0/0/0 time: 5s"
-    last=$(grep -a '^#[0-9]*: cov:' "$log" | tail -n 1)
-    executions=$(sed -n 's/^#\([0-9]*\):.*/\1/p' <<<"$last")
-    coverage=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' <<<"$last")
-    found=$(($(find "$work/found/$target" -type f | wc -l) - before))
-    if [ -z "$executions" ]; then
-        say "$target did not run (status $code):"
-        tail -n 20 "$log"
-        status=1
-    fi
-    [ "$found" = 0 ] || status=1
-    rows+=("| $(date -u +%F) | $target | $time s x $jobs | ${executions:-0} | ${coverage:-0} | $found |")
+# Copies of the shipped files, as further seeds: libFuzzer takes no patterns, and folders hold other files too.
+rm -rf "$work/shipped"
+mkdir -p "$work/shipped/conf" "$work/shipped/yaml" "$work/rows"
+for file in config/examples/*/*.{conf,yaml} tests/config/bad/*.{conf,yaml} ${corpus:+"$corpus"/*.conf}; do
+    [ ! -f "$file" ] || cp "$file" "$work/shipped/${file##*.}/$(tr -c 'a-zA-Z0-9.\n' - <<<"$file")"
 done
 
+# one TARGET: runs it and writes its row to $work/rows/TARGET.
+one() {
+    local target=$1 log=$work/$1.log found=$work/found/$1
+    local inputs=("$work/corpus/$target" "fuzz/seeds/$target") dictionary='' length=1500
+    mkdir -p "$work/corpus/$target" "$found"
+    [ ! -d "fuzz/crashes/$target" ] || inputs+=("fuzz/crashes/$target")
+    case $target in
+        lexer) inputs+=(fuzz/seeds/keepalived "$work/shipped/conf") dictionary=fuzz/keepalived.dict length=4096 ;;
+        keepalived) inputs+=("$work/shipped/conf") dictionary=fuzz/keepalived.dict length=4096 ;;
+        yaml) inputs+=("$work/shipped/yaml") dictionary=fuzz/yaml.dict length=4096 ;;
+    esac
+    local before began=$SECONDS
+    before=$(find "$found" -type f | wc -l)
+    # -timeout: an input that takes longer is a finding; so is one that takes two gigabytes.
+    # The program itself, not `cargo fuzz run`: that leaves folders beside the sources.
+    local run=("$work/build/$host/release/$target" "${inputs[@]}" -print_funcs=0 -print_final_stats=1 -timeout=5
+        -rss_limit_mb=2048 -max_len="$length" -artifact_prefix="$found/" ${dictionary:+-dict="$dictionary"})
+    export ASAN_OPTIONS=detect_odr_violation=0:quarantine_size_mb=64
+    "${run[@]}" -max_total_time="$time" >"$log" 2>&1
+    # After a finding the rest of the time goes to the forking mode, which is slower and goes on over findings.
+    local left=$((time - (SECONDS - began)))
+    if [ "$left" -gt 5 ]; then
+        "${run[@]}" -max_total_time="$left" -fork=1 -ignore_crashes=1 -ignore_timeouts=1 -ignore_ooms=1 >"$log.2" 2>&1
+    else
+        rm -f "$log.2"
+    fi
+    # "stat::number_of_executed_units: 123", and when forking "#123: cov: 4 ft: 5 ..."
+    local executions coverage
+    executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
+    [ ! -f "$log.2" ] || executions=$((${executions:-0} + $(sed -n 's/^#\([0-9]*\): cov:.*/\1/p' "$log.2" | tail -n 1)))
+    coverage=$(cat "$log" "$log.2" 2>/dev/null | grep -ao ' cov: [0-9]*' | sort -k2n | tail -n 1 | tr -dc 0-9)
+    if [ -z "$executions" ]; then
+        say "$target did not run:"
+        tail -n 20 "$log"
+    fi
+    local new=$(($(find "$found" -type f | wc -l) - before))
+    echo "| $(date -u +%F) | $target | $((SECONDS - began)) s | ${executions:-0} | ${coverage:-0} | $new |" >"$work/rows/$target"
+    say "$target: done"
+}
+
+rm -f "$work"/rows/*
+for target in "${targets[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+    say "$target: $time s"
+    one "$target" &
+done
+wait
+
 printf '\n| date | target | time | executions | edges covered | failing inputs |\n| --- | --- | --- | --- | --- | --- |\n'
-printf '%s\n' "${rows[@]}"
+status=0
+for target in "${targets[@]}"; do
+    cat "$work/rows/$target"
+    # Executions or findings: the fourth and the sixth column.
+    awk -F'|' '$5 + 0 == 0 || $7 + 0 > 0 { exit 1 }' "$work/rows/$target" || status=1
+done
 if [ "$status" != 0 ]; then
     printf '\nfailing inputs are in target/fuzz/found. To see one fail under the stable toolchain:\n'
     printf '  FUZZ_TARGET=keepalived FUZZ_INPUT=target/fuzz/found/... cargo test --test fuzz_seeds every_seed\n'
