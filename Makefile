@@ -4,13 +4,15 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build setup demo test lint unit ipvs lab-shell
+.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
 	@echo "make test       everything that CI runs"
 	@echo "make build      target/release/tandem"
 	@echo "make lab-shell  a shell as root on a kernel with ip_vs"
+	@echo "make fuzz TIME=600     each fuzz target for so many seconds (needs the nightly toolchain)"
+	@echo "make bench-config      reading large configurations, beside keepalived -t"
 
 setup:
 	@tests/lab/setup.sh
@@ -37,3 +39,10 @@ unit:
 lab-shell: setup
 	@echo "vm: type commands on standard input; the machine ends with the shell"
 	@tests/lab/vm.sh bash -c "$${COMMAND:-ipvsadm -Ln; ip netns}"
+
+fuzz:
+	@fuzz/run.sh
+
+# RUNS=7 of each; the files are made in target/bench.
+bench-config:
+	@cargo bench --locked --bench config
