@@ -59,6 +59,20 @@ pub struct Diagnostic {
     pub fix: String,
 }
 
+impl Diagnostic {
+    /// Writes control characters out. Words of the file are part of the text; none of them may begin a line of the log
+    /// or command a terminal.
+    pub(super) fn make_printable(&mut self) {
+        for text in [&mut self.problem, &mut self.consequence, &mut self.fix] {
+            if text.contains(char::is_control) {
+                let shown =
+                    |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+                *text = text.chars().map(shown).collect();
+            }
+        }
+    }
+}
+
 impl fmt::Display for Diagnostic {
     /// `file:line:column: level: problem; consequence; fix` on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

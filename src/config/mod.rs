@@ -94,7 +94,10 @@ fn parse_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
     if is_yaml(name) {
         return match yaml::parse(name, &String::from_utf8_lossy(bytes)) {
             Ok(config) => Loaded { config, diagnostics: Vec::new(), readable: true },
-            Err(finding) => Loaded { config: Config::default(), diagnostics: vec![finding], readable: false },
+            Err(mut finding) => {
+                finding.make_printable();
+                Loaded { config: Config::default(), diagnostics: vec![finding], readable: false }
+            }
         };
     }
     let (config, diagnostics) = keepalived::parse(name, bytes, &facts.read_options());
@@ -106,6 +109,7 @@ fn in_order(name: &Path, findings: &mut [Diagnostic]) {
     for finding in findings.iter_mut() {
         let whole = || Place { file: Arc::new(PathBuf::from(name)), line: 0, column: 0 };
         finding.place.get_or_insert_with(whole);
+        finding.make_printable();
     }
     findings.sort_by(|a, b| a.place.cmp(&b.place));
 }

@@ -60,7 +60,12 @@ impl Writer {
         if text.contains(['"', '\n', '\r', '\0']) || text.contains("${_") || text.len() > 900 {
             self.impossible.push(format!("keepalived.conf has no way to write the text {text:?}"));
         }
-        if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "#!{}@\\'\u{feff}".contains(c)) {
+        // At the start of a line these would be something else than an element.
+        let special = text.starts_with(['~', '$']) || text.starts_with("include");
+        if !special
+            && !text.is_empty()
+            && !text.contains(|c: char| c.is_whitespace() || "#!{}@\\'\u{feff}".contains(c))
+        {
             return text.to_owned();
         }
         format!("\"{text}\"")

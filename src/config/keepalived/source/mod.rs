@@ -178,7 +178,9 @@ impl Source<'_> {
     /// One line, or one of those that came out of it.
     fn line(&mut self, file: &File, written: &Written<'_>, depth: usize) {
         let trimmed = trim_start(&written.text);
-        if depth > DEEPEST || self.expanded > MOST_EXPANDED {
+        // A line that expands no further is read in any case: the file's structure must stay.
+        let expands = depth > 0 || trimmed.contains('$') || trimmed.starts_with('~');
+        if depth > DEEPEST || (expands && self.expanded > MOST_EXPANDED) {
             if self.expanded != usize::MAX {
                 let fix = "look for a variable that names itself, or for too many ~SEQ";
                 self.warn(place(file, written), "expansion-too-large", "this line expands without end", fix);
