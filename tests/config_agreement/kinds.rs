@@ -56,13 +56,13 @@ kinds! {
     ExtraBrace: At::Line, ["surplus-brace"], ["Extra '}' found"];
     OpenBrace: At::File, ["missing-brace"], ["There are {} missing '}'s or extra '{{'s"];
     OpenQuote: At::Line, ["open-quote"], ["Unterminated quote {}", "Unmatched quote{}", "String '{}': missing terminating {}"];
-    MissingParameter: At::Line, ["missing-value", "no-name"],
+    MissingParameter: At::Line, ["missing-value", "no-name", "repeated"],
         ["*** Configuration line starting `{}` is missing a parameter after keyword {}"];
     SurplusWords: At::Line, ["surplus-words"], ["Block {} has extra parameters {}"];
     IncludeMissing: At::Line, ["include-missing"], ["Config files missing '{}'."];
     EmptyBlock: At::Block, ["empty-block", "empty-group"], ["Warning - empty notification_email block", "Warning - sync group {} has empty group block"];
     // Bare numbers: the second of two messages on a line usually says which.
-    Number: At::Line, ["bad-value", "out-of-range"],
+    Number: At::Line, ["bad-value", "out-of-range", "bad-option"],
         ["number '{}' outside {}", "invalid number '{}'", "negative number '{}'"];
     TooManyDecimals: At::Line, ["too-many-decimals"], ["number '{}' has too many decimal places"];
     // global_defs.
@@ -91,8 +91,8 @@ kinds! {
         ["Configuration error: VRRP instance[{}] malformed src address[{}]. Skipping..."];
     PeerAddress: At::Line, ["bad-address"],
         ["Configuration error: VRRP instance[{}] malformed unicast peer address[{}]. Skipping..."];
-    InvalidAddress: At::Line, ["bad-address", "bad-value"], ["VRRP parsed invalid IP {}. skipping IP..."];
-    InvalidPrefix: At::Line, ["bad-address", "bad-value", "out-of-range"],
+    InvalidAddress: At::Line, ["bad-address", "bad-value", "bad-route", "bad-option"], ["VRRP parsed invalid IP {}. skipping IP..."];
+    InvalidPrefix: At::Line, ["bad-address", "bad-value", "out-of-range", "bad-option"],
         ["Invalid address prefix len {} for address {} - using {}"];
     Ipv6Label: At::Line, ["bad-option", "ipv6-label", "no-effect"], ["Cannot specify label for IPv6 addresses ({}) - ignoring label"];
     NotifyTwice: At::Line, ["repeated", "already-set"], ["({}) {} script already specified - ignoring {}"];
@@ -119,7 +119,7 @@ kinds! {
     // Instances, when all is read.
     NoVip: At::Object, ["no-address"], ["({o}) No VIP specified; {}"];
     NoVrid: At::Object, ["bad-vrid", "incomplete-instance"], ["({o}) the virtual router id must be set"];
-    NoInterface: At::Object, ["incomplete-instance"], ["({o}) Unknown interface!"];
+    NoInterface: At::Object, ["incomplete-instance", "loopback", "not-acted-on:without interface"], ["({o}) Unknown interface!"];
     NopreemptMaster: At::Object, ["nopreempt-ignored"],
         ["({o}) Warning - nopreempt will not work with initial state MASTER - clearing",
          "({o}) nopreempt is incompatible with priority 255. {}"];
@@ -147,7 +147,7 @@ kinds! {
         ["({o}): Cannot use VMAC/ipvlan with unicast and no interface - clearing use_vmac"];
     // Trackers.
     NoScript: At::Object, ["no-command"], ["No script set for vrrp_script {o} - removing"];
-    ScriptNumber: At::Line, ["bad-value", "out-of-range"],
+    ScriptNumber: At::Line, ["bad-value", "out-of-range", "bad-option"],
         ["({}): vrrp script {} '{}' must be between {}", "({}): vrrp script {} value '{}' invalid, defaulting to {}",
          "vrrp_script {} weight {} must be in {}", "({}): vrrp script {} must be greater than 0, setting to 1"];
     NoFile: At::Object, ["no-file"], ["No file set for track_file {o} - ignoring"];
@@ -163,7 +163,7 @@ kinds! {
     Retired: At::Line, ["deprecated"], ["nb_get_retry is deprecated - please use 'retry'"];
     CheckAddress: At::Line, ["bad-address"], ["Invalid bindto address {} - ignoring", "Invalid connect_ip address {} - ignoring"];
     CheckPort: At::Line, ["bad-port", "bad-value", "out-of-range"], ["Invalid checker connect_port '{}'", "Invalid checker bind_port '{}'"];
-    CheckNumber: At::Line, ["bad-value", "out-of-range"],
+    CheckNumber: At::Line, ["bad-value", "out-of-range", "bad-option"],
         ["Invalid retry connection value {}", "connect_timeout {} invalid - ignoring"];
     Digest: At::Line, ["bad-value"], ["digest '{}' character length should be 32 rather than {}"];
     FileCheckWithoutFile: At::Block, ["no-file", "unknown-tracker"], ["FILE_CHECK has no track_file specified - ignoring"];
@@ -214,7 +214,7 @@ kinds! {
     BfdNeighbourTwice: At::Block, ["duplicate-neighbour"], ["Configuration error: BFD instance {o} has duplicate neighbor address {}"];
     RulePreference: At::Line, ["no-preference"], ["Rule has no preference specified - setting to {}"];
     RuleAction: At::Line, ["no-action", "bad-value"], ["No action specified for rule - ignoring"];
-    AlreadySet: At::Line, ["repeated", "already-set", "duplicate-name"],
+    AlreadySet: At::Line, ["repeated", "already-set", "duplicate-name", "bad-value"],
         ["{} already specified - ignoring{}", "{} already specified", "Duplicate {} definition {} - ignoring",
          "{} has already been specified as {} - ignoring", "SNMP socket already set to {} - ignoring", "track_group {} already defined"];
     Deprecated: At::Line, ["deprecated", "not-acted-on"],
@@ -222,15 +222,15 @@ kinds! {
          "Please use keyword \"id\" before {}"];
     NoProcess: At::Block, ["no-process", "no-command"], ["track process '{o}' process name not specified"];
     NoCheckCommand: At::Block, ["no-command", "no-path"], ["No script path has been specified for MISC_CHECKER - skipping"];
-    BfdCheck: At::Line, ["unknown-tracker", "no-name"],
+    BfdCheck: At::Block, ["unknown-tracker", "no-name"],
         ["({}) No name has been specified for BFD_CHECKER - skipping", "({}) BFD_CHECK - BFD {} not configured"];
     QuorumMax: At::Block, ["bad-value", "out-of-range", "quorum-max"], ["quorum_max is less than quorum - ignoring"];
     ReplyLength: At::Block, ["bad-value", "out-of-range"], ["UDP_CHECK min_reply length {} - will always fail"];
     GarpGroupEmpty: At::Block, ["no-effect", "incomplete-group"], ["garp group {} does not have any delay set - removing"];
-    UnicastTtl: At::Line, ["unicast-without-peers", "no-effect"], ["({}): Cannot use unicast_ttl without unicast peers - resetting"];
+    UnicastTtl: At::Block, ["unicast-without-peers", "no-effect"], ["({}): Cannot use unicast_ttl without unicast peers - resetting"];
     SorryInhibit: At::Line, ["no-effect", "sorry-inhibit"], ["Ignoring sorry_server inhibit used before or without sorry_server"];
     SchedulerFlag: At::Line, ["sh-port", "sh-fallback", "mh-port", "mh-fallback", "no-effect"], ["{} only applies to {} scheduler - ignoring"];
-    NameTaken: At::Line, ["vmac-name"], ["({}) VRRP instance {} is already using {} - ignoring name", "VMAC interface name {}", "VMAC MAC address {}"];
+    NameTaken: At::Line, ["vmac-name", "bad-value"], ["({}) VRRP instance {} is already using {} - ignoring name", "VMAC interface name {}", "VMAC MAC address {}"];
     UnknownTrackGroup: At::Line, ["unknown-group", "unknown-tracker"], ["track_group {} not found"];
     // Scripts as root.
     ScriptSecurity: At::File, ["script-security"],
@@ -248,7 +248,7 @@ kinds! {
         ["Unable to set uid/gid for script{}", "Unable to set default user for vrrp script {o} - removing",
          "Unable to set default user{}", "Failed to set uid/gid for misc checker script {}", "Error setting global script uid/gid"];
     // What is left are values that keepalived refuses, in many words.
-    Refused: At::Line, ["bad-value", "out-of-range", "bad-option", "bad-address", "bad-port", "bad-name", "surplus-words", "missing-value", "no-effect"],
+    Refused: At::Line, ["bad-value", "out-of-range", "bad-option", "bad-address", "bad-port", "bad-name", "surplus-words", "missing-value", "no-effect", "bad-rule", "bad-route", "bad-sequence", "open-quote", "no-interface"],
         ["{}nvalid{}", "{} must be {}", "{}nknown {}", "{} is missing a value", "{} without value {}", "{} too l{}", "{} longer than {}",
          "{}Cannot specify {}", "Can't parse {}", "No {} parameter specified for {}", "{} not multicast{}", "{} is not multicast{}",
          "{} is not valid{}", "{} not valid{}", "{} is outside range{}", "{} malformed {}", "Address range end {}", "extra characters {}",

@@ -133,7 +133,7 @@ impl Resolver<'_> {
         let origin = instance.origin.clone();
         self.interfaces(object, instance);
         self.addresses(object, instance);
-        self.preemption(object, instance);
+        self.preemption(object, instance, global);
         self.authentication(object, instance, global);
         self.transport(object, instance);
         if instance.strict_mode.or(global.vrrp_strict) == Some(true) {
@@ -269,7 +269,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn preemption(&mut self, object: &str, instance: &Instance) {
+    fn preemption(&mut self, object: &str, instance: &Instance, global: &Global) {
         let origin = instance.origin.clone();
         let master = instance.state == Some(InitialState::Master);
         let owner = priority(instance) == 255;
@@ -280,8 +280,17 @@ impl Resolver<'_> {
             let fix = "write state BACKUP on both directors if it should not";
             self.find(Level::Warning, &origin, "nopreempt", "nopreempt-ignored", problem, consequence, fix);
         }
-        if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero()) && (master || instance.nopreempt) {
-            let why = if master { "state MASTER" } else { "nopreempt" };
+        let strict = instance.strict_mode.or(global.vrrp_strict) == Some(true);
+        if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero())
+            && (master || instance.nopreempt || strict)
+        {
+            let why = if master {
+                "state MASTER"
+            } else if strict {
+                "vrrp_strict"
+            } else {
+                "nopreempt"
+            };
             let problem = format!("{object}: preempt_delay has no effect with {why}");
             let consequence =
                 if master { "it preempts at once when it returns" } else { "it never preempts" };
@@ -346,6 +355,11 @@ impl Resolver<'_> {
             let consequence = "it uses multicast, as keepalived does";
             let fix = "write unicast_peer { ADDRESS OF THE OTHER DIRECTOR }, or mcast_src_ip for multicast";
             self.find(Level::Warning, &origin, word, "unicast-without-peers", problem, consequence, fix);
+        }
+        if let Some(address) = instance.mcast_dst_ip.take_if(|address| !address.is_multicast()) {
+            let problem = format!("{object}: mcast_dst_ip {address} is no multicast address");
+            let (at, fix) = ("mcast_dst_ip", "write one, or remove the line");
+            self.find(Level::Error, &origin, at, "bad-value", problem, "the default is taken", fix);
         }
         if instance.mcast_dst_ip.is_some() && !instance.unicast_peer.is_empty() {
             let problem = format!("{object}: mcast_dst_ip means nothing with unicast_peer");
@@ -428,9 +442,6 @@ impl Resolver<'_> {
         }
         if !instance.unicast_peer.is_empty() {
             say("unicast_peer", "unicast peers");
-        }
-        if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero()) {
-            say("preempt_delay", "preempt_delay");
         }
         if instance.down_timer_adverts.is_some_and(|n| n != 3) {
             say("down_timer_adverts", "down_timer_adverts other than 3");

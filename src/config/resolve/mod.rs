@@ -80,6 +80,25 @@ impl Resolver<'_> {
             global.vrrp_garp_master_repeat = Some(1);
             global.vrrp_garp_master_delay = Some(Secs::from_secs(0));
         }
+        let origin = global.origin.clone();
+        let group4 =
+            global.vrrp_mcast_group4.take_if(|group| !group.is_multicast()).map(std::net::IpAddr::V4);
+        let group6 =
+            global.vrrp_mcast_group6.take_if(|group| !group.is_multicast()).map(std::net::IpAddr::V6);
+        let wrong = [("vrrp_mcast_group4", group4), ("vrrp_mcast_group6", group6)];
+        for (word, address) in wrong.into_iter().filter_map(|(word, address)| Some((word, address?))) {
+            let problem = format!("{word} {address} is no multicast address");
+            self.find(
+                Level::Error,
+                &origin,
+                word,
+                "bad-value",
+                problem,
+                "the default is taken",
+                "write one, or remove the line",
+            );
+        }
+        let global = &config.global_defs;
         let mails = !global.notification_email.is_empty();
         if mails && global.smtp_server.is_none() {
             let problem = "notification_email without smtp_server".to_owned();

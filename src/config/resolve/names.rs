@@ -37,6 +37,35 @@ impl Resolver<'_> {
             bfds: names(&config.bfd_instance, |b| &b.name),
         };
         config.vrrp_script.retain(|script| !script.script.argv.is_empty());
+        for instance in &mut config.vrrp_instance {
+            let origin = instance.origin.clone();
+            let mut seen = BTreeSet::new();
+            let mut n = 0;
+            instance.track_interface.retain(|track| {
+                n += 1;
+                let fresh = seen.insert(track.name.clone());
+                if !fresh {
+                    let problem = format!(
+                        "vrrp_instance {}: track_interface names \"{}\" twice",
+                        instance.name, track.name
+                    );
+                    let consequence = "the second one is passed over";
+                    let fix = "remove one of them";
+                    self.find(
+                        Level::Warning,
+                        &origin,
+                        "track_interface",
+                        "repeated",
+                        problem,
+                        consequence,
+                        fix,
+                    );
+                    self.at(origin.element("track_interface", n - 1));
+                }
+                fresh
+            });
+        }
+        self.bfd(config);
         let (instances, groups) = (&mut config.vrrp_instance, &mut config.vrrp_sync_group);
         for instance in instances {
             let who = format!("vrrp_instance {}", instance.name);
@@ -140,6 +169,45 @@ impl Resolver<'_> {
                 });
             }
         }
+    }
+
+    /// BFD instances: both ends of one family, each neighbour once.
+    fn bfd(&mut self, config: &mut Config) {
+        let mut neighbours = BTreeSet::new();
+        config.bfd_instance.retain(|bfd| {
+            let object = format!("bfd_instance {}", bfd.name);
+            if bfd.source_ip.is_some_and(|source| source.is_ipv6() != bfd.neighbor_ip.is_ipv6()) {
+                let problem =
+                    format!("{object}: source_ip and neighbor_ip are of different address families");
+                let fix = "write both as IPv4 or both as IPv6";
+                self.find(
+                    Level::Error,
+                    &bfd.origin,
+                    "source_ip",
+                    "other-family",
+                    problem,
+                    "it is dropped",
+                    fix,
+                );
+                return false;
+            }
+            let fresh = neighbours.insert((bfd.neighbor_ip, bfd.source_ip));
+            if !fresh {
+                let problem = format!("{object}: the neighbour {} has a session already", bfd.neighbor_ip);
+                let fix = "remove one of the two";
+                let at = "neighbor_ip";
+                self.find(
+                    Level::Error,
+                    &bfd.origin,
+                    at,
+                    "duplicate-neighbour",
+                    problem,
+                    "it is dropped",
+                    fix,
+                );
+            }
+            fresh
+        });
     }
 
     fn keep_known(

@@ -82,7 +82,13 @@ impl Resolver<'_> {
             let all = [&g.notify, &g.notify_master, &g.notify_backup, &g.notify_fault, &g.notify_stop];
             all.into_iter().flatten().any(root).then_some((&g.origin, "", "notify scripts"))
         });
-        for (origin, word, what) in [tracked.or(told).or(groups), checks.or(quorum)].into_iter().flatten() {
+        let around =
+            [("startup_script", &global.startup_script), ("shutdown_script", &global.shutdown_script)];
+        let around = around.into_iter().find(|(_, slot)| slot.as_ref().is_some_and(root));
+        let around = around.map(|(word, _)| (&global.origin, word, "startup and shutdown scripts"));
+        for (origin, word, what) in
+            [around, tracked.or(told).or(groups), checks.or(quorum)].into_iter().flatten()
+        {
             let problem = format!("{what} run as root, and enable_script_security is not set");
             let consequence = "a script that others than root can change runs with all rights";
             let fix = "write enable_script_security and script_user USER in global_defs";

@@ -5,16 +5,18 @@ use std::net::IpAddr;
 
 use super::{Resolver, shown};
 use crate::config::diagnostic::Level;
-use crate::config::model::{Config, Global, Method, RealServer, VirtualServer, VirtualServerGroup};
+use crate::config::model::{
+    Config, Global, IpFamily, Method, Protocol, RealServer, VirtualServer, VirtualServerGroup,
+};
 
 /// What makes two virtual servers the same service.
 type Identity =
-    (Option<IpAddr>, Option<u16>, Option<crate::config::model::Protocol>, Option<u32>, Option<String>);
+    (Option<IpAddr>, Option<u16>, Option<Protocol>, Option<(u32, Option<IpFamily>)>, Option<String>);
 
 fn identity(server: &VirtualServer) -> Identity {
     let port = server.address.map(|_| server.port.unwrap_or(0));
     let protocol = server.address.and(server.protocol);
-    (server.address, port, protocol, server.fwmark, server.group.clone())
+    (server.address, port, protocol, server.fwmark.map(|mark| (mark, server.ip_family)), server.group.clone())
 }
 
 impl Resolver<'_> {
@@ -163,7 +165,7 @@ impl Resolver<'_> {
             let fix = "write protocol TCP (or UDP)";
             self.find(Level::Warning, &origin, "protocol", "no-protocol", problem, consequence, fix);
         }
-        if server.ops && server.protocol.is_some_and(|p| p != crate::config::model::Protocol::Udp) {
+        if server.ops && server.protocol.is_some_and(|p| p != Protocol::Udp) {
             let problem = format!("{name}: ops (one-packet scheduling) is for UDP");
             let fix = "remove ops, or write protocol UDP";
             self.find(Level::Warning, &origin, "ops", "ops-protocol", problem, "it is passed over", fix);

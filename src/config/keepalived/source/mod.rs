@@ -206,7 +206,7 @@ impl Source<'_> {
         if trimmed.starts_with('~') && self.sequence(file, written, depth) {
             return;
         }
-        if trimmed.starts_with("include") && self.include(file, written, trimmed) {
+        if trimmed.starts_with("include") && !trimmed.contains('$') && self.include(file, written, trimmed) {
             return;
         }
         if trimmed.contains('$') {
@@ -290,9 +290,10 @@ impl Source<'_> {
         } else {
             Cow::Borrowed(&*replaced.text)
         };
-        // A variable that is empty may leave an @id in front.
+        // A variable that is empty may leave an @id in front; includes may name variables.
         let Some((kept, _)) = self.chosen(&text) else { return };
-        if kept.len() < text.len() {
+        let include = trim_start(kept).starts_with("include") && !kept.contains('$');
+        if kept.len() < text.len() || include {
             let inner = Written {
                 number: written.number,
                 text: Cow::Owned(kept.to_owned()),
