@@ -37,7 +37,7 @@ fn main() {
     std::fs::create_dir_all(&folder).unwrap();
     let folder = folder.canonicalize().unwrap();
     let keepalived = keepalived();
-    println!("{runs} alternating runs each, medians; files in {}", folder.display());
+    println!("{runs} alternating runs each: median (least); files in {}", folder.display());
     println!("{}", keepalived.as_ref().map_or("keepalived: not installed, left out", |k| &k.version));
     println!(
         "\n| file | lines | virtual / real servers | Tandem: load and resolve | `tandem check` | `keepalived -t` | ratio | peak memory Tandem / keepalived |"
@@ -59,42 +59,39 @@ fn main() {
                 theirs.push(process(&keepalived.command(&path), 0));
             }
         }
-        inside.sort();
-        let inside = inside[runs / 2];
-        let (ours, theirs) = (median(ours), (!theirs.is_empty()).then(|| median(theirs)));
+        let peaks = (peak(&ours), peak(&theirs));
+        let times = |runs: Vec<Run>| runs.into_iter().map(|run| run.time).collect();
+        let inside = Times::of(inside);
+        let (ours, theirs) = (Times::of(times(ours)), keepalived.as_ref().map(|_| Times::of(times(theirs))));
         println!(
             "| {} | {} | {} / {} | {} | {} | {} | {} | {} / {} MB |",
             shape.name,
             text.lines().count(),
             shape.virtual_servers,
             shape.real_servers,
-            milliseconds(inside),
-            milliseconds(ours.time),
-            theirs.map_or_else(|| "-".to_owned(), |t| milliseconds(t.time)),
-            theirs.map_or_else(
-                || "-".to_owned(),
-                |t| format!("{:.2}", ours.time.as_secs_f64() / t.time.as_secs_f64())
-            ),
-            ours.peak / 1024,
-            theirs.map_or_else(|| "-".to_owned(), |t| (t.peak / 1024).to_string()),
+            inside.text(),
+            ours.text(),
+            theirs.map_or_else(|| "-".to_owned(), Times::text),
+            theirs.map_or_else(|| "-".to_owned(), |t| format!("{:.2}", over(ours, t))),
+            peaks.0 / 1024,
+            if theirs.is_some() { (peaks.1 / 1024).to_string() } else { "-".to_owned() },
         );
         if shape.name.starts_with("growth") {
-            growth.push((shape, inside, ours.time, theirs.map(|t| t.time)));
+            growth.push((shape, inside, ours, theirs));
         }
     }
-    println!("\nratio: time of `tandem check` divided by that of `keepalived -t`; both read the whole file.");
+    println!(
+        "\nratio: time of `tandem check` divided by that of `keepalived -t`; medians; both read the whole file."
+    );
     println!("\n| size | load and resolve | `tandem check` | `keepalived -t` |\n| --- | --- | --- | --- |");
     let (_, inside, ours, theirs) = growth[0];
     for (shape, i, o, t) in &growth {
         println!(
             "| {} | x {:.2} | x {:.2} | {} |",
             shape.name.trim_start_matches("growth-"),
-            i.as_secs_f64() / inside.as_secs_f64(),
-            o.as_secs_f64() / ours.as_secs_f64(),
-            t.zip(theirs).map_or_else(
-                || "-".to_owned(),
-                |(t, one)| format!("x {:.2}", t.as_secs_f64() / one.as_secs_f64())
-            ),
+            over(*i, inside),
+            over(*o, ours),
+            t.zip(theirs).map_or_else(|| "-".to_owned(), |(t, one)| format!("x {:.2}", over(t, one))),
         );
     }
 }
@@ -182,13 +179,31 @@ fn measure(words: &[String]) {
     println!("{} {peak} {}", time.as_nanos(), status.code().unwrap_or(-1));
 }
 
-/// By time; the peak is the greatest.
-fn median(mut runs: Vec<Run>) -> Run {
-    runs.sort_by_key(|run| run.time);
-    let peak = runs.iter().map(|run| run.peak).max().unwrap_or(0);
-    Run { peak, ..runs[runs.len() / 2] }
+fn peak(runs: &[Run]) -> i64 {
+    runs.iter().map(|run| run.peak).max().unwrap_or(0)
 }
 
-fn milliseconds(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+/// What is left of several runs.
+#[derive(Clone, Copy)]
+struct Times {
+    median: Duration,
+    /// What the machine can do when nothing else disturbs it.
+    least: Duration,
+}
+
+impl Times {
+    fn of(mut runs: Vec<Duration>) -> Self {
+        runs.sort();
+        Self { median: runs[runs.len() / 2], least: runs[0] }
+    }
+
+    fn text(self) -> String {
+        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+        format!("{:.0} ({:.0}) ms", milliseconds(self.median), milliseconds(self.least))
+    }
+}
+
+/// How many times as long.
+fn over(one: Times, other: Times) -> f64 {
+    one.median.as_secs_f64() / other.median.as_secs_f64()
 }
