@@ -117,13 +117,13 @@ impl Source<'_> {
                         value.pop();
                     }
                     let Some((number, next)) = lines.next() else { break };
-                    let Some(next) = self.decoded(&file, number, next) else { continue };
-                    let next = lexer::without_comment(&next);
-                    // A line that is a comment as a whole is none: the next one goes on.
+                    let Some(written) = self.decoded(&file, number, next) else { continue };
+                    // The backslash counts before a comment, and also at its end.
+                    let next = lexer::without_comment(&written);
+                    more = next.ends_with('\\') || trim_end(&written).ends_with('\\');
                     if next.is_empty() {
                         continue;
                     }
-                    more = next.ends_with('\\');
                     if let Some((text, _)) = self.chosen(&next) {
                         value.push('\n');
                         value.push_str(text);

@@ -32,7 +32,7 @@ fn every_rule() {
         ("$A=1\n$A=2\nx $A", &["x 2"]),
         ("x $UNDEFINED", &["x $UNDEFINED"]),
         ("$A=\\\n  c1 x \\\n  c2 {\\\n  d\n$A\n}", &["c1 x", "c2 {", "d"]),
-        ("$A=a \\\n# comment\n@two no \\\n@one b \\\nc\n$A", &["a", "b", "c"]),
+        ("$A=a \\\n# comment \\\n@two no \\\n@one b # and \\\nc\n$A", &["a", "b", "c"]),
         ("x 51\u{3000}\u{3000}", &["x 51\u{3000}\u{3000}"]),
         ("$A = 1\nx $A", &["$A = 1", "x $A"]),
         // Those that are always there.
