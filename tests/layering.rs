@@ -56,7 +56,6 @@ const PURE: &[&str] = &[
     "net/repair.rs",
     "net/link.rs",
     "core/reload.rs",
-    "core/plan.rs",
     "core/pair/mod.rs",
     "core/pair/addresses.rs",
     "core/pair/election.rs",

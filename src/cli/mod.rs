@@ -7,7 +7,6 @@ pub mod convert;
 pub mod keepalived;
 mod log;
 mod pair;
-pub mod plan;
 mod report;
 pub mod run;
 pub mod schema;
@@ -28,8 +27,6 @@ enum Command {
     Check(check::Args),
     /// Convert keepalived.conf to YAML, or YAML to keepalived.conf, without loss.
     Convert(convert::Args),
-    /// Show what would change on this machine if a file were applied now; carries nothing out.
-    Plan(plan::Args),
     /// Print the JSON Schema of the YAML form, for editors.
     Schema,
 }
@@ -53,7 +50,6 @@ pub fn main() -> i32 {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
-        Command::Plan(args) => plan::run(&args),
         Command::Schema => schema::run(),
     }
 }

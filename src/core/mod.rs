@@ -10,7 +10,6 @@ mod lock;
 pub mod options;
 pub mod pair;
 mod pidfile;
-pub mod plan;
 pub mod reload;
 pub mod scripts;
 mod threads;

@@ -151,3 +151,24 @@ const NAMESPACE: &str =
 
 /// The same for every file with a fatal mistake.
 pub(crate) const FATAL: &str = "keepalived stops at the first keyword without its value";
+
+/// Keywords whose lack of a value we judge otherwise, and why.
+pub(crate) const BARE: &[(&[&str], &str)] = &[
+    (
+        &[
+            "smtp_helo_name", "param_match", "status_code", "regex", "regex_options", "regex_min_offset",
+            "regex_max_offset", "script", "misc_path",
+        ],
+        "keepalived takes the bare word in silence; nothing sensible can be meant by it",
+    ),
+    (&["debug"], "it has no effect, in keepalived as well"),
+    (&["authentication"], "a block without its brace"),
+    (&["use_ipvlan"], "keepalived says the same of the instance, without a line"),
+    (
+        &[
+            "linkbeat_use_polling", "global_tracking", "sh-port", "sh-fallback", "mh-port", "mh-fallback",
+            "sorry_server_inhibit",
+        ],
+        "what keepalived says is of deprecation or of other lines; nothing acts on most of them yet, which is said",
+    ),
+];
