@@ -56,6 +56,7 @@ const PURE: &[&str] = &[
     "net/repair.rs",
     "net/link.rs",
     "core/reload.rs",
+    "core/settings.rs",
     "config/model.rs",
     "config/model/server.rs",
     "config/units.rs",

@@ -11,5 +11,6 @@ pub mod options;
 mod pidfile;
 pub mod reload;
 pub mod scripts;
+pub mod settings;
 mod threads;
 pub mod worker;
