@@ -9,6 +9,7 @@ pub mod error;
 mod lock;
 pub mod options;
 mod pidfile;
+pub mod plan;
 pub mod reload;
 pub mod scripts;
 pub mod settings;
