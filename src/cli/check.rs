@@ -58,12 +58,13 @@ fn exit_code(loaded: &Loaded, strict: bool) -> i32 {
     }
 }
 
-fn json(findings: &[Diagnostic]) -> String {
+/// One finding a line, for programs.
+pub(super) fn json(findings: &[Diagnostic]) -> String {
     findings.iter().filter_map(|d| serde_json::to_string(d).ok()).map(|line| line + "\n").collect()
 }
 
 /// One file's findings as text, each with its source line and a caret.
-fn report(file: &Path, loaded: &Loaded) -> String {
+pub(super) fn report(file: &Path, loaded: &Loaded) -> String {
     let mut sources: BTreeMap<Arc<PathBuf>, Vec<String>> = BTreeMap::new();
     let mut text = String::new();
     for finding in &loaded.diagnostics {

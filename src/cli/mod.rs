@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 mod log;
+pub mod plan;
 pub mod run;
 
 /// A pair of Linux machines as one highly available layer-4 load balancer: VRRP, IPVS and health checks.
@@ -20,6 +21,8 @@ enum Command {
     Run(run::Args),
     /// Check configuration files and explain every problem.
     Check(check::Args),
+    /// Show what would change on this machine if a file were applied now.
+    Plan(plan::Args),
 }
 
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).
@@ -36,5 +39,6 @@ pub fn main() -> i32 {
     match cli.command {
         Command::Run(args) => run::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Plan(args) => plan::run(&args),
     }
 }

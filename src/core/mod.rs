@@ -7,6 +7,7 @@
 pub mod alerts;
 pub mod error;
 mod lock;
+pub mod look;
 pub mod options;
 mod pidfile;
 pub mod plan;
