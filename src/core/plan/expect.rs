@@ -32,16 +32,20 @@ pub(super) fn tables(
     for one in &plan.services {
         let found = actual.get(&one.key);
         let known = before.map(|before| before.services.iter().find(|service| service.key == one.key));
-        let at_once = match (basis, known, found) {
-            // Known to the running daemon (or to all appearances): its checks have a state.
-            (Basis::Reload, Some(Some(old)), _) => kept(one, Some(old), found),
-            (Basis::Reload, None, Some(_)) => kept(one, None, found),
-            (Basis::Start, ..) | (Basis::Reload, Some(None), _) | (Basis::Reload, None, None) => {
-                started.get(&one.key).cloned().unwrap_or_else(|| healthy(one, None))
+        // Known to the running daemon, or to all appearances: its checks have a state.
+        let old = match (basis, known) {
+            (Basis::Reload, Some(old)) => old.map(Some),
+            (Basis::Reload, None) => found.map(|_| None),
+            (Basis::Start, _) => None,
+        };
+        let (at_once, healthy) = match old {
+            Some(old) => (kept(one, old, found), healthy(one, found)),
+            None => {
+                (started.get(&one.key).cloned().unwrap_or_else(|| healthy(one, None)), healthy(one, None))
             }
         };
         expected.at_once.insert(one.key, at_once);
-        expected.healthy.insert(one.key, healthy(one, found));
+        expected.healthy.insert(one.key, healthy);
     }
     expected
 }
