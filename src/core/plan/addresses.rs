@@ -183,10 +183,8 @@ fn entry(
     net: &Net,
 ) -> Entry {
     let exists = net.links.contains_key(&key.interface);
-    let no_interface = format!("there is no interface {}", key.interface);
     let cause = match (action, when) {
-        (Action::Add, When::AsMaster) if !exists => no_interface.clone(),
-        (Action::Add, _) if !exists => no_interface.clone(),
+        (Action::Add, _) if !exists => format!("it waits for {}: there is no such interface", key.interface),
         (Action::Add, When::AsMaster) => "comes when this machine becomes MASTER".to_owned(),
         (Action::Add, _) => "the kernel does not have it".to_owned(),
         (Action::Change, _) => "the kernel has it in another form; it goes for a moment".to_owned(),
