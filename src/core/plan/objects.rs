@@ -5,6 +5,9 @@ use crate::config::model::Config;
 use crate::core::reload::{Changed, Difference};
 use crate::vrrp::params::Settings;
 
+/// What the names of instances begin with.
+const INSTANCE: &str = "vrrp_instance ";
+
 /// What comes, changes and goes from one file to the other.
 pub(super) fn entries(before: &Config, file: &Config) -> Vec<Entry> {
     let difference = Difference::between(before, file);
@@ -22,8 +25,10 @@ pub(super) fn entries(before: &Config, file: &Config) -> Vec<Entry> {
         let cause = if becomes_another(before, file, &changed.object) {
             "another interface, VRID or version is another router: the old one steps down, the new one begins as \
              BACKUP"
+        } else if changed.object.starts_with(INSTANCE) {
+            "its settings differ; its role is kept"
         } else {
-            "its settings differ; its state is kept"
+            "its settings differ"
         };
         Entry { settings: changed.settings.clone(), ..entry(Action::Change, &changed.object, cause) }
     };
@@ -37,7 +42,7 @@ pub(super) fn entries(before: &Config, file: &Config) -> Vec<Entry> {
 }
 
 fn becomes_another(before: &Config, file: &Config, object: &str) -> bool {
-    let Some(name) = object.strip_prefix("vrrp_instance ") else { return false };
+    let Some(name) = object.strip_prefix(INSTANCE) else { return false };
     let of = |config: &Config| {
         let instance = config.vrrp_instance.iter().find(|instance| instance.name == name)?;
         Some(Settings::of(instance, config))
