@@ -7,6 +7,7 @@ pub mod convert;
 pub mod keepalived;
 mod log;
 mod pair;
+pub mod plan;
 mod report;
 pub mod run;
 pub mod schema;
@@ -29,6 +30,8 @@ enum Command {
     Convert(convert::Args),
     /// Print the JSON Schema of the YAML form, for editors.
     Schema,
+    /// Show what would change on this machine if a file were applied now.
+    Plan(plan::Args),
 }
 
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).
@@ -51,5 +54,6 @@ pub fn main() -> i32 {
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Schema => schema::run(),
+        Command::Plan(args) => plan::run(&args),
     }
 }

@@ -46,11 +46,6 @@ impl Paint {
         if self.0 { format!("\x1b[1;{colour}m{name}\x1b[0m") } else { name.to_owned() }
     }
 
-    /// A line in a colour (an SGR number), where there are colours.
-    pub(super) fn line(self, colour: &str, text: &str) -> String {
-        if self.0 { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
-    }
-
     fn dim(self, text: &str) -> String {
         if self.0 { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
     }

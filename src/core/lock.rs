@@ -28,8 +28,46 @@ impl Lock {
     }
 }
 
+/// True when a Tandem of this instance name runs in this network namespace, as far as this kernel shows it. It is only
+/// looked for: a connection would stay in the listener's queue.
+pub(super) fn is_held(instance: &str) -> bool {
+    let Ok(sockets) = std::fs::read_to_string("/proc/thread-self/net/unix") else { return false };
+    lists(&sockets, instance)
+}
+
+/// Looks for the lock among the sockets of `/proc/net/unix`: their last column, `@` for an abstract name.
+fn lists(sockets: &str, instance: &str) -> bool {
+    let name = format!("@tandem/{instance}");
+    sockets.lines().any(|line| line.split_whitespace().nth(7).is_some_and(|path| path == name))
+}
+
 /// Who listens there.
 fn holder(address: &SocketAddr) -> Option<i32> {
     let stream = UnixStream::connect_addr(address).ok()?;
     getsockopt(&stream, PeerCredentials).ok().map(|credentials| credentials.pid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_lock_is_seen_and_a_released_one_is_not() {
+        let name = format!("test-{}", std::process::id());
+        assert!(!is_held(&name));
+        let lock = Lock::take(&name).unwrap();
+        assert!(is_held(&name));
+        assert!(!is_held(&format!("{name}x")), "another instance is another lock");
+        drop(lock);
+        assert!(!is_held(&name));
+    }
+
+    #[test]
+    fn only_the_whole_name_counts() {
+        let sockets = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+                       0000000000000000: 00000002 00000000 00010000 0001 01 19286 @tandem/two\n\
+                       0000000000000000: 00000003 00000000 00000000 0001 03 17223\n";
+        assert!(lists(sockets, "two"));
+        assert!(!lists(sockets, "") && !lists(sockets, "tw"));
+    }
 }

@@ -7,10 +7,13 @@
 pub mod alerts;
 pub mod error;
 mod lock;
+pub mod look;
 pub mod options;
 pub mod pair;
 mod pidfile;
+pub mod plan;
 pub mod reload;
 pub mod scripts;
+pub mod settings;
 mod threads;
 pub mod worker;

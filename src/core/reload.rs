@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
+use super::settings::{Setting, differences};
 use crate::config::Loaded;
 use crate::config::diagnostic::Level;
 use crate::config::model::{Config, VirtualServer};
@@ -13,17 +16,49 @@ pub struct Difference {
     /// In the new configuration only.
     pub added: Vec<String>,
     /// In both, with other settings.
-    pub changed: Vec<String>,
+    pub changed: Vec<Changed>,
     /// In the old configuration only.
     pub removed: Vec<String>,
-    /// `global_defs` differs.
-    pub global: bool,
+    /// What differs in `global_defs`.
+    pub global: Option<Changed>,
+}
+
+/// One object with other settings than before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Which object: `vrrp_instance VI_1`.
+    pub object: String,
+    /// In what it differs.
+    pub settings: Vec<Setting>,
+}
+
+impl Changed {
+    /// `None` when they are equal.
+    fn between<T: PartialEq + Serialize>(object: String, old: &T, new: &T) -> Option<Self> {
+        (old != new).then(|| Self { object, settings: differences(old, new) })
+    }
+}
+
+/// Most settings of one object that the log's line names.
+const NAMED: usize = 4;
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.object)?;
+        let named: Vec<String> = self.settings.iter().take(NAMED).map(ToString::to_string).collect();
+        match (named.is_empty(), self.settings.len().saturating_sub(NAMED)) {
+            (true, _) => Ok(()),
+            (false, 0) => write!(f, " ({})", named.join(", ")),
+            (false, more) => write!(f, " ({}, {more} more)", named.join(", ")),
+        }
+    }
 }
 
 impl Difference {
     /// Compares two configurations object by object.
     pub fn between(old: &Config, new: &Config) -> Self {
-        let mut difference = Self { global: old.global_defs != new.global_defs, ..Self::default() };
+        let global = Changed::between("global_defs".to_owned(), &old.global_defs, &new.global_defs);
+        let mut difference = Self { global, ..Self::default() };
         difference.compare("vrrp_script", &old.vrrp_script, &new.vrrp_script, |s| s.name.clone());
         difference.compare("vrrp_instance", &old.vrrp_instance, &new.vrrp_instance, |i| i.name.clone());
         difference.compare("virtual_server", &old.virtual_server, &new.virtual_server, service_name);
@@ -32,17 +67,24 @@ impl Difference {
 
     /// True when a reload would change nothing.
     pub const fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && !self.global
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && self.global.is_none()
     }
 
-    fn compare<T: PartialEq>(&mut self, kind: &str, old: &[T], new: &[T], name: impl Fn(&T) -> String) {
+    fn compare<T: PartialEq + Serialize>(
+        &mut self,
+        kind: &str,
+        old: &[T],
+        new: &[T],
+        name: impl Fn(&T) -> String,
+    ) {
         let find = |list: &[T], wanted: &str| list.iter().position(|item| name(item) == wanted);
         for item in new {
             let called = name(item);
             match find(old, &called) {
                 None => self.added.push(format!("{kind} {called}")),
-                Some(at) if old[at] != *item => self.changed.push(format!("{kind} {called}")),
-                Some(_) => {}
+                Some(at) => {
+                    self.changed.extend(Changed::between(format!("{kind} {called}"), &old[at], item));
+                }
             }
         }
         for item in old {
@@ -60,11 +102,11 @@ impl fmt::Display for Difference {
             return f.write_str("nothing changed");
         }
         let mut parts = Vec::new();
-        if self.global {
-            parts.push("changed: global_defs".to_owned());
+        if let Some(global) = &self.global {
+            parts.push(format!("changed: {global}"));
         }
-        for (what, names) in [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)]
-        {
+        let changed: Vec<String> = self.changed.iter().map(ToString::to_string).collect();
+        for (what, names) in [("added", &self.added), ("changed", &changed), ("removed", &self.removed)] {
             if !names.is_empty() {
                 parts.push(format!("{what}: {}", names.join(", ")));
             }
@@ -154,6 +196,17 @@ mod tests {
     }
 
     #[test]
+    fn the_line_of_the_log_stays_short() {
+        let object = "vrrp_instance A".to_owned();
+        let settings = (0..6).map(|n| Setting::new(&format!("s{n}"), 0, n)).collect();
+        let changed = Changed { object, settings };
+        assert_eq!(
+            changed.to_string(),
+            "vrrp_instance A (s0 0 -> 0, s1 0 -> 1, s2 0 -> 2, s3 0 -> 3, 2 more)"
+        );
+    }
+
+    #[test]
     fn names_what_comes_goes_and_changes() {
         let old = Config {
             virtual_server: vec![server("10.0.0.1", 1), server("10.0.0.2", 1)],
@@ -165,8 +218,8 @@ mod tests {
         };
         assert_eq!(
             Difference::between(&old, &new).to_string(),
-            "added: virtual_server 10.0.0.3 80 UDP; changed: virtual_server 10.0.0.2 80 UDP; removed: \
-             virtual_server 10.0.0.1 80 UDP"
+            "added: virtual_server 10.0.0.3 80 UDP; changed: virtual_server 10.0.0.2 80 UDP (weight 1 -> \
+             7); removed: virtual_server 10.0.0.1 80 UDP"
         );
     }
 }

@@ -235,6 +235,17 @@ impl Writer {
     }
 }
 
+/// Reads the interfaces and the addresses once, for whoever only looks. No rights are needed.
+///
+/// # Errors
+/// Why the kernel could not be asked.
+pub async fn read_once() -> Result<(Links, BTreeMap<AddressKey, Installed>), Error> {
+    let links = super::monitor::first_dump().await?;
+    let mut handle = request::connect(&[])?.0;
+    let installed = read(&mut handle, &links).await?;
+    Ok((links, installed))
+}
+
 /// The addresses of all interfaces, as the kernel has them now.
 async fn read(handle: &mut Handle, links: &Links) -> Result<BTreeMap<AddressKey, Installed>, Error> {
     let names: BTreeMap<u32, &str> = links.values().map(|link| (link.index, link.name.as_str())).collect();

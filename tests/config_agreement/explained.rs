@@ -42,17 +42,52 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
         "users are looked for on the machine, not in the text",
     ),
     (Some("smtp host unresolved"), Kind::SmtpServer, "", "names are looked up when mail is sent"),
-    (None, Kind::ScriptNumber, "must be between 1 and 4294", "later versions take fractions and longer times, and so do we"),
+    (
+        None,
+        Kind::ScriptNumber,
+        "must be between 1 and 4294",
+        "later versions take fractions and longer times, and so do we",
+    ),
     (None, Kind::ScriptNumber, "timeout must be greater than 0", "0 means the default here"),
     (None, Kind::Refused, "smtp_connect_timeout", "fractions of a second are taken here"),
     (None, Kind::Refused, "smtp_conect_timeout", "0 means no time limit of its own here"),
-    (None, Kind::Refused, "_repeat must be greater than 0", "0 is taken as 1, as in keepalived, without a word"),
-    (None, Kind::InterfaceMissing, "", "of a line that a later one replaces, or of an instance that is dropped: that is said instead"),
-    (Some("045.conf"), Kind::GarpGroupTwice, "", "keepalived names the wrong interface of a group that names one twice; we name the right one"),
-    (Some("045.conf"), Kind::GarpGroupInterface, "", "the interface is named twice in the group, and reported once"),
-    (Some("garp_group both"), Kind::GarpGroupTwice, "", "named by its interface at the group, not at its end"),
+    (
+        None,
+        Kind::Refused,
+        "_repeat must be greater than 0",
+        "0 is taken as 1, as in keepalived, without a word",
+    ),
+    (
+        None,
+        Kind::InterfaceMissing,
+        "",
+        "of a line that a later one replaces, or of an instance that is dropped: that is said instead",
+    ),
+    (
+        Some("045.conf"),
+        Kind::GarpGroupTwice,
+        "",
+        "keepalived names the wrong interface of a group that names one twice; we name the right one",
+    ),
+    (
+        Some("045.conf"),
+        Kind::GarpGroupInterface,
+        "",
+        "the interface is named twice in the group, and reported once",
+    ),
+    (
+        Some("garp_group both"),
+        Kind::GarpGroupTwice,
+        "",
+        "named by its interface at the group, not at its end",
+    ),
     (None, Kind::SchedulerFlag, "", NOT_YET),
-    (None, Kind::Hysteresis, "hysteresis 0 >= quorum 0", "follows from a sum of weights of 0, which is reported"),
+    (
+        None,
+        Kind::Hysteresis,
+        "hysteresis 0 >= quorum 0",
+        "follows from a sum of weights of 0, which is reported",
+    ),
     (None, Kind::InstanceName, "", "words behind the name are named and passed over; the instance stays"),
     (None, Kind::Family, "ip_family", NOT_YET),
     (Some("ip_family 6"), Kind::Family, "", NOT_YET),
@@ -60,8 +95,18 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
     (Some("iptables"), Kind::AlreadySet, "", NOT_YET),
     (Some("lvs_method tun"), Kind::Refused, "gue tunnels", NOT_YET),
     (Some("native_ipv6"), Kind::Refused, "VRF", NOT_YET),
-    (Some("prios"), Kind::Refused, "cpu_id", "the processors of the machine are looked at when the daemon starts"),
-    (Some("missing } of virtual_ipaddress"), Kind::InvalidAddress, "eth1", "the block below the first such line is passed over with it"),
+    (
+        Some("prios"),
+        Kind::Refused,
+        "cpu_id",
+        "the processors of the machine are looked at when the daemon starts",
+    ),
+    (
+        Some("missing } of virtual_ipaddress"),
+        Kind::InvalidAddress,
+        "eth1",
+        "the block below the first such line is passed over with it",
+    ),
     (Some("sorry inhibit early"), Kind::SorryInhibit, "", "the order of the lines does not matter here"),
     (Some("static"), Kind::UnknownTrackGroup, "", NOT_YET),
     (Some("sync weights global_tracking"), Kind::Deprecated, "", "it has no effect, in keepalived as well"),
@@ -75,8 +120,8 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
     (Some("iface delays"), Kind::Refused, "unknown interface", "said of the block, not of its line"),
 ];
 
-const NOT_YET: &str = "nothing acts on the keyword yet, which is said; what it goes together with is looked at then";
-
+const NOT_YET: &str =
+    "nothing acts on the keyword yet, which is said; what it goes together with is looked at then";
 
 const NEWER: &str = "a keyword that keepalived has had since a version after 2.2.7";
 
@@ -111,8 +156,16 @@ pub(crate) const EXTRA: &[Extra] = &[
     (Some("302.conf"), "unknown-tracker", NO_BFD),
     (Some("159.conf"), "no-protocol", NO_BRACE),
     (Some("159.conf"), "no-real-server", NO_BRACE),
-    (None, "undefined-variable", "keepalived leaves the text as it is, mostly without a word; it is hardly meant"),
-    (None, "duplicate-name", "keepalived takes a second object of the name without a word, and uses one of them"),
+    (
+        None,
+        "undefined-variable",
+        "keepalived leaves the text as it is, mostly without a word; it is hardly meant",
+    ),
+    (
+        None,
+        "duplicate-name",
+        "keepalived takes a second object of the name without a word, and uses one of them",
+    ),
     (None, "duplicate-server", "two blocks of one service fight over one entry of the kernel's table"),
     (None, "unknown-group", "keepalived runs nothing for it, without a word"),
     (None, "strict", "keepalived removes it without a word where it says nothing"),
@@ -132,11 +185,14 @@ pub(crate) const EXTRA: &[Extra] = &[
     (Some("missing open"), "incomplete-instance", NO_BRACE),
     (Some("missing open 2"), "unknown-keyword", NO_BRACE),
     (Some("194.conf"), "bad-option", "keepalived lets the second of two priorities win without a word"),
-    (Some("089.conf"), "missing-value", "keepalived takes a bare param_match for an exact match; there is no word for that"),
+    (
+        Some("089.conf"),
+        "missing-value",
+        "keepalived takes a bare param_match for an exact match; there is no word for that",
+    ),
     (Some("121.conf"), "bad-value", "no hardware address: keepalived takes the line without a look"),
     (None, "bad-value", "keepalived takes the value without a word, or cuts it to what it can use"),
 ];
-
 
 const NO_BFD: &str =
     "names a BFD instance that both drop, for want of a neighbour; keepalived says it of that one only";
@@ -156,8 +212,15 @@ pub(crate) const FATAL: &str = "keepalived stops at the first keyword without it
 pub(crate) const BARE: &[(&[&str], &str)] = &[
     (
         &[
-            "smtp_helo_name", "param_match", "status_code", "regex", "regex_options", "regex_min_offset",
-            "regex_max_offset", "script", "misc_path",
+            "smtp_helo_name",
+            "param_match",
+            "status_code",
+            "regex",
+            "regex_options",
+            "regex_min_offset",
+            "regex_max_offset",
+            "script",
+            "misc_path",
         ],
         "keepalived takes the bare word in silence; nothing sensible can be meant by it",
     ),
@@ -166,7 +229,12 @@ pub(crate) const BARE: &[(&[&str], &str)] = &[
     (&["use_ipvlan"], "keepalived says the same of the instance, without a line"),
     (
         &[
-            "linkbeat_use_polling", "global_tracking", "sh-port", "sh-fallback", "mh-port", "mh-fallback",
+            "linkbeat_use_polling",
+            "global_tracking",
+            "sh-port",
+            "sh-fallback",
+            "mh-port",
+            "mh-fallback",
             "sorry_server_inhibit",
         ],
         "what keepalived says is of deprecation or of other lines; nothing acts on most of them yet, which is said",

@@ -1,0 +1,38 @@
+//! Reads the kernel once for a plan. Changes nothing, loads no module.
+
+use super::plan::{Kernel, Net};
+use super::{lock, threads};
+use crate::ipvs::kernel;
+use crate::net::writer;
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The kernel, as far as it could be read.
+    pub kernel: Kernel,
+    /// A Tandem runs in this network namespace.
+    pub running: bool,
+    /// What could not be read, with the cure.
+    pub errors: Vec<String>,
+}
+
+/// Looks at the network namespace of this thread. `instance`: name of the Tandem that is looked for. Without
+/// `needs_ipvs` a kernel without IPVS, or one that may not be asked, is no error.
+pub fn look(instance: &str, needs_ipvs: bool) -> Found {
+    let mut found = Found { running: lock::is_held(instance), ..Found::default() };
+    let read = threads::runtime()
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(writer::read_once()).map_err(|error| error.to_string()));
+    match read {
+        Ok((links, installed)) => found.kernel.net = Some(Net { links, installed }),
+        Err(error) => found.errors.push(format!("the addresses of this machine cannot be read: {error}")),
+    }
+    match kernel::read_all() {
+        Ok(table) => found.kernel.table = Some(table),
+        Err(error) if needs_ipvs => {
+            found.errors.push(format!("the IPVS table cannot be read: {error}"));
+        }
+        Err(_) => {}
+    }
+    found
+}

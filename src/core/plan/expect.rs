@@ -1,0 +1,106 @@
+//! The IPVS tables that a file leads to: the one that is programmed with it, and the one once every check succeeds.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::Basis;
+use crate::check::desired::{RealNow, service};
+use crate::check::farm::Farm;
+use crate::check::plan::{Kind, Plan, RealPlan, VirtualPlan};
+use crate::check::quorum::Quorum;
+use crate::ipvs::table::{Table, VirtualService};
+
+/// The two tables.
+pub(super) struct Expected {
+    /// Programmed with the file.
+    pub(super) at_once: Table,
+    /// Programmed once every real server is up.
+    pub(super) healthy: Table,
+}
+
+/// A start counts real servers as up (but for `alpha`), as the farm itself does. A reload keeps the state of the checks:
+/// nobody but the running daemon knows it, and the kernel's table shows it.
+pub(super) fn tables(
+    plan: &Plan,
+    before: Option<&Plan>,
+    basis: Basis,
+    actual: &Table,
+    now: Instant,
+) -> Expected {
+    let started = Farm::start(plan.clone(), 0, now).0.table();
+    let mut expected = Expected { at_once: Table::new(), healthy: Table::new() };
+    for one in &plan.services {
+        let found = actual.get(&one.key);
+        let known = before.map(|before| before.services.iter().find(|service| service.key == one.key));
+        // Known to the running daemon, or to all appearances: its checks have a state.
+        let old = match (basis, known) {
+            (Basis::Reload, Some(old)) => old.map(Some),
+            (Basis::Reload, None) => found.map(|_| None),
+            (Basis::Start, _) => None,
+        };
+        let (at_once, healthy) = match old {
+            Some(old) => (kept(one, old, found), healthy(one, found)),
+            None => {
+                (started.get(&one.key).cloned().unwrap_or_else(|| healthy(one, None)), healthy(one, None))
+            }
+        };
+        expected.at_once.insert(one.key, at_once);
+        expected.healthy.insert(one.key, healthy);
+    }
+    expected
+}
+
+/// A service whose checks have a state, read off the kernel's table. `old`: the plan that it was made by.
+fn kept(plan: &VirtualPlan, old: Option<&VirtualPlan>, found: Option<&VirtualService>) -> VirtualService {
+    let now: Vec<RealNow> = plan
+        .reals
+        .iter()
+        .map(|real| {
+            let known = match old {
+                Some(old) => old.reals.iter().find(|known| known.key == real.key),
+                None => Some(real),
+            };
+            let up = real.checkers.is_empty() || known.is_some_and(|known| shown_up(known, found));
+            RealNow { up, weight: weight(real, found) }
+        })
+        .collect();
+    // In the band of the hysteresis a quorum stays as it is.
+    let mut quorum = Quorum::start(plan.quorum, if sorry_serves(plan, found) { 0 } else { u32::MAX });
+    quorum.weigh(plan.quorum, sum(&now));
+    service(plan, &now, quorum.serving(plan.sorry.is_some()))
+}
+
+fn healthy(plan: &VirtualPlan, found: Option<&VirtualService>) -> VirtualService {
+    let now: Vec<RealNow> =
+        plan.reals.iter().map(|real| RealNow { up: true, weight: weight(real, found) }).collect();
+    let quorum = Quorum::start(plan.quorum, sum(&now));
+    service(plan, &now, quorum.serving(plan.sorry.is_some()))
+}
+
+/// What the kernel shows of a real server that the daemon knows. Without its service there is nothing to see.
+fn shown_up(real: &RealPlan, found: Option<&VirtualService>) -> bool {
+    let Some(found) = found else { return true };
+    match found.destinations.get(&real.key) {
+        None => false,
+        Some(there) => there.weight > 0 || real.weight == 0 || !real.inhibit,
+    }
+}
+
+/// The configured weight; where a program sets it, the one that it has set.
+fn weight(real: &RealPlan, found: Option<&VirtualService>) -> u32 {
+    let by_program =
+        real.checkers.iter().any(|checker| matches!(&checker.kind, Kind::Misc(misc) if misc.dynamic));
+    let there = found.and_then(|found| found.destinations.get(&real.key)).map(|there| there.weight);
+    there.filter(|weight| by_program && *weight > 0).unwrap_or(real.weight)
+}
+
+fn sum(now: &[RealNow]) -> u32 {
+    now.iter().filter(|real| real.up).fold(0, |sum, real| sum.saturating_add(real.weight))
+}
+
+fn sorry_serves(plan: &VirtualPlan, found: Option<&VirtualService>) -> bool {
+    let Some((sorry, found)) = plan.sorry.as_ref().zip(found) else { return false };
+    let others: BTreeMap<_, _> = found.destinations.iter().filter(|(key, _)| **key != sorry.key).collect();
+    found.destinations.get(&sorry.key).is_some_and(|there| there.weight > 0)
+        && others.values().all(|there| there.weight == 0)
+}
