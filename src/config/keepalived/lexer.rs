@@ -59,9 +59,8 @@ pub(super) fn without_comment(line: &str) -> Cow<'_, str> {
                 break;
             }
             b'\\' if !quoted => {
-                if bytes.next_if(|(_, next)| matches!(next, b'#' | b'!')).is_some() {
-                    escaped = true;
-                }
+                let literal = bytes.next_if(|(_, next)| matches!(next, b'#' | b'!'));
+                escaped |= literal.is_some();
             }
             _ => {}
         }
@@ -123,9 +122,9 @@ pub(super) fn take(line: &Line<'_>, tree: &mut Tree) {
                 }
                 let place = || line.place(at);
                 if *byte == b'{' {
-                    tree.open(&place)
+                    tree.open(&place);
                 } else {
-                    tree.close(&place)
+                    tree.close(&place);
                 }
                 at += 1;
             }

@@ -554,7 +554,7 @@ impl Resolver<'_> {
                 .unwrap_or(0)
         };
         let interface = |t: &Track| t.weight.unwrap_or(0);
-        let lists: [(&str, &[Track], &dyn Fn(&Track) -> i16); 5] = [
+        let lists: [WeightOf<'_>; 5] = [
             ("track_script", &instance.track_script, &script),
             ("track_interface", &instance.track_interface, &interface),
             ("track_file", &instance.track_file, &file),
@@ -574,6 +574,9 @@ impl Resolver<'_> {
         }
     }
 }
+
+/// A word, its list, and the weight that one of the list has.
+type WeightOf<'a> = (&'a str, &'a [Track], &'a dyn Fn(&Track) -> i16);
 
 /// 100, or 255 with `state MASTER` and no priority (keepalived's rule).
 fn priority(instance: &Instance) -> u8 {

@@ -123,7 +123,7 @@ impl Resolver<'_> {
             ("lb_kind", "no-method", server.lb_kind.is_some(), "NAT"),
         ] {
             if !set {
-                let problem = format!("{name} has no {word}");
+                let problem = format!("{name} goes without {word}");
                 let consequence = format!("{taken} is taken, as in keepalived");
                 let fix = format!("write {word} {taken}, or what is meant");
                 self.find(Level::Advice, &origin, word, code, problem, &consequence, fix);

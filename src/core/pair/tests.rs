@@ -212,7 +212,7 @@ fn services_are_compared_with_their_defaults() {
     let plain = service("", "");
     assert_eq!(codes(&plain, &service("lb_algo wlc\nlb_kind NAT\nquorum 1", "weight 1")), NONE);
     assert_eq!(codes(&plain, ""), ["pair-missing-service"]);
-    for head in ["lb_algo rr", "persistence_timeout 60", "sorry_server 10.0.0.9 80", "ops"] {
+    for head in ["lb_algo rr", "persistence_timeout 60", "sorry_server 10.0.0.9 80"] {
         assert_eq!(codes(&plain, &service(head, "")), ["pair-service"], "{head}");
     }
     for real in ["weight 2", "TCP_CHECK {\n }", "uthreshold 9", "inhibit_on_failure", "lvs_method DR"] {

@@ -101,10 +101,7 @@ impl Source<'_> {
             }
             let Some(text) = self.decoded(&file, number, line) else { continue };
             let text = lexer::without_comment(&text);
-            let (text, indent) = match self.chosen(&text) {
-                Some((text, indent)) => (text, indent),
-                None => continue,
-            };
+            let Some((text, indent)) = self.chosen(&text) else { continue };
             if trim_start(text).is_empty() {
                 continue;
             }

@@ -276,7 +276,7 @@ impl Form for Codes {
             match word.parse::<StatusRange>() {
                 Ok(range) => slot.push(range),
                 Err(problem) => {
-                    r.find(Level::Warning, node, index + 1, "bad-value", problem, "it is passed over", "")
+                    r.find(Level::Warning, node, index + 1, "bad-value", problem, "it is passed over", "");
                 }
             }
         }

@@ -32,7 +32,9 @@ macro_rules! element_form {
             fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
                 r.used = 0;
                 for child in node.children() {
-                    let words = child.texts();
+                    // Elements are words without quotes in the other form.
+                    let words: Vec<&str> =
+                        child.texts().into_iter().flat_map(str::split_ascii_whitespace).collect();
                     let (element, errors) = <$type as Element>::parse(&words);
                     for error in errors {
                         let (level, code, consequence) = match &element {

@@ -291,7 +291,7 @@ impl Form for Granularity {
             None => {
                 r.bad(
                     node,
-                    &text,
+                    text,
                     "a netmask such as 255.255.255.0, or a prefix length",
                     "the line is passed over",
                 );
@@ -443,12 +443,12 @@ impl Form for Entries {
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
         let blank =
             GroupEntry { address: None, to: None, length: None, port: None, fwmark: None, family: None };
-        slot.push(GroupEntry { address: Some(s.ip()), port: s.flip().then_some(80), ..blank.clone() });
-        slot.push(GroupEntry { fwmark: Some(3), family: Some(IpFamily::Inet6), ..blank.clone() });
+        slot.push(GroupEntry { address: Some(s.ip()), port: s.flip().then_some(80), ..blank });
+        slot.push(GroupEntry { fwmark: Some(3), family: Some(IpFamily::Inet6), ..blank });
         slot.push(GroupEntry {
             address: Some(IpAddr::from([10, 0, 0, 1])),
             to: Some(IpAddr::from([10, 0, 0, 9])),
-            ..blank.clone()
+            ..blank
         });
         slot.push(GroupEntry {
             address: Some(IpAddr::from([10, 1, 0, 0])),

@@ -52,7 +52,7 @@ impl<T: Weighted> WholeForm<T> for Weight {
             None => {}
             Some(word) if word == "reverse" => *reverse = true,
             Some(word) => {
-                r.bad_word(node, 2, &word, "reverse, or nothing, behind the weight", "it is passed over")
+                r.bad_word(node, 2, &word, "reverse, or nothing, behind the weight", "it is passed over");
             }
         }
     }
