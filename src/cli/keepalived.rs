@@ -32,6 +32,8 @@ const OURS: &[&str] = &[
     "weight-without-effect",
     "quorum-never-back",
     "shared-address",
+    "dr-other-subnet",
+    "alpha-without-check",
     "include-missing",
     "undefined-variable",
 ];

@@ -6,12 +6,15 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::model::{Command, ScriptUser};
+use super::units::Prefix;
 
 /// Where to look. The default looks nowhere: then only the text itself is judged.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Names of the interfaces; `None` = not looked at.
     pub interfaces: Option<BTreeSet<String>>,
+    /// Subnets that this machine's interfaces are in; empty = not looked at.
+    pub subnets: Vec<Prefix>,
     /// Look whether scripts exist and can run, and whether users exist.
     pub look_at_files: bool,
     /// Which `@id` lines are meant.
@@ -31,7 +34,13 @@ impl Facts {
                 .map(|interface| interface.name().to_string_lossy().into_owned())
                 .collect::<BTreeSet<_>>()
         });
-        Self { interfaces: names, look_at_files: true, config_id: Self::host_id(), ..Self::default() }
+        Self {
+            interfaces: names,
+            subnets: subnets(),
+            look_at_files: true,
+            config_id: Self::host_id(),
+            ..Self::default()
+        }
     }
 
     /// The text alone, with `@id` lines of this host.
@@ -98,6 +107,23 @@ impl Facts {
         }
         None
     }
+}
+
+/// The subnets of this machine's addresses, those of one host left out.
+fn subnets() -> Vec<Prefix> {
+    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    all.filter_map(|interface| {
+        let (address, mask) = (interface.address?, interface.netmask?);
+        if let (Some(address), Some(mask)) = (address.as_sockaddr_in(), mask.as_sockaddr_in()) {
+            let length = u32::from(mask.ip()).count_ones();
+            return Some(Prefix { address: address.ip().into(), length: u8::try_from(length).ok()? });
+        }
+        let (address, mask) = (address.as_sockaddr_in6()?.ip(), mask.as_sockaddr_in6()?.ip());
+        let length = u128::from(mask).count_ones();
+        Some(Prefix { address: address.into(), length: u8::try_from(length).ok()? })
+    })
+    .filter(|prefix| *prefix != Prefix::host(prefix.address) && !prefix.address.is_loopback())
+    .collect()
 }
 
 /// The file that a command's first word means.

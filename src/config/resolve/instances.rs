@@ -490,7 +490,8 @@ impl Resolver<'_> {
                 // A positive weight is added while all is well; both lose it when it fails.
                 let (well, failed) = if weight > 0 { (base + weight, base) } else { (base, base + weight) };
                 let (well, failed) = (well.clamp(1, 254), failed.clamp(1, 254));
-                if instance.nopreempt {
+                let holds = instance.nopreempt && instance.state != Some(InitialState::Master);
+                if holds && well != failed {
                     let problem = format!(
                         "vrrp_instance {}: the weight of {} moves the priority from {well} to {failed}, but under nopreempt \
                          on the other director nobody takes over from a living master",

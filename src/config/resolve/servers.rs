@@ -8,6 +8,7 @@ use crate::config::diagnostic::Level;
 use crate::config::model::{
     Config, Global, IpFamily, Method, Protocol, RealServer, VirtualServer, VirtualServerGroup,
 };
+use crate::config::units::Prefix;
 
 /// What makes two virtual servers the same service.
 type Identity =
@@ -17,6 +18,13 @@ fn identity(server: &VirtualServer) -> Identity {
     let port = server.address.map(|_| server.port.unwrap_or(0));
     let protocol = server.address.and(server.protocol);
     (server.address, port, protocol, server.fwmark.map(|mark| (mark, server.ip_family)), server.group.clone())
+}
+
+/// True when anything checks a real server.
+fn has_checker(real: &RealServer) -> bool {
+    let connects = real.tcp_check.len() + real.http_get.len() + real.ssl_get.len() + real.smtp_check.len();
+    let others = real.dns_check.len() + real.misc_check.len() + real.udp_check.len() + real.ping_check.len();
+    connects + others + real.file_check.len() + real.bfd_check.len() > 0
 }
 
 impl Resolver<'_> {
@@ -30,6 +38,12 @@ impl Resolver<'_> {
             .chain(&config.static_ipaddress)
             .map(|va| va.address.address)
             .collect();
+        let mut subnets = self.facts.subnets.clone();
+        let addresses = config.vrrp_instance.iter();
+        let addresses =
+            addresses.flat_map(|i| i.virtual_ipaddress.iter().chain(&i.virtual_ipaddress_excluded));
+        let prefixes = addresses.map(|va| va.address);
+        subnets.extend(prefixes.filter(|prefix| *prefix != Prefix::host(prefix.address)));
         let has_instances = !config.vrrp_instance.is_empty();
         let mut all = std::mem::take(&mut config.virtual_server);
         all.retain_mut(|server| {
@@ -55,6 +69,7 @@ impl Resolver<'_> {
                 return false;
             }
             self.numbers(server, &name);
+            self.reachable(server, &name, &subnets);
             if let Some(address) = server.address.filter(|a| has_instances && !carried.contains(a)) {
                 let problem = format!("{name}: no vrrp_instance carries {address}");
                 let consequence =
@@ -73,6 +88,38 @@ impl Resolver<'_> {
         });
         config.virtual_server = all;
         self.drops_traffic(config);
+    }
+
+    /// DR needs the real server on a network of the director's own; `alpha` needs a check that can succeed.
+    fn reachable(&mut self, server: &VirtualServer, name: &str, subnets: &[Prefix]) {
+        let default = server.lb_kind.unwrap_or(Method::Nat);
+        for real in &server.real_server {
+            let direct = real.lvs_method.unwrap_or(default) == Method::Dr;
+            let near = |prefix: &Prefix| prefix.contains(real.address);
+            let family = |prefix: &&Prefix| prefix.address.is_ipv6() == real.address.is_ipv6();
+            if direct && subnets.iter().any(|p| family(&p)) && !subnets.iter().any(near) {
+                let problem =
+                    format!("{name}: real server {} is on another subnet than the director", real.address);
+                let consequence =
+                    "DR changes the hardware address only: packets do not reach it through a router";
+                let fix = "put it on a network of the director's, or use TUN or NAT";
+                self.find(Level::Advice, &real.origin, "", "dr-other-subnet", problem, consequence, fix);
+            }
+            if real.alpha.unwrap_or(server.alpha) && !has_checker(real) {
+                let problem = format!("{name}: alpha of real server {} without a check", real.address);
+                let consequence = "nothing could ever prove it, so it counts as up";
+                let fix = "write a check into it, or remove alpha";
+                self.find(
+                    Level::Advice,
+                    &real.origin,
+                    "alpha",
+                    "alpha-without-check",
+                    problem,
+                    consequence,
+                    fix,
+                );
+            }
+        }
     }
 
     /// `no_accept` and `vrrp_strict` on an address that a virtual server uses.

@@ -348,7 +348,7 @@ fn plain(line: &[u8]) -> Option<&str> {
     if line.len() >= LONGEST_LINE || line.iter().any(special) {
         return None;
     }
-    let text = std::str::from_utf8(line).ok()?;
+    let text = trim_end(std::str::from_utf8(line).ok()?);
     let include = text.as_bytes().iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'i')
         && text.trim_start().starts_with("include");
     (!include).then_some(text)
