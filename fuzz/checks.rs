@@ -13,7 +13,7 @@ use tandem::config::{Loaded, load_text, parse_bytes, to_conf, yaml as yaml_form}
 use tandem::ipvs::wire::{Message, Messages, NLMSG_DONE, NLMSG_ERROR};
 use tandem::ipvs::{codec, table::Family};
 use tandem::vrrp::accept::{Datagram, Rules, accept};
-use tandem::vrrp::packet::{Advert, ParseError};
+use tandem::vrrp::packet::{Advert, ChecksumMode, ParseError};
 
 /// No finding has control characters in it, whatever the file's words have. Not so yet: until then it is not checked.
 const FINDINGS_ARE_PRINTABLE: bool = true;
@@ -244,6 +244,7 @@ fn vrrp(bytes: &[u8]) {
         vrid: payload.get(1).copied().unwrap_or(1),
         ipv6: source.is_ipv6(),
         password: (choice & 4 != 0).then_some(*b"1111\0\0\0\0"),
+        checksum: ChecksumMode::Rfc,
         advert_int: Duration::from_secs(1),
         addresses: [v4(100)].into(),
         own: Some(v4(1)),

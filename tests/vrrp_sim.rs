@@ -75,6 +75,11 @@ impl Plan {
             preempt: self.preempt,
             preempt_delay: self.preempt_delay,
             down_timer_adverts: *rng.pick(&[3, 3, 3, 2, 5]),
+            grouped: false,
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: rng.chance(20),
+            owner_ignore_adverts: false,
+            timer_expired_backup: None,
             own: None,
         }
     }

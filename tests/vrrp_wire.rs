@@ -11,7 +11,7 @@ use pnet_packet::util::{ipv4_checksum, ipv6_checksum};
 use proptest::prelude::*;
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::{Datagram, Rules, accept};
-use tandem::vrrp::packet::{
+use tandem::vrrp::packet::{ChecksumMode, 
     Advert, AuthField, PROTOCOL, ParseError, interval_centiseconds, interval_seconds,
 };
 
@@ -246,6 +246,7 @@ proptest! {
             vrid: bytes.get(1).copied().unwrap_or(1),
             ipv6: six,
             password: None,
+            checksum: ChecksumMode::Rfc,
             advert_int: Duration::from_secs(1),
             addresses: BTreeSet::new(),
             own: None,

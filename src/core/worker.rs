@@ -20,7 +20,8 @@ use crate::net::monitor;
 use crate::notify::{Job, Notifier};
 use crate::process::Program;
 use crate::vrrp::driver;
-use crate::vrrp::params::Settings;
+use crate::vrrp::machine::Note;
+use crate::vrrp::params::Setup;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
 
@@ -102,8 +103,7 @@ impl Worker {
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
-        let settings = Settings::of_config(&config);
-        let vrrp = driver::spawn(settings, Arc::clone(&links), tracked.values(), outputs)?;
+        let vrrp = driver::spawn(Setup::of(&config), Arc::clone(&links), tracked.values(), outputs)?;
         let net = threads::net(links, wanted, vrrp.mailbox.clone())?;
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
@@ -189,7 +189,25 @@ impl Worker {
                 }
                 return;
             }
-            Told::Discarded { .. }
+            Told::Scheduled(outcome) => {
+                if outcome.refused.is_empty() {
+                    tracing::info!("{outcome}");
+                } else {
+                    tracing::warn!("{outcome}");
+                }
+                return;
+            }
+            Told::Group { .. } | Told::GroupWaits { .. } => {
+                tracing::info!("vrrp {name}: {}", report.told);
+                return;
+            }
+            Told::Note(Note::PriorityChanged { .. } | Note::HoldOver | Note::WantsMaster) => {
+                tracing::info!("vrrp {name}: {}", report.told);
+                return;
+            }
+            Told::Note(_)
+            | Told::UnknownVrid { .. }
+            | Told::Discarded { .. }
             | Told::AddressListDiffers { .. }
             | Told::SendFailed { .. }
             | Told::SocketFailed { .. }
@@ -276,7 +294,7 @@ impl Worker {
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
-        self.vrrp.mailbox.reload(Settings::of_config(&self.config));
+        self.vrrp.mailbox.reload(Setup::of(&self.config));
         self.check.configure(Arc::clone(&self.config));
         tracing::info!("reloaded {}: {difference}", path.display());
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::packet::{Advert, AuthField, ParseError, interval_seconds, peek_vrid};
+use super::packet::{Advert, AuthField, ChecksumMode, ParseError, interval_seconds, peek_vrid};
 use crate::config::model::VrrpVersion;
 
 /// One datagram as the socket hands it over.
@@ -37,6 +37,8 @@ pub struct Rules {
     pub ipv6: bool,
     /// PASS password, filled up with zero bytes; version 2 only.
     pub password: Option<[u8; 8]>,
+    /// Which checksums count besides the right one.
+    pub checksum: ChecksumMode,
     /// Its own interval: what version 2 demands of others.
     pub advert_int: Duration,
     /// Its advertised addresses.
@@ -58,6 +60,7 @@ impl fmt::Debug for Rules {
             .field("vrid", &self.vrid)
             .field("ipv6", &self.ipv6)
             .field("password", &self.password.map(|_| "XXXXXX"))
+            .field("checksum", &self.checksum)
             .field("advert_int", &self.advert_int)
             .field("addresses", &self.addresses)
             .field("own", &self.own)
@@ -320,7 +323,7 @@ pub fn accept(rules: &Rules, datagram: &Datagram<'_>) -> Result<Accepted, Discar
         None => {}
         Some(unicast) => check_peer(unicast, source, ttl)?,
     }
-    let advert = Advert::parse(payload, source, destination)?;
+    let advert = Advert::parse_as(payload, source, destination, rules.checksum)?;
     let ours = |priority| rules.own_priority.is_some_and(|own| priority == own || priority == 0);
     if rules.own == Some(source) && ours(advert.priority) {
         return Err(Discard::OwnPacket { source_address: source });

@@ -2,7 +2,7 @@
 //! unsolicited neighbour advertisements (section 8.2.2), repeated as keepalived does.
 //!
 //! A burst at once, another one `master_delay` later, and from then on a refresh each `master_refresh`. Which
-//! addresses, and the bytes ([`super::frame`]), are the driver's part; so is [`Schedule::gap`] between packets.
+//! addresses, and the bytes ([`super::frame`]), are the driver's part; the gaps between packets are [`super::pace`]'s.
 
 use std::time::{Duration, Instant};
 
@@ -23,8 +23,6 @@ pub struct Garp {
     pub lower_prio_delay: Duration,
     /// As `master_repeat`, after an advert of lower priority; zero = no announcement. Default `master_repeat`.
     pub lower_prio_repeat: u32,
-    /// Least time between two packets on one interface; zero = none, the default.
-    pub interval: Duration,
 }
 
 impl Default for Garp {
@@ -38,7 +36,6 @@ impl Default for Garp {
             master_refresh_repeat: 1,
             lower_prio_delay: delay,
             lower_prio_repeat: 5,
-            interval: Duration::ZERO,
         }
     }
 }
@@ -82,7 +79,9 @@ impl Schedule {
     pub fn begin(&mut self, occasion: Occasion, now: Instant) {
         let Garp { master_delay, master_repeat, lower_prio_delay, lower_prio_repeat, .. } = self.settings;
         let (delay, packets) = match occasion {
-            Occasion::BecameMaster => (master_delay, master_repeat.max(1)),
+            Occasion::BecameMaster | Occasion::RivalGone | Occasion::WasAway => {
+                (master_delay, master_repeat.max(1))
+            }
             Occasion::LowerPriorityHeard => (lower_prio_delay, lower_prio_repeat),
         };
         if packets > 0 {
@@ -115,11 +114,6 @@ impl Schedule {
     /// When [`Schedule::due`] is worth asking again.
     pub fn deadline(&self) -> Option<Instant> {
         [self.first, self.second, self.refresh].into_iter().flatten().map(|burst| burst.at).min()
-    }
-
-    /// Least time between two packets on one interface; zero = none.
-    pub fn gap(&self) -> Duration {
-        self.settings.interval
     }
 
     /// No longer master: nothing more to say.

@@ -1,18 +1,19 @@
 //! The loop of the vrrp thread: wait for a datagram, a deadline or the mailbox; stamp `now` once; feed the
-//! machines; carry out what they return, in this order: 1 send adverts, 2 publish wanted addresses, 3 announce,
-//! 4 report transitions. It decides nothing, writes no log, and waits for nobody: addresses are written by the
-//! net thread, everything told to people goes through a bounded channel to the main thread.
+//! machines and their sync groups; carry out what they return, in this order: 1 send adverts, 2 publish wanted addresses,
+//! 3 announce, 4 report transitions. It decides nothing, writes no log, and waits for nobody: addresses are written by
+//! the net thread, everything told to people goes through a bounded channel to the main thread.
+
+mod outlets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use tokio::sync::{mpsc, watch};
@@ -21,21 +22,33 @@ use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
 
+use super::group::{self, Group, Member};
+use super::machine::StateName;
 use super::mailbox::{Command, Inbox, Mailbox};
-use super::params::{Destination, Settings, TrackerValues};
+use super::pace::Paces;
+use super::params::{Setup, TrackerValues};
+use super::realtime;
 use super::report::{Report, Told};
-use super::runner::{Outgoing, Runner, Turn};
-use super::socket::{AdvertSocket, AdvertSockets, FrameSocket};
+use super::runner::{Runner, Turn};
+use super::schedule::Deadlines;
+use super::socket::{AdvertSockets, FrameSocket, SocketKey};
 
 /// Datagrams read from one socket before timers get their turn: a flood cannot starve them.
 const READS_A_TURN: usize = 64;
+/// Announcements sent before adverts get their turn.
+const FRAMES_A_TURN: usize = 128;
 /// Longest wait for the address writer before an announcement goes out all the same: the frames are built by
 /// hand and need no address, and a stuck writer must not keep the LAN pointed at the old master.
 const ANNOUNCE_PATIENCE: Duration = Duration::from_millis(100);
 /// A failure to send is told at most this often an interface.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Longer than any advert: a header, 255 addresses, authentication.
-const LARGEST_DATAGRAM: usize = 4096;
+const LARGEST_DATAGRAM: usize = 8192;
+/// Rounds of orders before a sync group is left as it is: each round moves members one way only, so that two are enough.
+const GROUP_ROUNDS: usize = 8;
+/// Epoll's names of the mailbox and the timer; sockets have the numbers above.
+const MAILBOX: u64 = 0;
+const TIMER: u64 = 1;
 
 /// Why the vrrp thread could not start.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +56,9 @@ pub enum StartError {
     /// No eventfd.
     #[error("cannot make an eventfd: {0}")]
     Mailbox(nix::Error),
+    /// No epoll.
+    #[error("cannot make an epoll instance: {0}")]
+    Epoll(nix::Error),
     /// No timer.
     #[error("cannot make a timerfd: {0}")]
     Timer(nix::Error),
@@ -83,7 +99,7 @@ impl Handle {
 
 /// Starts the vrrp thread with these instances on these interfaces.
 pub fn spawn(
-    settings: Vec<Settings>,
+    setup: Setup,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
     out: Outputs,
@@ -91,36 +107,71 @@ pub fn spawn(
     let mailbox = Mailbox::new().map_err(StartError::Mailbox)?;
     let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(StartError::Timer)?;
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(StartError::Epoll)?;
+    let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
+    epoll.add(mailbox.wake_fd(), readable(MAILBOX)).map_err(StartError::Epoll)?;
+    epoll.add(timer.as_fd(), readable(TIMER)).map_err(StartError::Epoll)?;
     let frames = FrameSocket::open().map_err(StartError::FrameSocket)?;
     let mut driver = Driver {
         mailbox: mailbox.clone(),
         timer,
+        epoll,
         runners: Vec::new(),
+        groups: Vec::new(),
+        group_of: Vec::new(),
+        listeners: BTreeMap::new(),
         sockets: AdvertSockets::new(),
+        tokens: BTreeMap::new(),
+        next_token: TIMER + 1,
         frames,
+        paces: Paces::default(),
+        deadlines: Deadlines::default(),
         links,
         trackers,
         out,
         generation: 0,
         applied: 0,
         ours: BTreeSet::new(),
+        virtuals: BTreeSet::new(),
         dropped_reports: 0,
-        send_told: BTreeMap::new(),
+        told: BTreeMap::new(),
+        tell_unknown_vrids: false,
         ending: false,
     };
     let thread = std::thread::Builder::new()
         .name("vrrp".to_owned())
-        .spawn(move || driver.run(settings))
+        .spawn(move || driver.run(setup))
         .map_err(StartError::Thread)?;
     Ok(Handle { mailbox, thread })
+}
+
+/// A sync group at run time.
+struct GroupAt {
+    group: Group,
+    /// Its members' places in the list of runners.
+    numbers: Vec<usize>,
+    state: StateName,
+    /// Who was last told to hold it back.
+    holding: Vec<(String, StateName)>,
 }
 
 struct Driver {
     mailbox: Mailbox,
     timer: TimerFd,
+    epoll: Epoll,
     runners: Vec<Runner>,
+    groups: Vec<GroupAt>,
+    /// The group of each runner.
+    group_of: Vec<Option<usize>>,
+    /// Who is meant by a VRID on a socket.
+    listeners: BTreeMap<Arc<SocketKey>, BTreeMap<u8, Vec<usize>>>,
     sockets: AdvertSockets,
+    /// Epoll's names of the sockets.
+    tokens: BTreeMap<u64, SocketKey>,
+    next_token: u64,
     frames: FrameSocket,
+    paces: Paces,
+    deadlines: Deadlines,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
     out: Outputs,
@@ -130,9 +181,12 @@ struct Driver {
     applied: u64,
     /// Every address of this and earlier configurations of this run.
     ours: BTreeSet<AddressKey>,
+    /// The same without interfaces: never a source of adverts.
+    virtuals: BTreeSet<IpAddr>,
     dropped_reports: u64,
-    /// When a failure to send was last told, by interface: a cut cable must not fill the log.
-    send_told: BTreeMap<String, Instant>,
+    /// When what cannot be sent, and which unknown VRID, was last told, by interface: a cut cable must not fill the log.
+    told: BTreeMap<String, Instant>,
+    tell_unknown_vrids: bool,
     ending: bool,
 }
 
@@ -146,217 +200,268 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    fn run(&mut self, settings: Vec<Settings>) {
-        let now = clock::now();
-        self.take_settings(settings, now);
+    fn run(&mut self, setup: Setup) {
+        let mut turn = Turn::new(clock::now());
+        let outcome = realtime::apply(&setup.scheduling);
+        turn.reports.push(Report { instance: String::new(), told: Told::Scheduled(outcome) });
+        let after_boot = setup.delay_after_boot.saturating_sub(clock::since_boot());
+        let hold = setup.startup_delay.max(after_boot);
+        self.take_setup(setup, hold, &mut turn);
         // The first wish is published even when nobody is master: left-over addresses of ours go.
-        self.publish();
+        turn.addresses_changed = true;
+        self.finish(turn);
         while !self.ending {
-            self.wait();
-            let now = clock::now();
+            let ready = self.wait();
+            let mut turn = Turn::new(clock::now());
             let inbox = self.mailbox.take();
             // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
-            self.read_sockets(now);
-            self.take_inbox(inbox, now);
-            self.fire_timers(now);
-            self.announce(now);
-            self.tell();
+            for key in ready {
+                self.read_socket(&key, &mut turn);
+            }
+            self.take_inbox(inbox, &mut turn);
+            self.fire_timers(&mut turn);
+            self.finish(turn);
         }
     }
 
-    /// Sleeps until a datagram, the mailbox or the next deadline. The deadline is a timer of the kernel's, not poll's own
-    /// timeout: that one may be late by a thousandth of itself, 3.6 ms of a master-down interval.
-    fn wait(&self) {
-        let next = self.runners.iter().filter_map(|r| r.deadline(self.applied, ANNOUNCE_PATIENCE)).min();
-        let left = next.map(|at| at.saturating_duration_since(clock::now()));
-        let set = match left {
-            None => self.timer.unset(),
-            Some(Duration::ZERO) => return,
+    /// Sleeps until a datagram, the mailbox or the next deadline; returns the sockets with datagrams. The deadline is a
+    /// timer of the kernel's, not epoll's own timeout: that one counts whole milliseconds.
+    fn wait(&self) -> Vec<SocketKey> {
+        let now = clock::now();
+        let next = [self.deadlines.next(), self.paces.deadline(now)].into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(now));
+        let timeout = match left {
+            Some(Duration::ZERO) => EpollTimeout::ZERO,
             Some(left) => {
                 let once = Expiration::OneShot(TimeSpec::from_duration(left));
-                self.timer.set(once, TimerSetTimeFlags::empty())
+                match self.timer.set(once, TimerSetTimeFlags::empty()) {
+                    Ok(()) => EpollTimeout::NONE,
+                    // Should the timer ever refuse, epoll's own timeout is still there.
+                    Err(_) => EpollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX),
+                }
+            }
+            None => {
+                let _ = self.timer.unset();
+                EpollTimeout::NONE
             }
         };
-        // Should the timer ever refuse, poll's own timeout is still there.
-        let fallback = left.map(|left| left + Duration::from_millis(1)).map(TimeSpec::from_duration);
-        let fallback = if set.is_ok() { None } else { fallback };
-        let mut fds: Vec<PollFd<'_>> = vec![
-            PollFd::new(self.mailbox.wake_fd(), PollFlags::POLLIN),
-            PollFd::new(self.timer.as_fd(), PollFlags::POLLIN),
-        ];
-        fds.extend(self.sockets.values().map(|s| PollFd::new(s.as_fd(), PollFlags::POLLIN)));
+        let mut events = vec![EpollEvent::empty(); self.sockets.len() + 2];
         // EINTR and the like only mean another turn, which reads everything anew.
-        let _ = ppoll(&mut fds, fallback, None);
+        let count = self.epoll.wait(&mut events, timeout).unwrap_or(0);
+        let ready = events.iter().take(count).map(EpollEvent::data);
+        let mut keys = Vec::new();
+        for token in ready {
+            if token == TIMER {
+                // The expiry is taken, so that it does not wake again.
+                let _ = self.timer.wait();
+            }
+            keys.extend(self.tokens.get(&token).cloned());
+        }
+        keys
     }
 
-    fn read_sockets(&mut self, now: Instant) {
-        let mut buffer = [MaybeUninit::<u8>::uninit(); LARGEST_DATAGRAM];
-        let names: Vec<String> = self.sockets.keys().cloned().collect();
-        for name in names {
-            for _ in 0..READS_A_TURN {
-                let Some(socket) = self.sockets.get(&name) else { break };
-                match socket.receive(&mut buffer) {
-                    Ok(None) => break,
-                    Ok(Some(arrived)) => {
-                        let vrid = arrived.payload.get(1).copied();
-                        let mut turn = Turn::new(now);
-                        for runner in self.runners.iter_mut().filter(|r| r.listens(&name, vrid)) {
-                            runner.advert(&arrived, &mut turn);
-                        }
-                        self.carry_out(turn);
-                    }
-                    // The device went away: the link monitor will say so, and the socket is closed then.
-                    Err(_) => break,
+    fn read_socket(&mut self, key: &SocketKey, turn: &mut Turn) {
+        let mut buffer = [0u8; LARGEST_DATAGRAM];
+        for _ in 0..READS_A_TURN {
+            let Some(socket) = self.sockets.get(key) else { break };
+            // An error: the device went away. The link monitor will say so, and the socket is closed then.
+            let Ok(Some(arrived)) = socket.receive(&mut buffer) else { break };
+            let vrid = arrived.payload.get(1).copied();
+            let of_socket = self.listeners.get(key);
+            // What is too short to name a VRID is counted once, by whoever comes first.
+            let numbers = match (of_socket, vrid) {
+                (Some(by_vrid), Some(vrid)) => by_vrid.get(&vrid).map_or(&[][..], Vec::as_slice),
+                (Some(by_vrid), None) => by_vrid.values().next().and_then(|list| list.get(..1)).unwrap_or(&[]),
+                (None, _) => &[],
+            };
+            if let (true, true, Some(vrid)) = (numbers.is_empty(), self.tell_unknown_vrids, vrid) {
+                let source = arrived.source;
+                self.unknown_vrid(&key.interface, vrid, source, turn);
+                continue;
+            }
+            for number in numbers {
+                if let Some(runner) = self.runners.get_mut(*number) {
+                    runner.advert(&arrived, turn);
                 }
+            }
+            if !turn.adverts.is_empty() {
+                self.send_adverts(turn);
             }
         }
     }
 
-    fn take_inbox(&mut self, inbox: Inbox, now: Instant) {
-        if let Some(generation) = inbox.applied {
-            self.applied = generation;
+    fn take_inbox(&mut self, inbox: Inbox, turn: &mut Turn) {
+        if let Some(applied) = inbox.applied {
+            self.applied = applied;
+            turn.touched.extend(0..self.runners.len());
         }
         let changed = inbox.links.is_some() || inbox.trackers.is_some();
         if let Some(links) = inbox.links {
             self.links = links;
+            self.open_sockets(turn);
         }
         if let Some(trackers) = inbox.trackers {
             self.trackers = trackers;
         }
         for command in inbox.commands {
             match command {
-                Command::Reload(settings) => self.take_settings(settings, now),
-                Command::Stop => self.stop(now),
+                Command::Reload(setup) => self.take_setup(*setup, Duration::ZERO, turn),
+                Command::Stop => self.stop(turn),
             }
         }
         if changed && !self.ending {
-            self.open_sockets();
-            self.look_around(now);
+            self.look_around(turn);
         }
     }
 
     /// Tells every machine its source address and effective priority as they are now.
-    fn look_around(&mut self, now: Instant) {
-        let virtuals: BTreeSet<IpAddr> = self.ours.iter().map(|key| key.address).collect();
-        let mut turn = Turn::new(now);
+    fn look_around(&mut self, turn: &mut Turn) {
         for runner in &mut self.runners {
-            runner.look_around(&self.links, &self.trackers, &virtuals, &mut turn);
+            runner.look_around(&self.links, &self.trackers, &self.virtuals, turn);
         }
-        self.carry_out(turn);
+        self.settle_groups(turn);
+        self.send_adverts(turn);
     }
 
-    fn take_settings(&mut self, settings: Vec<Settings>, now: Instant) {
-        for one in &settings {
+    fn take_setup(&mut self, setup: Setup, hold: Duration, turn: &mut Turn) {
+        for one in &setup.instances {
             self.ours.extend(one.addresses.keys().cloned());
         }
+        self.virtuals = self.ours.iter().map(|key| key.address).collect();
+        self.paces.configure(setup.pacing);
+        self.tell_unknown_vrids = setup.tell_unknown_vrids;
         let mut old: BTreeMap<String, Runner> =
             std::mem::take(&mut self.runners).into_iter().map(|r| (r.name().to_owned(), r)).collect();
-        let mut leaving = Turn::new(now);
-        let mut fresh = BTreeSet::new();
-        for one in settings {
-            let runner = match old.remove(&one.name) {
+        let mut fresh = Vec::new();
+        for (number, one) in setup.instances.into_iter().enumerate() {
+            let mut runner = match old.remove(&one.name) {
                 Some(runner) if runner.settings().same_router(&one) => {
                     let mut runner = runner;
-                    runner.reload(one, &mut leaving);
+                    runner.number = number;
+                    runner.reload(one, turn);
                     runner
                 }
-                Some(mut runner) => {
+                before => {
                     // Another interface, VRID or version is another router: the old one steps down first.
-                    runner.retire(&mut leaving);
-                    fresh.insert(one.name.clone());
-                    Runner::new(one)
-                }
-                None => {
-                    fresh.insert(one.name.clone());
+                    if let Some(mut runner) = before {
+                        runner.retire(turn);
+                    }
+                    fresh.push(number);
                     Runner::new(one)
                 }
             };
+            runner.number = number;
             self.runners.push(runner);
         }
         for mut runner in old.into_values() {
-            runner.delete(&mut leaving);
+            runner.delete(turn);
         }
-        self.carry_out(leaving);
-        self.open_sockets();
-        self.look_around(now);
-        let mut turn = Turn::new(now);
-        for runner in self.runners.iter_mut().filter(|r| fresh.contains(r.name())) {
-            runner.start(&mut turn);
+        self.send_adverts(turn);
+        self.deadlines.reset(self.runners.len());
+        turn.touched = (0..self.runners.len()).collect();
+        self.listeners.clear();
+        for runner in &self.runners {
+            let by_vrid = self.listeners.entry(Arc::clone(runner.socket())).or_default();
+            by_vrid.entry(runner.settings().vrid).or_default().push(runner.number);
         }
-        self.carry_out(turn);
+        self.take_groups(setup.groups);
+        self.open_sockets(turn);
+        self.look_around(turn);
+        for number in fresh {
+            if let Some(runner) = self.runners.get_mut(number) {
+                runner.start(hold, turn);
+            }
+        }
+        self.settle_groups(turn);
+        self.send_adverts(turn);
         // Settings of a running master may want other addresses without any event of its machine.
-        self.publish();
+        turn.addresses_changed = true;
     }
 
-    fn stop(&mut self, now: Instant) {
-        let mut turn = Turn::new(now);
-        for runner in &mut self.runners {
-            runner.stop(&mut turn);
+    fn take_groups(&mut self, groups: Vec<Group>) {
+        let states: BTreeMap<String, StateName> =
+            self.groups.iter().map(|at| (at.group.name.clone(), at.state)).collect();
+        let number = |name: &String| self.runners.iter().position(|runner| runner.name() == name.as_str());
+        self.groups = groups
+            .into_iter()
+            .map(|group| GroupAt {
+                numbers: group.members.iter().filter_map(number).collect(),
+                state: states.get(&group.name).copied().unwrap_or(StateName::Init),
+                holding: Vec::new(),
+                group,
+            })
+            .collect();
+        self.group_of = vec![None; self.runners.len()];
+        for (index, at) in self.groups.iter().enumerate() {
+            for number in &at.numbers {
+                if let Some(of) = self.group_of.get_mut(*number) {
+                    *of = Some(index);
+                }
+            }
         }
-        self.carry_out(turn);
+    }
+
+    /// Feeds the orders of every group that something happened to, until there are none.
+    fn settle_groups(&mut self, turn: &mut Turn) {
+        let touched: BTreeSet<usize> =
+            turn.touched.iter().filter_map(|number| self.group_of.get(*number).copied().flatten()).collect();
+        for index in touched {
+            let Some(at) = self.groups.get_mut(index) else { continue };
+            for _ in 0..GROUP_ROUNDS {
+                let members = members(&self.runners, &at.numbers);
+                let orders = group::orders(&at.group.name, &members);
+                if orders.is_empty() {
+                    break;
+                }
+                for (place, event) in orders {
+                    let number = at.numbers.get(place).copied().unwrap_or(usize::MAX);
+                    if let Some(runner) = self.runners.get_mut(number) {
+                        runner.order(event, turn);
+                    }
+                }
+            }
+            tell_group(at, &members(&self.runners, &at.numbers), turn);
+        }
+    }
+
+    fn stop(&mut self, turn: &mut Turn) {
+        for runner in &mut self.runners {
+            runner.stop(turn);
+        }
+        self.settle_groups(turn);
+        self.send_adverts(turn);
         self.ending = true;
     }
 
-    fn fire_timers(&mut self, now: Instant) {
-        let mut turn = Turn::new(now);
-        for runner in &mut self.runners {
-            runner.timeout(&mut turn);
+    fn fire_timers(&mut self, turn: &mut Turn) {
+        for number in self.deadlines.due(turn.now) {
+            if let Some(runner) = self.runners.get_mut(number) {
+                turn.touched.insert(number);
+                runner.timeout(turn);
+            }
         }
-        self.carry_out(turn);
+        self.settle_groups(turn);
+        self.send_adverts(turn);
     }
 
-    /// Adverts leave at once; then the wish is published, then reports go out with its generation.
-    fn carry_out(&mut self, turn: Turn) {
-        for advert in &turn.adverts {
-            self.send(advert, turn.now);
-        }
+    /// The end of a turn: publish, announce, report, and set the deadlines anew.
+    fn finish(&mut self, mut turn: Turn) {
+        self.settle_groups(&mut turn);
+        self.send_adverts(&mut turn);
         if turn.addresses_changed {
             self.publish();
         }
-        for runner in &mut self.runners {
+        for number in std::mem::take(&mut turn.touched) {
+            let Some(runner) = self.runners.get_mut(number) else { continue };
             runner.published(self.generation);
+            runner.announce(self.applied, ANNOUNCE_PATIENCE, &mut turn);
+            self.deadlines.set(number, runner.deadline(self.applied, ANNOUNCE_PATIENCE));
         }
-        for mut report in turn.reports {
-            match &mut report.told {
-                Told::Transition { generation, .. } | Told::Deleted { generation, .. } => {
-                    *generation = self.generation;
-                }
-                Told::LowerPriorityHeard { .. }
-                | Told::Discarded { .. }
-                | Told::AddressListDiffers { .. }
-                | Told::SendFailed { .. }
-                | Told::SocketFailed { .. }
-                | Told::ReportsDropped { .. } => {}
-            }
+        self.announce(&mut turn);
+        for report in turn.reports {
             self.report(report);
         }
-    }
-
-    fn send(&mut self, advert: &Outgoing, now: Instant) {
-        let result = match self.sockets.get_mut(&advert.interface) {
-            None => Err(io::Error::new(io::ErrorKind::NotConnected, "its interface has no socket")),
-            Some(socket) => {
-                advert.packets.iter().try_for_each(|p| socket.send(&p.payload, p.source, p.destination))
-            }
-        };
-        if let Err(error) = result {
-            self.send_failed(&advert.instance, &advert.interface, &error, now);
-        }
-    }
-
-    fn send_failed(&mut self, instance: &str, interface: &str, error: &io::Error, now: Instant) {
-        if self.send_told.get(interface).is_some_and(|at| now.saturating_duration_since(*at) < TELL_EVERY) {
-            return;
-        }
-        self.send_told.insert(interface.to_owned(), now);
-        let told = Told::SendFailed { interface: interface.to_owned(), error: error.to_string() };
-        self.report(Report { instance: instance.to_owned(), told });
-    }
-
-    fn report(&mut self, report: Report) {
-        if self.out.reports.try_send(report).is_err() {
-            self.dropped_reports = self.dropped_reports.saturating_add(1);
-        }
+        self.tell_drops();
     }
 
     /// What should be there, from scratch, under a new generation.
@@ -371,61 +476,31 @@ impl Driver {
         let wanted = Wanted { generation: self.generation, want, ours: self.ours.clone() };
         self.out.wanted.send_replace(Arc::new(wanted));
     }
+}
 
-    /// Gratuitous ARP and neighbour advertisements that are due.
-    fn announce(&mut self, now: Instant) {
-        let links = Arc::clone(&self.links);
-        let mut failed = Vec::new();
-        for runner in &mut self.runners {
-            for (interface, frame) in runner.announcements(now, self.applied, ANNOUNCE_PATIENCE, &links) {
-                let Some(link) = links.get(&interface) else { continue };
-                if let Err(error) = self.frames.send(link.index, &frame) {
-                    failed.push((runner.name().to_owned(), interface, error));
-                }
-            }
-        }
-        for (instance, interface, error) in failed {
-            self.send_failed(&instance, &interface, &error, now);
-        }
-    }
+fn members(runners: &[Runner], numbers: &[usize]) -> Vec<Member> {
+    numbers.iter().filter_map(|number| runners.get(*number)).map(Runner::member).collect()
+}
 
-    /// Says that reports were lost, once there is room again.
-    fn tell(&mut self) {
-        if self.dropped_reports > 0 {
-            let told = Told::ReportsDropped { count: self.dropped_reports };
-            if self.out.reports.try_send(Report { instance: String::new(), told }).is_ok() {
-                self.dropped_reports = 0;
-            }
-        }
-    }
-
-    /// One socket for each interface that an instance names and the kernel has; closed when it is gone or was
-    /// made anew under another index.
-    fn open_sockets(&mut self) {
-        let links = Arc::clone(&self.links);
-        let needed: BTreeSet<String> = self.runners.iter().map(|r| r.settings().interface.clone()).collect();
-        self.sockets.retain(|name, socket| {
-            needed.contains(name) && links.get(name).is_some_and(|link| link.index == socket.index())
+/// A group's changed state, and who holds it back.
+fn tell_group(at: &mut GroupAt, members: &[Member], turn: &mut Turn) {
+    let name = &at.group.name;
+    let state = group::state(members);
+    if state != at.state {
+        let of_group = |report: &&Report| at.group.members.contains(&report.instance);
+        let cause = turn.reports.iter().filter(of_group).find_map(|report| match &report.told {
+            Told::Transition { transition, .. } => Some(format!("{}: {}", report.instance, transition.cause)),
+            _ => None,
         });
-        let mut failed = Vec::new();
-        for runner in &mut self.runners {
-            let settings = runner.settings();
-            let name = settings.interface.clone();
-            let Some(link) = links.get(&name) else { continue };
-            let opened = match self.sockets.entry(name) {
-                std::collections::btree_map::Entry::Occupied(entry) => Ok(entry.into_mut()),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    AdvertSocket::open(&link.name, link.index).map(|socket| entry.insert(socket))
-                }
-            };
-            let result = opened.and_then(|socket| match settings.destination {
-                Destination::Multicast(group) => socket.join(group),
-                Destination::Unicast { .. } => Ok(()),
-            });
-            failed.extend(runner.socket_result(result.err()));
-        }
-        for report in failed {
-            self.report(report);
-        }
+        let told = Told::Group { from: at.state, to: state, cause: cause.unwrap_or_default(), generation: 0 };
+        turn.reports.push(Report { instance: name.clone(), told });
+        at.state = state;
+    }
+    let holding: Vec<(String, StateName)> =
+        group::stuck(members).into_iter().map(|(name, state)| (name.to_owned(), state)).collect();
+    if holding != at.holding {
+        let told = Told::GroupWaits { holding: holding.clone() };
+        turn.reports.push(Report { instance: name.clone(), told });
+        at.holding = holding;
     }
 }

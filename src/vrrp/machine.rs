@@ -1,35 +1,65 @@
 //! The state machine of one instance (RFC 9568 section 6.4, RFC 3768 section 6.4), with keepalived's FAULT,
-//! `nopreempt` and `preempt_delay`.
+//! `nopreempt`, `preempt_delay` and start-up delay. A member of a sync group waits for the orders of
+//! [`group`](super::group) where its own timer would make it master.
 //!
 //! [`Machine::handle`] is a function of (state, event, now): it returns what must be done, in order, and
 //! [`Machine::deadline`] says when it wants to hear of time again. A timer is a field of the state that needs
 //! it, so it cannot outlive that state.
 //!
 //! A driver that wakes late (a paused virtual machine) hands over the datagrams that wait in its socket before
-//! it sends [`Event::Timeout`]: a backup then hears the master that was there all the time.
+//! it sends [`Event::Timeout`]: a backup then hears the master that was there all the time. A master that was away
+//! for longer than the others wait for it listens for one interval before it says anything.
 
 mod cause;
+mod hearing;
 mod terms;
+mod timers;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use cause::{Cause, LastAdvert};
-pub use terms::{Action, Event, Occasion, Params, StateName, Timer, Transition};
-use terms::{LEAST_INTERVAL, OWNER};
+pub use terms::{Action, Event, Note, Occasion, Params, StateName, Timer, Transition};
+pub use timers::skew;
+use terms::{OWNER, SETTLE};
 
-use super::accept::Accepted;
 use super::priority::Effective;
 use crate::config::model::VrrpVersion;
 
 /// The state with its data.
 #[derive(Clone, Debug)]
 enum State {
-    Init { started: bool },
+    Init {
+        started: bool,
+        /// `vrrp_startup_delay`: no part in elections before this.
+        hold: Option<Instant>,
+    },
     Backup(Backup),
-    Master { advert_at: Instant },
-    Fault { reason: String },
+    Master(Master),
+    Fault {
+        reason: String,
+    },
     Stopped,
+}
+
+/// What a master knows.
+#[derive(Clone, Debug)]
+struct Master {
+    advert_at: Instant,
+    /// It was away this long, and listens until `advert_at` whether another one has taken its place.
+    away: Option<Duration>,
+    /// Another master is heard.
+    rival: Option<Rival>,
+}
+
+/// Another master, as long as it is heard.
+#[derive(Clone, Copy, Debug)]
+struct Rival {
+    source: IpAddr,
+    since: Instant,
+    /// No advert of its until then: it is gone.
+    until: Instant,
+    adverts: u64,
 }
 
 /// What a backup knows.
@@ -45,6 +75,11 @@ struct Backup {
     tolerate_until: Option<Instant>,
     /// The last advert heard, for the story.
     last: Option<Heard>,
+    /// The interface, or what else was missing, has only just come back: whatever the timer says, nothing is claimed
+    /// before this, unless somebody is heard (a switch port that does not forward yet carries no advert).
+    not_before: Option<Instant>,
+    /// The timer ran out, and the sync group must agree.
+    wants_master: bool,
 }
 
 /// How long the master-down timer runs.
@@ -74,6 +109,8 @@ pub struct Machine {
     effective: Option<Effective>,
     /// The last effective priority.
     priority: u8,
+    /// What holds the sync group in FAULT: another member's reason.
+    sibling: Option<String>,
     state: State,
 }
 
@@ -81,7 +118,8 @@ impl Machine {
     /// A machine in INIT that waits for [`Event::Start`].
     pub fn new(params: Params) -> Self {
         let priority = params.base_priority;
-        Self { params, effective: None, priority, state: State::Init { started: false } }
+        let state = State::Init { started: false, hold: None };
+        Self { params, effective: None, priority, sibling: None, state }
     }
 
     /// The state.
@@ -89,7 +127,7 @@ impl Machine {
         match self.state {
             State::Init { .. } => StateName::Init,
             State::Backup(_) => StateName::Backup,
-            State::Master { .. } => StateName::Master,
+            State::Master(_) => StateName::Master,
             State::Fault { .. } => StateName::Fault,
             State::Stopped => StateName::Stopped,
         }
@@ -103,23 +141,53 @@ impl Machine {
     /// When [`Event::Timeout`] is wanted, and for which timer. A deadline may already have passed.
     pub fn deadline(&self) -> Option<(Instant, Timer)> {
         match &self.state {
+            State::Init { hold, .. } => hold.map(|at| (at, Timer::Hold)),
+            State::Backup(Backup { wants_master: true, .. }) => None,
             State::Backup(backup) => Some((self.down_at(backup), Timer::MasterDown)),
-            State::Master { advert_at } => Some((*advert_at, Timer::Advert)),
-            State::Init { .. } | State::Fault { .. } | State::Stopped => None,
+            State::Master(master) => Some((master.advert_at, Timer::Advert)),
+            State::Fault { .. } | State::Stopped => None,
         }
+    }
+
+    /// A member of a sync group whose timer has run out: it would be master, and waits for the others.
+    pub fn wants_master(&self) -> bool {
+        matches!(&self.state, State::Backup(Backup { wants_master: true, .. }))
+    }
+
+    /// A backup that hears a master which it does not replace.
+    pub fn hears_master(&self) -> bool {
+        let State::Backup(Backup { last: Some(heard), .. }) = &self.state else { return false };
+        !heard.passed_over && heard.priority != 0
+    }
+
+    /// What forbids this instance to take part, its sync group left aside.
+    pub fn own_fault(&self) -> Option<String> {
+        match (&self.effective, self.params.own) {
+            (Some(Effective::Fault(what)), _) => Some(what.clone()),
+            (None | Some(Effective::Priority(_) | Effective::Pending(_)), None) => {
+                Some("the interface has no address to send adverts from".to_owned())
+            }
+            (None | Some(Effective::Priority(_) | Effective::Pending(_)), Some(_)) => None,
+        }
+    }
+
+    /// The reason of another member that holds this one in FAULT, as last told.
+    pub fn sibling_fault(&self) -> Option<&str> {
+        self.sibling.as_deref()
     }
 
     /// One event, and what follows from it.
     pub fn handle(&mut self, event: Event, now: Instant) -> Vec<Action> {
         match event {
-            Event::Start => match self.state {
-                State::Init { started: false } => {
-                    self.state = State::Init { started: true };
+            Event::Start { hold } => match self.state {
+                State::Init { started: false, .. } => {
+                    let hold = (!hold.is_zero()).then(|| now + hold);
+                    self.state = State::Init { started: true, hold };
                     self.leave_init(now)
                 }
-                State::Init { started: true }
+                State::Init { started: true, .. }
                 | State::Backup(_)
-                | State::Master { .. }
+                | State::Master(_)
                 | State::Fault { .. }
                 | State::Stopped => Vec::new(),
             },
@@ -128,35 +196,48 @@ impl Machine {
                     self.backup_hears(&advert, now);
                     Vec::new()
                 }
-                State::Master { .. } => self.master_hears(&advert, now),
+                State::Master(_) => self.master_hears(&advert, now),
                 State::Init { .. } | State::Fault { .. } | State::Stopped => Vec::new(),
             },
-            Event::Timeout => match &self.state {
-                State::Backup(backup) if now >= self.down_at(backup) => {
-                    let cause = self.expiry_cause(backup, now);
-                    self.become_master(cause, now)
-                }
-                State::Master { advert_at } if now >= *advert_at => self.send_advert(now),
-                State::Init { .. }
-                | State::Backup(_)
-                | State::Master { .. }
-                | State::Fault { .. }
-                | State::Stopped => Vec::new(),
-            },
+            Event::Timeout => self.timeout(now),
             Event::Effective(effective) => {
+                let was = self.priority;
                 if let Effective::Priority(priority) = effective {
                     self.priority = priority;
                 }
                 self.effective = Some(effective);
-                self.obstacles_changed(false, now)
+                self.changed(was, false, now)
             }
             Event::Own(own) => {
                 self.params.own = own;
                 self.obstacles_changed(false, now)
             }
+            Event::Sibling(reason) => {
+                self.sibling = reason;
+                self.obstacles_changed(false, now)
+            }
+            Event::Promote { group } => match &self.state {
+                State::Backup(backup) if backup.wants_master => {
+                    let cause =
+                        Cause::WithGroup { group, own: Box::new(self.expiry_cause(backup, now)) };
+                    self.become_master(cause, now)
+                }
+                State::Init { .. }
+                | State::Backup(_)
+                | State::Master(_)
+                | State::Fault { .. }
+                | State::Stopped => Vec::new(),
+            },
+            Event::Follow { group, member } => match &self.state {
+                State::Master(_) => {
+                    let to = State::Backup(self.listening(now));
+                    self.resign(to, Cause::GroupFollows { group, member })
+                }
+                State::Init { .. } | State::Backup(_) | State::Fault { .. } | State::Stopped => Vec::new(),
+            },
             Event::Params(params) => self.new_params(params, now),
             Event::Stop => match self.state {
-                State::Master { .. } => self.resign(State::Stopped, Cause::Stopped),
+                State::Master(_) => self.resign(State::Stopped, Cause::Stopped),
                 State::Init { .. } | State::Backup(_) | State::Fault { .. } => {
                     vec![self.transition(State::Stopped, Cause::Stopped)]
                 }
@@ -170,21 +251,36 @@ impl Machine {
         if let Some(reason) = self.fault() {
             return vec![self.enter_fault(reason, false)];
         }
-        if matches!(self.effective, Some(Effective::Pending(_))) {
+        if matches!(self.effective, Some(Effective::Pending(_))) || self.held(now) {
             return Vec::new();
         }
-        if self.priority == OWNER {
+        if self.priority == OWNER && !self.params.grouped {
             return self.become_master(Cause::Owner, now);
         }
         vec![self.enter_backup(Cause::Started, now)]
+    }
+
+    /// The start-up delay is not over.
+    fn held(&self, now: Instant) -> bool {
+        matches!(self.state, State::Init { hold: Some(until), .. } if now < until)
+    }
+
+    /// As [`Self::obstacles_changed`], and a changed priority of a running instance is told.
+    fn changed(&mut self, was: u8, reload: bool, now: Instant) -> Vec<Action> {
+        let running = matches!(self.state, State::Backup(_) | State::Master(_));
+        let mut actions = self.obstacles_changed(reload, now);
+        if running && was != self.priority && matches!(self.state, State::Backup(_) | State::Master(_)) {
+            actions.push(Action::Note(Note::PriorityChanged { from: was, to: self.priority }));
+        }
+        actions
     }
 
     /// Trackers, address or settings changed: into FAULT, out of it, or on with a new priority.
     fn obstacles_changed(&mut self, reload: bool, now: Instant) -> Vec<Action> {
         let fault = self.fault();
         match (&mut self.state, fault) {
-            (State::Init { started: true }, _) => self.leave_init(now),
-            (State::Init { started: false } | State::Stopped, _) => Vec::new(),
+            (State::Init { started: true, .. }, _) => self.leave_init(now),
+            (State::Init { started: false, .. } | State::Stopped, _) => Vec::new(),
             (State::Fault { reason }, Some(new_reason)) => {
                 *reason = new_reason;
                 Vec::new()
@@ -195,19 +291,20 @@ impl Machine {
                 }
                 let cause = Cause::Recovered { was: std::mem::take(reason), reload };
                 // The owner starts anew as at start (RFC 9568 section 6.4.1); all others listen first.
-                if self.priority == OWNER {
-                    self.become_master(cause, now)
-                } else {
-                    vec![self.enter_backup(cause, now)]
+                if self.priority == OWNER && !self.params.grouped {
+                    return self.become_master(cause, now);
                 }
+                let mut backup = self.listening(now);
+                backup.not_before = Some(now + SETTLE);
+                vec![self.transition(State::Backup(backup), cause)]
             }
             (State::Backup(_), Some(reason)) => vec![self.enter_fault(reason, reload)],
-            (State::Master { .. }, Some(reason)) => {
+            (State::Master(_), Some(reason)) => {
                 let cause = Cause::Fault { reason: reason.clone(), reload };
                 self.resign(State::Fault { reason }, cause)
             }
             // A running timer follows the priority by itself: `down_at` computes the skew afresh.
-            (State::Backup(_) | State::Master { .. }, None) => Vec::new(),
+            (State::Backup(_) | State::Master(_), None) => Vec::new(),
         }
     }
 
@@ -218,6 +315,7 @@ impl Machine {
             || self.params.advert_int != params.advert_int
             || self.params.down_timer_adverts != params.down_timer_adverts;
         self.params = params;
+        let was = self.priority;
         match &self.effective {
             None => self.priority = self.params.base_priority,
             Some(Effective::Priority(_) | Effective::Fault(_) | Effective::Pending(_)) => {}
@@ -228,90 +326,33 @@ impl Machine {
                 State::Backup(backup) => {
                     backup.since = now;
                     backup.wait = Wait::Full;
+                    backup.wants_master = false;
                     backup.master_interval = match self.params.version {
                         VrrpVersion::V2 => interval,
                         // Never less patient than with the interval that the master itself gave.
                         VrrpVersion::V3 => backup.master_interval.max(interval),
                     };
                 }
-                State::Master { advert_at } => *advert_at = (*advert_at).min(now + interval),
+                State::Master(master) => master.advert_at = master.advert_at.min(now + interval),
                 State::Init { .. } | State::Fault { .. } | State::Stopped => {}
             }
         }
-        self.obstacles_changed(true, now)
-    }
-
-    /// A backup hears a master.
-    fn backup_hears(&mut self, advert: &Accepted, now: Instant) {
-        let (own_priority, may_preempt, delay) =
-            (self.priority, self.params.may_preempt(), self.params.delay());
-        let State::Backup(backup) = &mut self.state else { return };
-        let priority = advert.priority();
-        let lower = priority < own_priority;
-        let mut heard = Heard { source: advert.source(), priority, at: now, passed_over: false };
-        if priority == 0 {
-            backup.since = now;
-            backup.wait = Wait::SkewOnly;
-            backup.last = Some(heard);
-            return;
+        if let State::Backup(backup) = &mut self.state
+            && !self.params.grouped
+        {
+            backup.wants_master = false;
         }
-        if lower && may_preempt {
-            let until = *backup.tolerate_until.get_or_insert(now + delay);
-            heard.passed_over = now >= until;
-        } else {
-            backup.tolerate_until = None;
-        }
-        backup.last = Some(heard);
-        if !heard.passed_over {
-            backup.since = now;
-            backup.wait = Wait::Full;
-            if self.params.version == VrrpVersion::V3 {
-                backup.master_interval = advert.interval().max(LEAST_INTERVAL);
-            }
-        }
-    }
-
-    /// A master hears a master.
-    fn master_hears(&mut self, advert: &Accepted, now: Instant) -> Vec<Action> {
-        let (source, priority, own) = (advert.source(), advert.priority(), self.priority);
-        if priority == 0 {
-            return self.send_advert(now);
-        }
-        let cause = match priority.cmp(&own) {
-            std::cmp::Ordering::Greater => Cause::HigherPriority { source, priority, own },
-            std::cmp::Ordering::Equal if self.params.own.is_none_or(|address| source > address) => {
-                Cause::HigherAddress { source, priority, own: self.params.own }
-            }
-            std::cmp::Ordering::Equal | std::cmp::Ordering::Less => {
-                let mut actions = self.send_advert(now);
-                actions.push(Action::Announce(Occasion::LowerPriorityHeard));
-                return actions;
-            }
-        };
-        let mut backup = self.listening(now);
-        if self.params.version == VrrpVersion::V3 {
-            backup.master_interval = advert.interval().max(LEAST_INTERVAL);
-        }
-        backup.last = Some(Heard { source, priority, at: now, passed_over: false });
-        backup.tolerate_until = None;
-        vec![Action::Addresses { wanted: false }, self.transition(State::Backup(backup), cause)]
-    }
-
-    /// Sends the regular advert, or one out of turn; the next one is a whole interval away, however late this
-    /// one is: never a burst.
-    fn send_advert(&mut self, now: Instant) -> Vec<Action> {
-        self.state = State::Master { advert_at: now + self.params.interval() };
-        vec![Action::SendAdvert { priority: self.priority }]
+        self.changed(was, true, now)
     }
 
     /// MASTER, in the order that must be kept: the advert first, so that no other backup moves.
     fn become_master(&mut self, cause: Cause, now: Instant) -> Vec<Action> {
-        let state = State::Master { advert_at: now + self.params.interval() };
+        let master = Master { advert_at: now + self.params.interval(), away: None, rival: None };
         vec![
             Action::SendAdvert { priority: self.priority },
             Action::Addresses { wanted: true },
             Action::Announce(Occasion::BecameMaster),
-            self.transition(state, cause),
+            self.transition(State::Master(master), cause),
         ]
     }
 
@@ -348,6 +389,8 @@ impl Machine {
             master_interval: self.params.interval(),
             tolerate_until: (!delay.is_zero()).then(|| now + delay),
             last: None,
+            not_before: None,
+            wants_master: false,
         }
     }
 
@@ -358,64 +401,10 @@ impl Machine {
         Action::Transition(Transition { from, to: self.state(), cause, priority: self.priority })
     }
 
-    /// What forbids taking part.
+    /// What forbids taking part: the own obstacles first, then those of the sync group.
     fn fault(&self) -> Option<String> {
-        match (&self.effective, self.params.own) {
-            (Some(Effective::Fault(what)), _) => Some(what.clone()),
-            (None | Some(Effective::Priority(_) | Effective::Pending(_)), None) => {
-                Some("the interface has no address to send adverts from".to_owned())
-            }
-            (None | Some(Effective::Priority(_) | Effective::Pending(_)), Some(_)) => None,
-        }
+        self.own_fault().or_else(|| self.sibling.clone())
     }
-
-    /// When the master-down timer runs out.
-    fn down_at(&self, backup: &Backup) -> Instant {
-        backup.since + self.down_wait(backup)
-    }
-
-    /// Active_Down_Interval, or the skew alone (RFC 9568 section 6.1, RFC 3768 section 6.1).
-    fn down_wait(&self, backup: &Backup) -> Duration {
-        let skew = skew(self.params.version, self.priority, backup.master_interval);
-        match backup.wait {
-            Wait::Full => backup.master_interval * u32::from(self.params.down_timer_adverts.max(1)) + skew,
-            Wait::SkewOnly => skew,
-        }
-    }
-
-    /// Why the timer ran out.
-    fn expiry_cause(&self, backup: &Backup, now: Instant) -> Cause {
-        let waited = now.saturating_duration_since(backup.since);
-        match backup.last {
-            Some(heard) if heard.priority == 0 => Cause::MasterResigned {
-                source: heard.source,
-                waited: now.saturating_duration_since(heard.at),
-            },
-            Some(heard) if heard.passed_over => {
-                Cause::Preempted { source: heard.source, priority: heard.priority, own: self.priority }
-            }
-            heard => Cause::MasterDown {
-                waited,
-                limit: self.down_wait(backup),
-                last: heard.map(|heard| LastAdvert {
-                    source: heard.source,
-                    priority: heard.priority,
-                    age: now.saturating_duration_since(heard.at),
-                }),
-            },
-        }
-    }
-}
-
-/// Skew_Time in whole nanoseconds: (256 - priority) / 256 of a second in version 2, of the master's interval in
-/// version 3. The router of higher priority runs out first.
-pub fn skew(version: VrrpVersion, priority: u8, master_interval: Duration) -> Duration {
-    let whole = match version {
-        VrrpVersion::V2 => Duration::from_secs(1),
-        VrrpVersion::V3 => master_interval,
-    };
-    let nanos = whole.as_nanos() * (256 - u128::from(priority)) / 256;
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::net::link::Links;
 
-use super::params::{Settings, TrackerValues};
+use super::params::{Setup, TrackerValues};
 
 /// What came in since the last look.
 #[derive(Default)]
@@ -24,8 +24,8 @@ pub(super) struct Inbox {
 
 /// What the daemon asks of the vrrp thread.
 pub(super) enum Command {
-    /// New settings of all instances.
-    Reload(Vec<Settings>),
+    /// New settings of all instances and groups.
+    Reload(Box<Setup>),
     /// Step down everywhere and end.
     Stop,
 }
@@ -61,8 +61,8 @@ impl Mailbox {
     }
 
     /// Take these settings over: instances of the same name keep their state.
-    pub fn reload(&self, settings: Vec<Settings>) {
-        self.post(|inbox| inbox.commands.push_back(Command::Reload(settings)));
+    pub fn reload(&self, setup: Setup) {
+        self.post(|inbox| inbox.commands.push_back(Command::Reload(Box::new(setup))));
     }
 
     /// Step down (priority-0 adverts), want no address, end the thread.

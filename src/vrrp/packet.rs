@@ -72,6 +72,22 @@ impl std::fmt::Debug for AuthField {
     }
 }
 
+/// How version 3 sums up over IPv4, where implementations differ. Version 2 and IPv6 know one way only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChecksumMode {
+    /// With the pseudo header of the packet itself (RFC 9568 section 5.2.8).
+    #[default]
+    Rfc,
+    /// Without pseudo header, as version 2 does (keepalived's `v3_checksum_as_v2`). What comes in may be either.
+    AsV2,
+    /// With the multicast group in the pseudo header of a unicast packet (`old_unicast_checksum`: keepalived before
+    /// 1.3.6). What comes in may be either.
+    OldUnicast,
+}
+
+/// The group that old senders put into the pseudo header.
+const OLD_GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
+
 /// Why bytes are no advert.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ParseError {
@@ -120,7 +136,7 @@ pub enum ParseError {
     #[error(
         "checksum {found:#06x}, computed {computed:#06x}{}",
         if *.without_pseudo_header {
-            "; it would be right without the pseudo header: remove v3_checksum_as_v2 from the sender"
+            "; it would be right without the pseudo header: write v3_checksum_as_v2 here, too, or remove it from the sender"
         } else {
             ""
         }
@@ -162,6 +178,19 @@ impl Advert {
     /// # Errors
     /// A [`ParseError`] for everything that RFC 9568 section 7.1 asks to check inside the message.
     pub fn parse(payload: &[u8], source: IpAddr, destination: IpAddr) -> Result<Self, ParseError> {
+        Self::parse_as(payload, source, destination, ChecksumMode::Rfc)
+    }
+
+    /// As [`Self::parse`], from senders whose checksums may be others.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_as(
+        payload: &[u8],
+        source: IpAddr,
+        destination: IpAddr,
+        mode: ChecksumMode,
+    ) -> Result<Self, ParseError> {
         let Some((header, rest)) = payload.split_first_chunk::<HEADER>() else {
             return Err(ParseError::TooShort { length: payload.len() });
         };
@@ -192,7 +221,7 @@ impl Advert {
         else {
             return Err(ParseError::Length { version: number, length, expected, count });
         };
-        verify(payload, version, source, destination, u16::from_be_bytes([sum_high, sum_low]))?;
+        verify(payload, version, (source, destination), mode, u16::from_be_bytes([sum_high, sum_low]))?;
         let (interval, auth) = match version {
             VrrpVersion::V2 => (
                 Duration::from_secs(u64::from(short_interval)),
@@ -223,6 +252,11 @@ impl Advert {
     /// What cannot be said is left out: addresses of the other family than `source`, and those after the 255th
     /// (`resolve` reports both). The interval is rounded to what the version can say.
     pub fn encode(&self, source: IpAddr, destination: IpAddr) -> Vec<u8> {
+        self.encode_as(source, destination, ChecksumMode::Rfc)
+    }
+
+    /// As [`Self::encode`], for receivers that expect another checksum.
+    pub fn encode_as(&self, source: IpAddr, destination: IpAddr, mode: ChecksumMode) -> Vec<u8> {
         let fitting: Vec<IpAddr> =
             self.addresses.iter().copied().filter(|a| a.is_ipv6() == source.is_ipv6()).take(255).collect();
         let count = u8::try_from(fitting.len()).unwrap_or(u8::MAX);
@@ -252,7 +286,7 @@ impl Advert {
                 AuthField::None | AuthField::Unknown(_) => [0; AUTH_DATA],
             });
         }
-        let sum = message_checksum(&bytes, self.version, source, destination);
+        let sum = message_checksum(&bytes, self.version, (source, destination), mode);
         if let Some(field) = bytes.get_mut(6..8) {
             field.copy_from_slice(&sum.to_be_bytes());
         }
@@ -264,25 +298,34 @@ impl Advert {
 fn verify(
     payload: &[u8],
     version: VrrpVersion,
-    source: IpAddr,
-    destination: IpAddr,
+    ends: (IpAddr, IpAddr),
+    mode: ChecksumMode,
     found: u16,
 ) -> Result<(), ParseError> {
-    let computed = message_checksum(payload, version, source, destination);
     // 0x0000 and 0xffff are the same number in one's complement: both are sent for a zero sum.
-    if found == computed || (found == 0xffff && computed == 0) {
+    let fits = |computed: u16| found == computed || (found == 0xffff && computed == 0);
+    let computed = message_checksum(payload, version, ends, ChecksumMode::Rfc);
+    if fits(computed) || (mode != ChecksumMode::Rfc && fits(message_checksum(payload, version, ends, mode))) {
         return Ok(());
     }
     let without_pseudo_header = version == VrrpVersion::V3 && found == fold(sum_message(payload));
     Err(ParseError::Checksum { found, computed, without_pseudo_header })
 }
 
-/// The checksum of a message, its own field read as zero: over the message alone in version 2, with the
-/// pseudo header of the family in version 3 (RFC 9568 section 5.2.8).
-fn message_checksum(message: &[u8], version: VrrpVersion, source: IpAddr, destination: IpAddr) -> u16 {
-    let pseudo = match version {
-        VrrpVersion::V2 => 0,
-        VrrpVersion::V3 => pseudo_header(source, destination, message.len(), PROTOCOL),
+/// The checksum of a message from one address to another, its own field read as zero: over the message alone in version
+/// 2, with the pseudo header of the family in version 3 (RFC 9568 section 5.2.8) unless the mode says otherwise.
+fn message_checksum(
+    message: &[u8],
+    version: VrrpVersion,
+    (source, destination): (IpAddr, IpAddr),
+    mode: ChecksumMode,
+) -> u16 {
+    let pseudo = |destination| pseudo_header(source, destination, message.len(), PROTOCOL);
+    let pseudo = match (version, mode) {
+        (VrrpVersion::V2, _) => 0,
+        (VrrpVersion::V3, ChecksumMode::AsV2) if source.is_ipv4() => 0,
+        (VrrpVersion::V3, ChecksumMode::OldUnicast) if source.is_ipv4() => pseudo(OLD_GROUP),
+        (VrrpVersion::V3, _) => pseudo(destination),
     };
     fold(pseudo + sum_message(message))
 }

@@ -3,21 +3,28 @@
 //! said (tracker values).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::config::model::{AuthType, Config, Global, InitialState, Instance, VrrpVersion};
+use crate::config::model::{AuthType, Config, Global, InitialState, Instance, OldChecksum, VrrpVersion};
+use crate::config::units::Secs;
 use crate::net::address::{AddressKey, AddressSpec};
-use crate::net::link::{Link, Links};
+use crate::net::link::Links;
 
 use super::accept::{PeerRule, Rules, UnicastRules};
 use super::addresses::{advertised_addresses, wanted_addresses};
 use super::announce::Garp;
+use super::group::Group;
 use super::machine;
+use super::pace::{Gaps, Pacing};
+use super::packet::ChecksumMode;
 use super::priority::{Tracker, TrackerKind};
+use super::realtime::Scheduling;
 
 /// The multicast group of IPv4 adverts (RFC 9568 section 5.1.1.2).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+/// That of IPv6 adverts (RFC 9568 section 5.1.2.2).
+const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// Results of the `vrrp_script`s, by name: `None` until the first one.
 pub type TrackerValues = BTreeMap<String, Option<bool>>;
@@ -31,6 +38,8 @@ pub struct Settings {
     pub interface: String,
     /// VRID.
     pub vrid: u8,
+    /// Adverts are IPv6.
+    pub ipv6: bool,
     /// Protocol version.
     pub version: VrrpVersion,
     /// Base priority; 255 = address owner.
@@ -45,6 +54,24 @@ pub struct Settings {
     pub preempt_delay: Duration,
     /// Intervals in the master-down timer.
     pub down_timer_adverts: u8,
+    /// Name of its sync group.
+    pub group: Option<String>,
+    /// A master stays silent when it hears a lower priority.
+    pub lower_prio_no_advert: bool,
+    /// A master that yields sends one last advert.
+    pub higher_prio_send_advert: bool,
+    /// The owner ignores all adverts.
+    pub owner_ignore_adverts: bool,
+    /// BACKUP when the own timer is so many adverts late.
+    pub timer_expired_backup: Option<u8>,
+    /// How checksums are made, and which count.
+    pub checksum: ChecksumMode,
+    /// FAULT for as long as this configuration runs, and why.
+    pub standing_fault: Option<String>,
+    /// FAULT while the source address is on no interface.
+    pub track_source: bool,
+    /// Receive buffer that is asked for, in bytes.
+    pub receive_buffer: Option<u32>,
     /// Password field of version 2 PASS.
     pub password: Option<[u8; 8]>,
     /// Source address that the file names.
@@ -63,17 +90,61 @@ pub struct Settings {
     pub trackers: Vec<TrackerSpec>,
 }
 
+/// Everything that the vrrp thread needs from a configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Setup {
+    /// The instances.
+    pub instances: Vec<Settings>,
+    /// The sync groups.
+    pub groups: Vec<Group>,
+    /// Gaps between announcements.
+    pub pacing: Pacing,
+    /// How the thread is scheduled.
+    pub scheduling: Scheduling,
+    /// Tell of adverts for VRIDs that nobody here has (`log_unknown_vrids`).
+    pub tell_unknown_vrids: bool,
+    /// `vrrp_startup_delay`: instances of the start take no part for so long. Means nothing at a reload.
+    pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: the same, counted from the start of the machine.
+    pub delay_after_boot: Duration,
+}
+
+impl Setup {
+    /// The setup of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let global = &config.global_defs;
+        let delay = |secs: Option<Secs>| secs.map_or(Duration::ZERO, |secs| secs.0);
+        Self {
+            instances: Settings::of_config(config),
+            groups: groups(config),
+            pacing: pacing(config),
+            scheduling: Scheduling {
+                priority: global.vrrp_rt_priority,
+                nice: global.vrrp_priority,
+                processors: global.vrrp_cpu_affinity.clone(),
+                lock_memory: global.vrrp_no_swap,
+                longest_run: global.vrrp_rlimit_rttime,
+            },
+            tell_unknown_vrids: global.log_unknown_vrids,
+            startup_delay: delay(global.vrrp_startup_delay),
+            delay_after_boot: delay(global.vrrp_delay_after_boot),
+        }
+    }
+}
+
 /// Where adverts of an instance go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A multicast group.
-    Multicast(Ipv4Addr),
+    /// A multicast group of the instance's family.
+    Multicast(IpAddr),
     /// Each peer.
     Unicast {
         /// The peers, with their TTL rules.
         peers: Vec<PeerRule>,
         /// Discard adverts of strangers.
         check_source: bool,
+        /// TTL of what we send.
+        ttl: u8,
     },
 }
 
@@ -91,7 +162,7 @@ pub struct TrackerSpec {
 }
 
 impl Settings {
-    /// Settings of every instance that VRRP over IPv4 can carry.
+    /// Settings of every instance.
     pub fn of_config(config: &Config) -> Vec<Self> {
         config.vrrp_instance.iter().map(|instance| Self::of(instance, config)).collect()
     }
@@ -99,7 +170,10 @@ impl Settings {
     /// Settings of one instance.
     pub fn of(instance: &Instance, config: &Config) -> Self {
         let global = &config.global_defs;
-        let version = version(instance, global);
+        let ipv6 = instance.is_ipv6();
+        let version = version(instance, global, ipv6);
+        let strict = instance.strict_mode.or(global.vrrp_strict) == Some(true);
+        let base_priority = base_priority(instance);
         let trackers = instance
             .track_script
             .iter()
@@ -123,17 +197,36 @@ impl Settings {
             name: instance.name.clone(),
             interface: instance.interface.clone(),
             vrid: instance.virtual_router_id,
+            ipv6,
             version,
-            base_priority: base_priority(instance),
+            base_priority,
             state_master: instance.state == Some(InitialState::Master),
             advert_int: advert_interval(instance, version),
             preempt: !instance.nopreempt,
-            preempt_delay: instance.preempt_delay.map_or(Duration::ZERO, |s| s.0),
-            down_timer_adverts: instance.down_timer_adverts.or(global.vrrp_down_timer_adverts).unwrap_or(3),
-            password: password(instance, version),
+            // Strict (features, section 22) refuses what the RFC does not know.
+            preempt_delay: instance.preempt_delay.filter(|_| !strict).map_or(Duration::ZERO, |s| s.0),
+            down_timer_adverts: match instance.down_timer_adverts.or(global.vrrp_down_timer_adverts) {
+                Some(adverts) if !strict => adverts,
+                _ => 3,
+            },
+            group: group_of(instance, config),
+            lower_prio_no_advert: strict
+                || instance.lower_prio_no_advert.or(global.vrrp_lower_prio_no_advert) == Some(true),
+            higher_prio_send_advert: !strict
+                && instance.higher_prio_send_advert.or(global.vrrp_higher_prio_send_advert) == Some(true),
+            owner_ignore_adverts: base_priority == 255
+                && (strict
+                    || instance.owner_ignore_adverts.or(global.vrrp_owner_ignore_adverts) == Some(true)),
+            timer_expired_backup: instance.timer_expired_backup,
+            checksum: checksum(instance, global),
+            standing_fault: (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
+                .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned()),
+            track_source: instance.track_src_ip,
+            receive_buffer: instance.kernel_rx_buf_size,
+            password: if strict { None } else { password(instance, version) },
             source: instance.unicast_src_ip.or(instance.mcast_src_ip),
-            destination: destination(instance, global),
-            advertised: advertised_addresses(instance, false),
+            destination: destination(instance, global, ipv6),
+            advertised: advertised_addresses(instance, ipv6),
             addresses: wanted_addresses(instance, &instance.interface),
             garp: garp(instance, global),
             track_primary: !instance.dont_track_primary,
@@ -146,10 +239,20 @@ impl Settings {
         self.addresses.keys().any(|key| key.address == address)
     }
 
-    /// Source of adverts now: as the file says, else the interface's first address that is no virtual one.
-    pub fn own_address(&self, link: Option<&Link>, is_virtual: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
-        let link = link?;
-        self.source.or_else(|| link.primary(false, is_virtual))
+    /// Source of adverts now: as the file says, else the interface's first address that is no virtual one (over IPv6
+    /// the link-local one). Without interface (unicast) only the file can say it.
+    pub fn own_address(&self, links: &Links, is_virtual: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+        if let Some(source) = self.source
+            && self.track_source
+            && !links.values().any(|link| link.has(source))
+        {
+            return None;
+        }
+        if self.interface.is_empty() {
+            return self.source;
+        }
+        let link = links.get(&self.interface)?;
+        self.source.or_else(|| link.primary(self.ipv6, is_virtual))
     }
 
     /// What the machine needs to know, with the source address that is there now.
@@ -162,6 +265,11 @@ impl Settings {
             preempt: self.preempt,
             preempt_delay: self.preempt_delay,
             down_timer_adverts: self.down_timer_adverts,
+            grouped: self.group.is_some(),
+            lower_prio_no_advert: self.lower_prio_no_advert,
+            higher_prio_send_advert: self.higher_prio_send_advert,
+            owner_ignore_adverts: self.owner_ignore_adverts,
+            timer_expired_backup: self.timer_expired_backup,
             own,
         }
     }
@@ -171,15 +279,16 @@ impl Settings {
         Rules {
             version: self.version,
             vrid: self.vrid,
-            ipv6: false,
+            ipv6: self.ipv6,
             password: self.password,
+            checksum: self.checksum,
             advert_int: self.advert_int,
             addresses: self.advertised.iter().copied().collect::<BTreeSet<_>>(),
             own,
             own_priority: None,
             unicast: match &self.destination {
                 Destination::Multicast(_) => None,
-                Destination::Unicast { peers, check_source } => {
+                Destination::Unicast { peers, check_source, .. } => {
                     Some(UnicastRules { peers: peers.clone(), check_source: *check_source })
                 }
             },
@@ -189,7 +298,7 @@ impl Settings {
     /// The trackers with their values now. An interface that does not exist is down.
     pub fn trackers_now(&self, links: &Links, values: &TrackerValues) -> Vec<Tracker> {
         let up = |name: &str| links.get(name).is_some_and(|link| link.up);
-        let primary = self.track_primary.then(|| Tracker {
+        let primary = (self.track_primary && !self.interface.is_empty()).then(|| Tracker {
             name: self.interface.clone(),
             kind: TrackerKind::Interface,
             weight: 0,
@@ -211,13 +320,75 @@ impl Settings {
 
     /// True when a running instance can take `next` over without starting anew.
     pub fn same_router(&self, next: &Self) -> bool {
-        self.interface == next.interface && self.vrid == next.vrid && self.version == next.version
+        self.interface == next.interface
+            && self.vrid == next.vrid
+            && self.version == next.version
+            && self.ipv6 == next.ipv6
     }
 }
 
-/// The instance's own word, else the global default, else 2 (keepalived's default for IPv4).
-fn version(instance: &Instance, global: &Global) -> VrrpVersion {
+/// The instance's own word, else the global default, else 2 (keepalived's default for IPv4). IPv6 is always version 3:
+/// version 2 has no form for it.
+fn version(instance: &Instance, global: &Global, ipv6: bool) -> VrrpVersion {
+    if ipv6 {
+        return VrrpVersion::V3;
+    }
     instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2)
+}
+
+/// The sync group that an instance belongs to; the first one counts.
+fn group_of(instance: &Instance, config: &Config) -> Option<String> {
+    let has = |member: &String| *member == instance.name;
+    config.vrrp_sync_group.iter().find(|group| group.group.iter().any(has)).map(|group| group.name.clone())
+}
+
+/// Least times between announcements: the global ones, and those of `garp_group`s.
+pub fn pacing(config: &Config) -> Pacing {
+    let time = |secs: Option<Secs>, default: Duration| secs.map_or(default, |secs| secs.0);
+    let global = &config.global_defs;
+    let default = Gaps {
+        arp: time(global.vrrp_garp_interval, Duration::ZERO),
+        neighbour: time(global.vrrp_gna_interval, Duration::ZERO),
+    };
+    let groups = config.garp_group.iter().map(|group| {
+        let names = group.interface.iter().chain(&group.interfaces).cloned().collect();
+        let gaps = Gaps {
+            arp: time(group.garp_interval, default.arp),
+            neighbour: time(group.gna_interval, default.neighbour),
+        };
+        (names, gaps)
+    });
+    Pacing { groups: groups.collect(), default }
+}
+
+/// The sync groups of a configuration, each with the members that run.
+pub fn groups(config: &Config) -> Vec<Group> {
+    config
+        .vrrp_sync_group
+        .iter()
+        .map(|group| Group {
+            name: group.name.clone(),
+            members: config
+                .vrrp_instance
+                .iter()
+                .filter(|instance| group_of(instance, config).as_ref() == Some(&group.name))
+                .map(|instance| instance.name.clone())
+                .collect(),
+        })
+        .filter(|group: &Group| !group.members.is_empty())
+        .collect()
+}
+
+/// `v3_checksum_as_v2`, `old_unicast_checksum`. The old sum is believed of peers unless the file says `never`, as
+/// keepalived recognises it by itself.
+fn checksum(instance: &Instance, global: &Global) -> ChecksumMode {
+    if instance.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2) {
+        return ChecksumMode::AsV2;
+    }
+    match instance.old_unicast_checksum {
+        Some(OldChecksum::Always) if !instance.unicast_peer.is_empty() => ChecksumMode::OldUnicast,
+        _ => ChecksumMode::Rfc,
+    }
 }
 
 /// 100, or 255 with `state MASTER` and no priority (features: keepalived's rule).
@@ -244,7 +415,11 @@ fn advert_interval(instance: &Instance, version: VrrpVersion) -> Duration {
 
 /// Announcement settings: the instance's, else the global ones, else keepalived's defaults.
 fn garp(instance: &Instance, global: &Global) -> Garp {
-    let default = Garp::default();
+    // `vrrp_min_garp`: one packet, no second burst; what the file says beside it goes before.
+    let default = match global.vrrp_min_garp {
+        Some(true) => Garp { master_delay: Duration::ZERO, master_repeat: 1, ..Garp::default() },
+        _ => Garp::default(),
+    };
     let master_delay = instance.garp_master_delay.or(global.vrrp_garp_master_delay);
     let master_delay = master_delay.map_or(default.master_delay, |s| s.0);
     let master_repeat = instance.garp_master_repeat.or(global.vrrp_garp_master_repeat);
@@ -260,7 +435,6 @@ fn garp(instance: &Instance, global: &Global) -> Garp {
         master_refresh_repeat: refresh_repeat.unwrap_or(default.master_refresh_repeat),
         lower_prio_delay: lower_delay.map_or(master_delay, |s| s.0),
         lower_prio_repeat: lower_repeat.unwrap_or(master_repeat),
-        interval: global.vrrp_garp_interval.map_or(default.interval, |s| s.0),
     }
 }
 
@@ -277,9 +451,13 @@ fn password(instance: &Instance, version: VrrpVersion) -> Option<[u8; 8]> {
     Some(field)
 }
 
-fn destination(instance: &Instance, global: &Global) -> Destination {
+fn destination(instance: &Instance, global: &Global, ipv6: bool) -> Destination {
     if instance.unicast_peer.is_empty() {
-        return Destination::Multicast(global.vrrp_mcast_group4.unwrap_or(GROUP_V4));
+        let group = instance.mcast_dst_ip.filter(|group| group.is_ipv6() == ipv6);
+        return Destination::Multicast(group.unwrap_or_else(|| match ipv6 {
+            true => global.vrrp_mcast_group6.unwrap_or(GROUP_V6).into(),
+            false => global.vrrp_mcast_group4.unwrap_or(GROUP_V4).into(),
+        }));
     }
     let ttl_given = instance.unicast_peer.iter().any(|p| p.min_ttl.is_some() || p.max_ttl.is_some());
     Destination::Unicast {
@@ -290,5 +468,6 @@ fn destination(instance: &Instance, global: &Global) -> Destination {
             .collect(),
         // Naming a TTL for a peer turns the source check on (keepalived.conf(5), unicast_peer).
         check_source: ttl_given || instance.check_unicast_src.unwrap_or(global.vrrp_check_unicast_src),
+        ttl: instance.unicast_ttl.unwrap_or(255),
     }
 }

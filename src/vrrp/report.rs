@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::machine::Transition;
+use super::machine::{Note, StateName, Transition};
+use super::realtime::Outcome;
 
 /// One thing that happened to an instance.
 #[derive(Clone, Debug)]
@@ -35,6 +36,26 @@ pub enum Told {
         /// Own priority.
         priority: u8,
     },
+    /// Something that is no change of state.
+    Note(Note),
+    /// A sync group changed its state; the report's instance is the group's name.
+    Group {
+        /// Before.
+        from: StateName,
+        /// After.
+        to: StateName,
+        /// The member that it began with, and its cause.
+        cause: String,
+        /// Generation of wanted addresses that belongs to the new state.
+        generation: u64,
+    },
+    /// A member of a sync group would be master and waits: who holds the group back. Empty when nobody does any more.
+    GroupWaits {
+        /// Names and states.
+        holding: Vec<(String, StateName)>,
+    },
+    /// How the vrrp thread is scheduled.
+    Scheduled(Outcome),
     /// Adverts were refused.
     Discarded {
         /// The last refusal in words.
@@ -46,6 +67,15 @@ pub enum Told {
     },
     /// An advert's addresses differ from ours; it counts all the same.
     AddressListDiffers {
+        /// Sender.
+        source: std::net::IpAddr,
+    },
+    /// An advert of a virtual router that nobody here has (`log_unknown_vrids`).
+    UnknownVrid {
+        /// Interface.
+        interface: String,
+        /// Its virtual router.
+        vrid: u8,
         /// Sender.
         source: std::net::IpAddr,
     },
@@ -76,6 +106,19 @@ impl fmt::Display for Told {
             Self::Transition { transition, .. } => {
                 write!(f, "{} -> {}: {}", transition.from, transition.to, transition.cause)
             }
+            Self::Note(note) => note.fmt(f),
+            Self::Group { from, to, cause, .. } => write!(f, "sync group: {from} -> {to}: {cause}"),
+            Self::GroupWaits { holding } if holding.is_empty() => {
+                f.write_str("sync group: nobody holds it back any more")
+            }
+            Self::GroupWaits { holding } => {
+                f.write_str("sync group: would be MASTER, but for ")?;
+                for (number, (name, state)) in holding.iter().enumerate() {
+                    write!(f, "{}{name} ({state})", if number == 0 { "" } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Scheduled(outcome) => outcome.fmt(f),
             Self::Deleted { .. } => f.write_str("removed by the reload"),
             Self::LowerPriorityHeard { priority } => {
                 write!(f, "another master of lower priority than our {priority} was heard; answered it")
@@ -87,6 +130,9 @@ impl fmt::Display for Told {
                 "{source} advertises other virtual addresses than ours; its adverts count all the same: make the \
                  lists of both directors equal"
             ),
+            Self::UnknownVrid { interface, vrid, source } => {
+                write!(f, "{source} advertises virtual_router_id {vrid} on {interface}, which nobody here has")
+            }
             Self::SendFailed { interface, error } => write!(f, "cannot send on {interface}: {error}"),
             Self::SocketFailed { interface, error } => {
                 write!(

@@ -1,23 +1,26 @@
 //! One instance at run time: its machine, its acceptance rules, its announcements and its refusal counts. It
 //! turns the machine's actions into bytes and wishes for the driver and holds no socket and no clock.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::model::VrrpVersion;
+use crate::net::address::AddressKey;
 use crate::net::link::Links;
 
 use super::accept::{Datagram, Discard, Rules, accept};
 use super::announce::Schedule;
-use super::frame::{gratuitous_arp, unsolicited_na};
-use super::machine::{Action, Event, Machine, Occasion, StateName};
-use super::packet::{Advert, AuthField};
+use super::group::Member;
+use super::machine::{Action, Event, Machine, Note, Occasion, StateName};
+use super::pace::Announcement;
+use super::packet::{Advert, AuthField, PROTOCOL};
 use super::params::{Destination, Settings, TrackerValues};
 use super::priority::{Effective, effective};
 use super::report::{Report, Told};
-use super::socket::Arrived;
+use super::socket::{Arrived, SocketKey};
 
 /// Refusals of one kind are told at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
@@ -25,32 +28,47 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What one turn of the loop wants carried out.
 pub(super) struct Turn {
     pub(super) now: Instant,
-    /// Adverts to send, with the name of their instance, in order.
+    /// Adverts to send, in order.
     pub(super) adverts: Vec<Outgoing>,
     /// Some instance wants other addresses than before.
     pub(super) addresses_changed: bool,
     /// Reports; the driver fills in the generation of addresses that belongs to them.
     pub(super) reports: Vec<Report>,
+    /// Announcements to queue, with their interfaces.
+    pub(super) announcements: Vec<(String, Announcement)>,
+    /// Instances that have nothing to announce any more.
+    pub(super) silenced: Vec<Arc<str>>,
+    /// Numbers of the runners that something happened to.
+    pub(super) touched: BTreeSet<usize>,
 }
 
 impl Turn {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { now, adverts: Vec::new(), addresses_changed: false, reports: Vec::new() }
+        Self {
+            now,
+            adverts: Vec::new(),
+            addresses_changed: false,
+            reports: Vec::new(),
+            announcements: Vec::new(),
+            silenced: Vec::new(),
+            touched: BTreeSet::new(),
+        }
     }
 }
 
 /// One advert for all of its destinations.
 pub(super) struct Outgoing {
-    pub(super) instance: String,
-    pub(super) interface: String,
+    pub(super) instance: Arc<str>,
+    pub(super) socket: Arc<SocketKey>,
     pub(super) packets: Vec<Packet>,
 }
 
-/// Bytes and their IP addresses.
+/// Bytes and where they go.
 pub(super) struct Packet {
     pub(super) payload: Vec<u8>,
-    pub(super) source: Ipv4Addr,
-    pub(super) destination: Ipv4Addr,
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) ttl: u8,
 }
 
 /// Refusals of one kind.
@@ -66,20 +84,23 @@ struct Waiting {
     since: Instant,
     /// Generation of addresses it waits for; `None` until the driver has published it.
     generation: Option<u64>,
+    /// Addresses that were not yet seen on their interfaces. Each is announced once as soon as it is there.
+    unseen: BTreeSet<AddressKey>,
 }
 
 /// One instance.
 pub(super) struct Runner {
+    /// Its place in the driver's list.
+    pub(super) number: usize,
+    name: Arc<str>,
     settings: Settings,
+    socket: Arc<SocketKey>,
     machine: Machine,
     rules: Rules,
     own: Option<IpAddr>,
     effective: Option<Effective>,
     schedule: Schedule,
     waiting: Option<Waiting>,
-    /// Frames that wait for their turn when `vrrp_garp_interval` spaces them.
-    frames: VecDeque<(String, Vec<u8>)>,
-    next_frame_at: Option<Instant>,
     wants: bool,
     refusals: BTreeMap<&'static str, Refusals>,
     socket_error: Option<String>,
@@ -88,14 +109,15 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
+            number: 0,
+            name: settings.name.as_str().into(),
+            socket: Arc::new(socket_key(&settings)),
             machine: Machine::new(settings.machine_params(None)),
             rules: settings.rules(None),
             own: None,
             effective: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
-            frames: VecDeque::new(),
-            next_frame_at: None,
             wants: false,
             refusals: BTreeMap::new(),
             socket_error: None,
@@ -111,26 +133,35 @@ impl Runner {
         &self.settings
     }
 
+    /// The socket that its adverts leave and arrive by.
+    pub(super) const fn socket(&self) -> &Arc<SocketKey> {
+        &self.socket
+    }
+
     pub(super) const fn wants_addresses(&self) -> bool {
         self.wants
     }
 
-    /// True when a datagram of this interface and VRID is for this instance. Other VRIDs are other people's.
-    pub(super) fn listens(&self, interface: &str, vrid: Option<u8>) -> bool {
-        self.settings.interface == interface && vrid.is_none_or(|v| v == self.settings.vrid)
+    /// What its sync group sees of it.
+    pub(super) fn member(&self) -> Member {
+        Member::of(&self.settings.name, &self.machine)
     }
 
     /// The next time that it has something to do.
     pub(super) fn deadline(&self, applied: u64, patience: Duration) -> Option<Instant> {
         let waiting =
             self.waiting.as_ref().map(|w| if w.ready(applied) { w.since } else { w.since + patience });
-        let frames = if self.frames.is_empty() { None } else { self.next_frame_at };
         let machine = self.machine.deadline().map(|(at, _)| at);
-        [machine, self.schedule.deadline(), waiting, frames].into_iter().flatten().min()
+        [machine, self.schedule.deadline(), waiting].into_iter().flatten().min()
     }
 
-    pub(super) fn start(&mut self, turn: &mut Turn) {
-        self.feed(Event::Start, turn);
+    pub(super) fn start(&mut self, hold: Duration, turn: &mut Turn) {
+        self.feed(Event::Start { hold }, turn);
+    }
+
+    /// An order of its sync group.
+    pub(super) fn order(&mut self, event: Event, turn: &mut Turn) {
+        self.feed(event, turn);
     }
 
     pub(super) fn timeout(&mut self, turn: &mut Turn) {
@@ -173,7 +204,7 @@ impl Runner {
         }
         if self.wants && other_addresses {
             turn.addresses_changed = true;
-            self.wait_to_announce(Occasion::BecameMaster, turn.now);
+            self.wait_to_announce(Occasion::BecameMaster, turn);
         }
     }
 
@@ -185,17 +216,21 @@ impl Runner {
         virtuals: &BTreeSet<IpAddr>,
         turn: &mut Turn,
     ) {
-        let own = self.settings.own_address(links.get(&self.settings.interface), |a| virtuals.contains(&a));
+        let own = self.settings.own_address(links, |a| virtuals.contains(&a));
         if own != self.own {
             self.own = own;
             self.rules = self.settings.rules(own);
             self.feed(Event::Own(own), turn);
         }
-        let now = effective(self.settings.base_priority, &self.settings.trackers_now(links, values));
+        let now = match &self.settings.standing_fault {
+            Some(reason) => Effective::Fault(reason.clone()),
+            None => effective(self.settings.base_priority, &self.settings.trackers_now(links, values)),
+        };
         if self.effective.as_ref() != Some(&now) {
             self.effective = Some(now.clone());
             self.feed(Event::Effective(now), turn);
         }
+        self.announce_what_is_there(links, turn);
     }
 
     /// A datagram for this instance.
@@ -238,14 +273,9 @@ impl Runner {
         }
     }
 
-    /// Frames that are due now, with their interfaces.
-    pub(super) fn announcements(
-        &mut self,
-        now: Instant,
-        applied: u64,
-        patience: Duration,
-        links: &Links,
-    ) -> Vec<(String, Vec<u8>)> {
+    /// Puts the announcements that are due now into the turn.
+    pub(super) fn announce(&mut self, applied: u64, patience: Duration, turn: &mut Turn) {
+        let now = turn.now;
         if let Some(waiting) =
             self.waiting.take_if(|w| w.ready(applied) || now.saturating_duration_since(w.since) >= patience)
         {
@@ -254,26 +284,41 @@ impl Runner {
         let times = self.schedule.due(now);
         for _ in 0..times {
             for key in self.settings.addresses.keys() {
-                let Some(mac) = links.get(&key.interface).and_then(|link| link.mac) else { continue };
-                let frame = match key.address {
-                    IpAddr::V4(address) => gratuitous_arp(mac, address),
-                    IpAddr::V6(address) => unsolicited_na(mac, address),
-                };
-                self.frames.push_back((key.interface.clone(), frame));
+                turn.announcements.push(self.announcement(key));
             }
         }
-        let gap = self.schedule.gap();
-        if gap.is_zero() {
-            return self.frames.drain(..).collect();
+    }
+
+    /// While thousands of addresses are being added, each is announced when it is seen, not when the last one is.
+    fn announce_what_is_there(&mut self, links: &Links, turn: &mut Turn) {
+        let Some(waiting) = self.waiting.as_mut().filter(|w| !w.unseen.is_empty()) else { return };
+        let mut there: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
+        for key in &waiting.unseen {
+            if !there.contains_key(key.interface.as_str()) {
+                let link = links.get(&key.interface);
+                let addresses = link.map(|link| link.addresses.iter().map(|a| a.address).collect());
+                there.insert(&key.interface, addresses.unwrap_or_default());
+            }
         }
-        if self.frames.is_empty() || self.next_frame_at.is_some_and(|at| now < at) {
-            return Vec::new();
+        let seen: Vec<AddressKey> = waiting
+            .unseen
+            .iter()
+            .filter(|key| there.get(key.interface.as_str()).is_some_and(|a| a.contains(&key.address)))
+            .cloned()
+            .collect();
+        for key in &seen {
+            waiting.unseen.remove(key);
         }
-        self.next_frame_at = Some(now + gap);
-        self.frames.pop_front().into_iter().collect()
+        turn.announcements.extend(seen.iter().map(|key| self.announcement(key)));
+    }
+
+    fn announcement(&self, key: &AddressKey) -> (String, Announcement) {
+        let announcement = Announcement { instance: Arc::clone(&self.name), address: key.address };
+        (key.interface.clone(), announcement)
     }
 
     fn feed(&mut self, event: Event, turn: &mut Turn) {
+        turn.touched.insert(self.number);
         for action in self.machine.handle(event, turn.now) {
             match action {
                 Action::SendAdvert { priority } => turn.adverts.extend(self.outgoing(priority)),
@@ -283,7 +328,7 @@ impl Runner {
                     if !wanted {
                         self.waiting = None;
                         self.schedule.stop();
-                        self.frames.clear();
+                        turn.silenced.push(Arc::clone(&self.name));
                     }
                 }
                 Action::Announce(occasion) => {
@@ -291,11 +336,14 @@ impl Runner {
                         let priority = self.machine.priority();
                         self.tell(Told::LowerPriorityHeard { priority }, turn);
                     }
-                    self.wait_to_announce(occasion, turn.now);
+                    self.wait_to_announce(occasion, turn);
                 }
                 Action::Transition(transition) => {
                     self.tell(Told::Transition { transition, generation: 0 }, turn);
                 }
+                // Told for the whole group.
+                Action::Note(Note::WantsMaster) => {}
+                Action::Note(note) => self.tell(Told::Note(note), turn),
             }
         }
         debug_assert!(
@@ -304,12 +352,16 @@ impl Runner {
         );
     }
 
-    fn wait_to_announce(&mut self, occasion: Occasion, since: Instant) {
-        self.waiting = Some(Waiting { occasion, since, generation: None });
+    fn wait_to_announce(&mut self, occasion: Occasion, turn: &Turn) {
+        let unseen = match occasion {
+            Occasion::BecameMaster => self.settings.addresses.keys().cloned().collect(),
+            Occasion::LowerPriorityHeard | Occasion::RivalGone | Occasion::WasAway => BTreeSet::new(),
+        };
+        self.waiting = Some(Waiting { occasion, since: turn.now, generation: None, unseen });
     }
 
     fn outgoing(&self, priority: u8) -> Option<Outgoing> {
-        let IpAddr::V4(source) = self.own? else { return None };
+        let source = self.own?;
         let s = &self.settings;
         let advert = Advert {
             version: s.version,
@@ -322,25 +374,21 @@ impl Runner {
             },
             addresses: s.advertised.clone(),
         };
-        let destinations: Vec<Ipv4Addr> = match &s.destination {
-            Destination::Multicast(group) => vec![*group],
-            Destination::Unicast { peers, .. } => peers
+        let packet = |destination: IpAddr, ttl: u8| Packet {
+            payload: advert.encode_as(source, destination, s.checksum),
+            source,
+            destination,
+            ttl,
+        };
+        let packets = match &s.destination {
+            Destination::Multicast(group) => vec![packet(*group, 255)],
+            Destination::Unicast { peers, ttl, .. } => peers
                 .iter()
-                .filter_map(|peer| match peer.address {
-                    IpAddr::V4(address) => Some(address),
-                    IpAddr::V6(_) => None,
-                })
+                .filter(|peer| peer.address.is_ipv6() == source.is_ipv6())
+                .map(|peer| packet(peer.address, *ttl))
                 .collect(),
         };
-        let packets = destinations
-            .into_iter()
-            .map(|destination| Packet {
-                payload: advert.encode(source.into(), destination.into()),
-                source,
-                destination,
-            })
-            .collect();
-        Some(Outgoing { instance: s.name.clone(), interface: s.interface.clone(), packets })
+        Some(Outgoing { instance: Arc::clone(&self.name), socket: Arc::clone(&self.socket), packets })
     }
 
     fn refused(&mut self, discard: &Discard, turn: &mut Turn) {
@@ -348,8 +396,8 @@ impl Runner {
         if matches!(discard, Discard::OwnPacket { .. }) {
             return;
         }
-        let (name, why) = (discard.name(), discard.to_string());
-        self.tell_seldom(name, turn, |count| Told::Discarded { why, name, count });
+        let name = discard.name();
+        self.tell_seldom(name, turn, |count| Told::Discarded { why: discard.to_string(), name, count });
     }
 
     fn tell_seldom(&mut self, name: &'static str, turn: &mut Turn, told: impl FnOnce(u64) -> Told) {
@@ -372,4 +420,8 @@ impl Waiting {
     fn ready(&self, applied: u64) -> bool {
         self.generation.is_some_and(|generation| applied >= generation)
     }
+}
+
+fn socket_key(settings: &Settings) -> SocketKey {
+    SocketKey { interface: settings.interface.clone(), ipv6: settings.ipv6, protocol: PROTOCOL }
 }

@@ -1,28 +1,39 @@
-//! The raw sockets of the vrrp thread: one IP socket an interface, shared by its instances, and one packet
-//! socket for announcements. They carry bytes and judge nothing.
+//! The raw sockets of the vrrp thread: one IP socket for each interface and family, shared by its instances, and one
+//! packet socket for announcements. They carry bytes and judge nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
+};
 use pnet_packet::ip::IpNextHeaderProtocol;
 use pnet_packet::ipv4::{Ipv4Packet, MutableIpv4Packet};
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
-/// IP protocol number of VRRP (RFC 9568 section 5.1.1.4).
-const VRRP: u8 = 112;
-/// TTL of adverts (RFC 9568 section 5.1.1.3).
-const TTL: u8 = 255;
 /// DSCP CS6, internetwork control: what keepalived marks adverts with.
 const DSCP_CS6: u8 = 48;
 const IPV4_HEADER: usize = 20;
+/// `linux/in6.h`; libc has it for some targets only.
+const IPV6_MULTICAST_ALL: libc::c_int = 29;
+
+/// Which socket: interface (empty = any, of unicast without interface), family and IP protocol.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SocketKey {
+    pub(super) interface: String,
+    pub(super) ipv6: bool,
+    /// 112 (VRRP, RFC 9568 section 5.1.1.4), or 51 (AH in front of it).
+    pub(super) protocol: u8,
+}
 
 /// A datagram as it came, cut to the length that its IP header names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrived<'a> {
     pub(super) payload: &'a [u8],
+    /// The IPv4 header, for AH; empty over IPv6.
+    pub(super) header: &'a [u8],
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     pub(super) ttl: u8,
@@ -33,23 +44,39 @@ pub(super) struct Arrived<'a> {
 pub(super) struct AdvertSocket {
     socket: Socket,
     index: u32,
-    groups: BTreeSet<Ipv4Addr>,
+    key: SocketKey,
+    groups: BTreeSet<IpAddr>,
     ip_id: u16,
 }
 
 impl AdvertSocket {
     /// Opens a raw socket bound to the interface. Needs CAP_NET_RAW.
-    pub(super) fn open(name: &str, index: u32) -> io::Result<Self> {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(VRRP))))?;
+    pub(super) fn open(key: &SocketKey, index: u32) -> io::Result<Self> {
+        let domain = if key.ipv6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(i32::from(key.protocol))))?;
         socket.set_nonblocking(true)?;
-        socket.bind_device(Some(name.as_bytes()))?;
-        socket.set_header_included_v4(true)?;
-        // Else every socket of the host gets every group that any of them joined.
-        socket.set_multicast_all_v4(false)?;
-        // Our own adverts are not for us.
-        socket.set_multicast_loop_v4(false)?;
-        socket.set_multicast_ttl_v4(u32::from(TTL))?;
-        Ok(Self { socket, index, groups: BTreeSet::new(), ip_id: 0 })
+        if !key.interface.is_empty() {
+            socket.bind_device(Some(key.interface.as_bytes()))?;
+        }
+        if key.ipv6 {
+            set_multicast_all_v6(&socket)?;
+            socket.set_multicast_loop_v6(false)?;
+            socket.set_multicast_hops_v6(255)?;
+            socket.set_unicast_hops_v6(255)?;
+            if index != 0 {
+                socket.set_multicast_if_v6(index)?;
+            }
+            socket.set_tclass_v6(u32::from(DSCP_CS6) << 2)?;
+            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
+        } else {
+            socket.set_header_included_v4(true)?;
+            // Else every socket of the host gets every group that any of them joined.
+            socket.set_multicast_all_v4(false)?;
+            // Our own adverts are not for us.
+            socket.set_multicast_loop_v4(false)?;
+        }
+        Ok(Self { socket, index, key: key.clone(), groups: BTreeSet::new(), ip_id: 0 })
     }
 
     /// Kernel index of its interface.
@@ -57,22 +84,54 @@ impl AdvertSocket {
         self.index
     }
 
+    /// A larger receive buffer, in bytes; beyond the system's limit where that is allowed.
+    pub(super) fn receive_buffer(&self, bytes: usize) {
+        // A smaller buffer than wished only matters in a flood, and the socket works.
+        if setsockopt(&self.socket, sockopt::RcvBufForce, &bytes).is_err() {
+            let _ = self.socket.set_recv_buffer_size(bytes);
+        }
+    }
+
     /// Joins a group once.
-    pub(super) fn join(&mut self, group: Ipv4Addr) -> io::Result<()> {
+    pub(super) fn join(&mut self, group: IpAddr) -> io::Result<()> {
         if self.groups.contains(&group) {
             return Ok(());
         }
-        self.socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(self.index))?;
+        match group {
+            IpAddr::V4(group) => {
+                self.socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(self.index))?;
+            }
+            IpAddr::V6(group) => self.socket.join_multicast_v6(&group, self.index)?,
+        }
         self.groups.insert(group);
         Ok(())
     }
 
-    /// Sends one advert with an IP header of our own: TTL 255, CS6, that very source.
-    pub(super) fn send(&mut self, payload: &[u8], source: Ipv4Addr, destination: Ipv4Addr) -> io::Result<()> {
+    /// Sends one advert with that very source and TTL, marked CS6.
+    pub(super) fn send(&mut self, packet: &Datagram<'_>) -> io::Result<()> {
+        match (packet.source, packet.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                self.send_v4(packet.payload, source, destination, packet.ttl)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                self.send_v6(packet.payload, source, destination, packet.ttl)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "source and destination are of different families",
+            )),
+        }
+    }
+
+    fn send_v4(
+        &mut self,
+        payload: &[u8],
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        ttl: u8,
+    ) -> io::Result<()> {
         self.ip_id = self.ip_id.wrapping_add(1);
         let total = IPV4_HEADER + payload.len();
-        let too_long =
-            || io::Error::new(io::ErrorKind::InvalidInput, "an advert does not fit into an IP packet");
         let length = u16::try_from(total).map_err(|_| too_long())?;
         let mut bytes = vec![0; total];
         let mut packet = MutableIpv4Packet::new(&mut bytes).ok_or_else(too_long)?;
@@ -81,8 +140,8 @@ impl AdvertSocket {
         packet.set_dscp(DSCP_CS6);
         packet.set_total_length(length);
         packet.set_identification(self.ip_id);
-        packet.set_ttl(TTL);
-        packet.set_next_level_protocol(IpNextHeaderProtocol(VRRP));
+        packet.set_ttl(ttl);
+        packet.set_next_level_protocol(IpNextHeaderProtocol(self.key.protocol));
         packet.set_source(source);
         packet.set_destination(destination);
         packet.set_payload(payload);
@@ -90,17 +149,67 @@ impl AdvertSocket {
         self.socket.send_to(&bytes, &SocketAddrV4::new(destination, 0).into()).map(|_| ())
     }
 
-    /// The next datagram, or `None` when there is none.
-    pub(super) fn receive<'a>(&self, buffer: &'a mut [MaybeUninit<u8>]) -> io::Result<Option<Arrived<'a>>> {
-        let length = match self.socket.recv(buffer) {
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error),
+    fn send_v6(
+        &self,
+        payload: &[u8],
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        ttl: u8,
+    ) -> io::Result<()> {
+        let scope = if is_of_one_link(destination) { self.index } else { 0 };
+        let to = SockaddrIn6::from(std::net::SocketAddrV6::new(destination, 0, 0, scope));
+        let info = libc::in6_pktinfo {
+            ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+            ipi6_ifindex: if is_of_one_link(source) { self.index } else { 0 },
         };
-        // SAFETY: recv initialised the first `length` bytes of the buffer.
-        #[allow(unsafe_code)]
-        let bytes: &'a [u8] = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), length) };
-        Ok(Some(dissect(bytes)))
+        let hops = i32::from(ttl);
+        let control = [ControlMessage::Ipv6PacketInfo(&info), ControlMessage::Ipv6HopLimit(&hops)];
+        sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(payload)], &control, MsgFlags::empty(), Some(&to))?;
+        Ok(())
+    }
+
+    /// The next datagram, or `None` when there is none.
+    pub(super) fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Arrived<'a>>> {
+        if self.key.ipv6 {
+            return self.receive_v6(buffer);
+        }
+        let mut reader = &self.socket;
+        match io::Read::read(&mut reader, buffer) {
+            Ok(length) => Ok(Some(dissect(buffer.get(..length).unwrap_or_default()))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn receive_v6<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Arrived<'a>>> {
+        let mut control = nix::cmsg_space!(libc::in6_pktinfo, libc::c_int);
+        let (length, source, destination, ttl) = {
+            let mut parts = [IoSliceMut::new(buffer)];
+            let message = match recvmsg::<SockaddrIn6>(
+                self.socket.as_raw_fd(),
+                &mut parts,
+                Some(&mut control),
+                MsgFlags::empty(),
+            ) {
+                Ok(message) => message,
+                Err(nix::Error::EAGAIN) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let source = message.address.map_or(Ipv6Addr::UNSPECIFIED, |address| address.ip());
+            let (mut destination, mut ttl) = (Ipv6Addr::UNSPECIFIED, 0);
+            for item in message.cmsgs()? {
+                match item {
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        destination = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                    }
+                    ControlMessageOwned::Ipv6HopLimit(hops) => ttl = u8::try_from(hops).unwrap_or(0),
+                    _ => {}
+                }
+            }
+            (message.bytes, source, destination, ttl)
+        };
+        let payload = buffer.get(..length).unwrap_or_default();
+        Ok(Some(Arrived { payload, header: &[], source: source.into(), destination: destination.into(), ttl }))
     }
 }
 
@@ -110,11 +219,55 @@ impl AsFd for AdvertSocket {
     }
 }
 
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Datagram<'a> {
+    pub(super) payload: &'a [u8],
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) ttl: u8,
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "an advert does not fit into an IP packet")
+}
+
+/// Addresses that mean nothing without their interface.
+fn is_of_one_link(address: Ipv6Addr) -> bool {
+    let link_local_group = address.is_multicast() && address.octets()[1] & 0x0f <= 2;
+    link_local_group || address.is_unicast_link_local()
+}
+
+/// IPV6_MULTICAST_ALL off: only groups that this socket itself has joined (Linux 4.20; older kernels do not know it,
+/// and then hand over more, which the instances refuse by its VRID).
+#[allow(clippy::unnecessary_wraps, reason = "an error on known kernels would be one")]
+fn set_multicast_all_v6(socket: &Socket) -> io::Result<()> {
+    let off: libc::c_int = 0;
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).unwrap_or(4);
+    // SAFETY: the pointer and the length describe `off`, which outlives the call.
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            IPV6_MULTICAST_ALL,
+            std::ptr::from_ref(&off).cast(),
+            length,
+        )
+    };
+    let error = (result < 0).then(io::Error::last_os_error);
+    match error.and_then(|e| e.raw_os_error().map(|code| (code, e))) {
+        Some((code, error)) if code != libc::ENOPROTOOPT => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Cuts the IP header off. A raw IPv4 socket is never given less than a valid header; should it be, the
 /// datagram comes out empty and the parser refuses and counts it.
-fn dissect(bytes: &[u8]) -> Arrived<'_> {
+pub(super) fn dissect(bytes: &[u8]) -> Arrived<'_> {
     let nothing = Arrived {
         payload: &[],
+        header: &[],
         source: Ipv4Addr::UNSPECIFIED.into(),
         destination: Ipv4Addr::UNSPECIFIED.into(),
         ttl: 0,
@@ -125,15 +278,15 @@ fn dissect(bytes: &[u8]) -> Arrived<'_> {
     let end = usize::from(packet.get_total_length()).min(bytes.len());
     Arrived {
         payload: bytes.get(start..end).unwrap_or(&[]),
+        header: bytes.get(..start).unwrap_or(&[]),
         source: packet.get_source().into(),
         destination: packet.get_destination().into(),
         ttl: packet.get_ttl(),
     }
 }
 
-/// The sockets of all interfaces that instances use, by interface name.
-pub(super) type AdvertSockets = BTreeMap<String, AdvertSocket>;
-
+/// The sockets of all interfaces that instances use.
+pub(super) type AdvertSockets = BTreeMap<SocketKey, AdvertSocket>;
 /// The packet socket that announcements leave by, on any interface.
 #[derive(Debug)]
 pub(super) struct FrameSocket(Socket);

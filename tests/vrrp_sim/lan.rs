@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::{Datagram, Rules, UnicastRules, accept};
 use tandem::vrrp::machine::{Action, Event, Machine, Params, StateName};
-use tandem::vrrp::packet::{Advert, AuthField};
+use tandem::vrrp::packet::{Advert, AuthField, ChecksumMode};
 use tandem::vrrp::priority::Effective;
 
 use super::pcg::Pcg;
@@ -103,6 +103,7 @@ impl Lan {
             vrid: 51,
             ipv6: false,
             password: (self.version == VrrpVersion::V2).then_some(*b"secret99"),
+            checksum: ChecksumMode::Rfc,
             advert_int: params.advert_int,
             addresses: BTreeSet::from([VIP]),
             own: Some(address),
@@ -137,7 +138,7 @@ impl Lan {
         router.backlog.clear();
         let effective = router.effective.clone();
         self.hand(index, Event::Effective(effective));
-        self.hand(index, Event::Start);
+        self.hand(index, Event::Start { hold: Duration::ZERO });
     }
 
     /// SIGKILL, or the plug pulled: it says nothing any more.
@@ -205,7 +206,13 @@ impl Lan {
                     router.effective = Effective::Priority(params.base_priority);
                 }
             }
-            Event::Start | Event::Advert(_) | Event::Timeout | Event::Stop => {}
+            Event::Start { .. }
+            | Event::Advert(_)
+            | Event::Timeout
+            | Event::Sibling(_)
+            | Event::Promote { .. }
+            | Event::Follow { .. }
+            | Event::Stop => {}
         }
         if !router.alive {
             return;
@@ -259,6 +266,7 @@ impl Lan {
                 Action::SendAdvert { priority } => self.send(index, priority),
                 Action::Addresses { wanted } => self.routers[index].addresses = wanted,
                 Action::Announce(_) => {}
+                Action::Note(note) => self.say(&format!("router {}: {note}", index + 1)),
                 Action::Transition(transition) => {
                     self.transitions += 1;
                     self.say(&format!(

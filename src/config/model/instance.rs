@@ -299,3 +299,13 @@ object! {
         lvs_sync_daemon_interface: Option<String>,
     }
 }
+
+impl Instance {
+    /// True when its adverts are IPv6: by its source address, else its first virtual address, else its first peer.
+    pub fn is_ipv6(&self) -> bool {
+        let source = self.unicast_src_ip.or(self.mcast_src_ip);
+        let first = || self.virtual_ipaddress.first().map(|virtual_address| virtual_address.address.address);
+        let peer = || self.unicast_peer.first().map(|peer| peer.address);
+        source.or_else(first).or_else(peer).is_some_and(|address| address.is_ipv6())
+    }
+}

@@ -108,24 +108,14 @@ impl Resolver<'_> {
     }
 
     fn is_runnable(&mut self, instance: &Instance) -> bool {
-        let what = if is_ipv6(instance) {
-            "a vrrp_instance over IPv6"
-        } else if instance.interface.is_empty() {
-            "a vrrp_instance without interface"
-        } else {
+        let unicast = !instance.unicast_peer.is_empty();
+        if !instance.interface.is_empty() || (unicast && instance.unicast_src_ip.is_some()) {
             return true;
-        };
-        let problem = format!("accepted, not acted on yet: {what} ({})", instance.name);
-        let fix = "IPv6 addresses can move with an IPv4 instance, in virtual_ipaddress_excluded";
-        self.find(
-            Level::Warning,
-            &instance.origin,
-            "",
-            "not-acted-on",
-            problem,
-            "the instance does not run",
-            fix,
-        );
+        }
+        let problem = format!("vrrp_instance {} has no interface and no unicast_src_ip", instance.name);
+        let fix = "write interface NAME, or unicast_src_ip ADDRESS for unicast without one";
+        let consequence = "the instance does not run";
+        self.find(Level::Error, &instance.origin, "", "missing-value", problem, consequence, fix);
         false
     }
 
@@ -587,12 +577,5 @@ fn priority(instance: &Instance) -> u8 {
 
 /// True when adverts of this instance are IPv6.
 pub(in crate::config) fn is_ipv6(instance: &Instance) -> bool {
-    let source = instance.unicast_src_ip.or(instance.mcast_src_ip);
-    match source {
-        Some(source) => source.is_ipv6(),
-        None => match instance.virtual_ipaddress.first() {
-            Some(first) => first.address.address.is_ipv6(),
-            None => instance.unicast_peer.first().is_some_and(|p| p.address.is_ipv6()),
-        },
-    }
+    instance.is_ipv6()
 }

@@ -54,6 +54,36 @@ pub enum Cause {
         /// Our address.
         own: Option<IpAddr>,
     },
+    /// Every member of the sync group wanted to be master; and why this one did.
+    WithGroup {
+        /// Name of the group.
+        group: String,
+        /// This one's own reason.
+        own: Box<Cause>,
+    },
+    /// Another member of the sync group left MASTER.
+    GroupFollows {
+        /// Name of the group.
+        group: String,
+        /// Name of that member.
+        member: String,
+    },
+    /// This machine stood still, and another router is master now.
+    ReplacedWhileAway {
+        /// How late the own advert was.
+        late: Duration,
+        /// The new master.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// The own advert timer ran so late that `timer_expired_backup` gives up.
+    TimerExpired {
+        /// How late.
+        late: Duration,
+        /// The setting, in adverts.
+        limit: u8,
+    },
     /// Trackers, or the missing source address, forbid taking part.
     Fault {
         /// Which, in words.
@@ -92,6 +122,18 @@ impl fmt::Display for Short {
     }
 }
 
+/// The own lateness, where it is worth a word: a stalled machine must not blame its peer.
+struct Own(Duration);
+
+impl fmt::Display for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 < Duration::from_millis(5) {
+            return Ok(());
+        }
+        write!(f, "; this machine itself was {} late", Short(self.0))
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with_reload = |reload: &bool| if *reload { " (after a reload)" } else { "" };
@@ -104,12 +146,13 @@ impl fmt::Display for Cause {
             Self::MasterDown { waited, limit, last: Some(last) } => write!(
                 f,
                 "the master-down timer ran out after {} (limit {}): the last advert came from {} with priority \
-                 {}, {} ago",
+                 {}, {} ago{}",
                 Short(*waited),
                 Short(*limit),
                 last.source,
                 last.priority,
-                Short(last.age)
+                Short(last.age),
+                Own(waited.saturating_sub(*limit))
             ),
             Self::MasterResigned { source, waited } => {
                 write!(f, "the master {source} gave up with priority 0, {} ago", Short(*waited))
@@ -129,6 +172,20 @@ impl fmt::Display for Cause {
             Self::HigherAddress { source, priority, own: None } => {
                 write!(f, "{source} advertises the same priority {priority}, and we have no address")
             }
+            Self::WithGroup { group, own } => write!(f, "with all of sync group {group}: {own}"),
+            Self::GroupFollows { group, member } => {
+                write!(f, "follows {member} of sync group {group}, which is not master any more")
+            }
+            Self::ReplacedWhileAway { late, source, priority } => write!(
+                f,
+                "this machine stood still for {} and {source} with priority {priority} is master now (nopreempt)",
+                Short(*late)
+            ),
+            Self::TimerExpired { late, limit } => write!(
+                f,
+                "the own advert was {} late, which is {limit} intervals or more (timer_expired_backup)",
+                Short(*late)
+            ),
             Self::Fault { reason, reload } => write!(f, "{reason}{}", with_reload(reload)),
             Self::Recovered { was, reload } => write!(f, "over: {was}{}", with_reload(reload)),
             Self::Stopped => f.write_str("stopped"),

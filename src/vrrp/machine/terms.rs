@@ -15,8 +15,13 @@ pub(super) const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 /// Priority of the owner of the addresses (RFC 9568 section 5.2.4).
 pub(super) const OWNER: u8 = 255;
 
+/// After an interface came back nothing is claimed for this long, unless an advert is heard: with short intervals the
+/// master-down timer alone is shorter than a switch takes to forward.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+
 /// Settings of one instance (RFC 9568 section 6.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a keyword of its own")]
 pub struct Params {
     /// Protocol version.
     pub version: VrrpVersion,
@@ -32,6 +37,16 @@ pub struct Params {
     pub preempt_delay: Duration,
     /// Intervals of silence until the master counts as gone; default 3.
     pub down_timer_adverts: u8,
+    /// Member of a sync group: master only when [`Event::Promote`] says so.
+    pub grouped: bool,
+    /// A master does not answer a lower priority with an advert (`lower_prio_no_advert`).
+    pub lower_prio_no_advert: bool,
+    /// A master that yields to a higher priority sends one last advert (`higher_prio_send_advert`).
+    pub higher_prio_send_advert: bool,
+    /// The owner ignores every advert (`owner_ignore_adverts`).
+    pub owner_ignore_adverts: bool,
+    /// BACKUP when the advert timer ran so many adverts late; only without preemption.
+    pub timer_expired_backup: Option<u8>,
     /// Source address of adverts; `None` while there is none, which is a fault.
     pub own: Option<IpAddr>,
 }
@@ -57,7 +72,10 @@ impl Params {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// Begin; given once, after the first [`Event::Effective`] if there are trackers.
-    Start,
+    Start {
+        /// Start-up delay (`vrrp_startup_delay`): adverts are ignored and nothing is claimed for so long.
+        hold: Duration,
+    },
     /// An advert that passed every check.
     Advert(Accepted),
     /// Time passed. Does nothing before the deadline.
@@ -66,6 +84,20 @@ pub enum Event {
     Effective(Effective),
     /// The source address came, went or changed.
     Own(Option<IpAddr>),
+    /// What holds another member of the sync group in FAULT, or that nothing does any more.
+    Sibling(Option<String>),
+    /// Every member of the sync group wants to be master: go.
+    Promote {
+        /// Name of the group.
+        group: String,
+    },
+    /// A member of the sync group is not master any more (or hears one that it must not replace): follow.
+    Follow {
+        /// Name of the group.
+        group: String,
+        /// Name of that member.
+        member: String,
+    },
     /// New settings after a reload. Send the fresh [`Event::Effective`] with it when there are trackers.
     Params(Params),
     /// The daemon stops, or a reload removed the instance.
@@ -89,6 +121,77 @@ pub enum Action {
     Announce(Occasion),
     /// The state changed: record, notify.
     Transition(Transition),
+    /// Something worth telling that is no change of state.
+    Note(Note),
+}
+
+/// What happened to an instance without a change of its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The effective priority of a running instance changed.
+    PriorityChanged {
+        /// Before.
+        from: u8,
+        /// Now.
+        to: u8,
+    },
+    /// Another master is heard while this one is master.
+    TwoMasters {
+        /// The other one.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+        /// This one stays master.
+        stays: bool,
+    },
+    /// The other master is not heard any more.
+    OneMasterAgain {
+        /// Who it was.
+        source: IpAddr,
+        /// From its first advert until now.
+        lasted: Duration,
+        /// How many adverts of its were heard.
+        adverts: u64,
+    },
+    /// A master was away (a paused virtual machine, a starved thread) for longer than the others wait for it, and
+    /// listens before it says anything.
+    WasAway {
+        /// How late its advert is.
+        late: Duration,
+    },
+    /// The timer of a sync group's member ran out; it waits for the others.
+    WantsMaster,
+    /// The start-up delay is over.
+    HoldOver,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PriorityChanged { from, to } => write!(f, "effective priority {from} -> {to}"),
+            Self::TwoMasters { source, priority, stays: true } => write!(
+                f,
+                "two masters: {source} advertises, too, with priority {priority}; this one stays and says so at once"
+            ),
+            Self::TwoMasters { source, priority, stays: false } => {
+                write!(f, "two masters: {source} advertises, too, with priority {priority}; this one yields")
+            }
+            Self::OneMasterAgain { source, lasted, adverts } => write!(
+                f,
+                "one master again: {source} is silent, after {adverts} adverts in {:.1} s; the addresses are announced \
+                 anew",
+                lasted.as_secs_f64()
+            ),
+            Self::WasAway { late } => write!(
+                f,
+                "this machine stood still for {:.3} s, longer than the others wait: listens for one interval before it \
+                 sends again",
+                late.as_secs_f64()
+            ),
+            Self::WantsMaster => f.write_str("would be MASTER, and waits for its sync group"),
+            Self::HoldOver => f.write_str("the start-up delay is over"),
+        }
+    }
 }
 
 /// Why neighbours are told.
@@ -98,6 +201,10 @@ pub enum Occasion {
     BecameMaster,
     /// A master heard a master of lower priority, whose announcements may have led neighbours astray.
     LowerPriorityHeard,
+    /// That other master is gone.
+    RivalGone,
+    /// This master was away, and nobody has taken its place.
+    WasAway,
 }
 
 /// A change of state.
@@ -147,4 +254,28 @@ pub enum Timer {
     MasterDown,
     /// A master sends its next advert (Adver_Timer).
     Advert,
+    /// The start-up delay ends.
+    Hold,
+}
+
+#[cfg(test)]
+impl Params {
+    /// Plain settings: version 2, priority 100, adverts of 1 s, no source address.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            version: VrrpVersion::V2,
+            base_priority: 100,
+            state_master: false,
+            advert_int: Duration::from_secs(1),
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            down_timer_adverts: 3,
+            grouped: false,
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: false,
+            owner_ignore_adverts: false,
+            timer_expired_backup: None,
+            own: None,
+        }
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::vrrp::accept::{Datagram, Rules, accept};
-use crate::vrrp::packet::{Advert, AuthField};
+use crate::vrrp::packet::{Advert, AuthField, ChecksumMode};
 
 const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5));
 const BELOW: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 4));
@@ -21,17 +21,10 @@ fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
+const START: Event = Event::Start { hold: Duration::ZERO };
+
 fn params(priority: u8) -> Params {
-    Params {
-        version: VrrpVersion::V2,
-        base_priority: priority,
-        state_master: false,
-        advert_int: ms(1000),
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        down_timer_adverts: 3,
-        own: Some(OWN),
-    }
+    Params { base_priority: priority, own: Some(OWN), ..Params::for_tests() }
 }
 
 /// An advert as the machine gets it: over the wire format and through every check.
@@ -41,6 +34,7 @@ fn advert(params: &Params, source: IpAddr, priority: u8, interval: Duration) -> 
         vrid: 51,
         ipv6: false,
         password: None,
+        checksum: ChecksumMode::Rfc,
         advert_int: params.advert_int,
         addresses: BTreeSet::new(),
         own: None,
@@ -70,6 +64,14 @@ fn brief(actions: &[Action]) -> String {
             Action::Addresses { wanted: false } => "-addresses".to_owned(),
             Action::Announce(Occasion::BecameMaster) => "announce".to_owned(),
             Action::Announce(Occasion::LowerPriorityHeard) => "announce again".to_owned(),
+            Action::Announce(Occasion::RivalGone) => "announce, alone".to_owned(),
+            Action::Announce(Occasion::WasAway) => "announce, back".to_owned(),
+            Action::Note(Note::PriorityChanged { from, to }) => format!("priority {from}>{to}"),
+            Action::Note(Note::TwoMasters { .. }) => "two masters".to_owned(),
+            Action::Note(Note::OneMasterAgain { .. }) => "one master".to_owned(),
+            Action::Note(Note::WasAway { .. }) => "was away".to_owned(),
+            Action::Note(Note::WantsMaster) => "wants".to_owned(),
+            Action::Note(Note::HoldOver) => "hold over".to_owned(),
             Action::Transition(t) => format!("{}>{}", t.from, t.to),
         })
         .collect();
@@ -80,7 +82,7 @@ fn brief(actions: &[Action]) -> String {
 fn told(actions: &[Action]) -> String {
     let cause = actions.iter().find_map(|action| match action {
         Action::Transition(transition) => Some(transition.cause.to_string()),
-        Action::SendAdvert { .. } | Action::Addresses { .. } | Action::Announce(_) => None,
+        _ => None,
     });
     cause.expect("a transition")
 }

@@ -1,16 +1,7 @@
 use super::*;
 
 fn contender(priority: u8) -> Contender {
-    let params = Params {
-        version: VrrpVersion::V2,
-        base_priority: priority,
-        state_master: false,
-        advert_int: Duration::from_secs(1),
-        preempt: true,
-        preempt_delay: Duration::ZERO,
-        down_timer_adverts: 3,
-        own: None,
-    };
+    let params = Params { base_priority: priority, ..Params::for_tests() };
     Contender { params, status: Status::Runs(priority), hears: true, heard: true, fresh: false }
 }
 

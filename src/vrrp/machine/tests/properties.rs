@@ -22,12 +22,18 @@ enum Step {
     Effective(Effective),
     Own(Option<bool>),
     Params(Box<Params>),
+    Sibling(bool),
+    Promote,
+    Follow,
     Stop,
 }
 
 fn any_params() -> impl Strategy<Value = Params> {
-    (any::<bool>(), 1..=255_u8, any::<[bool; 3]>(), 0..4_u64, 0..6_u64, 0..6_u8).prop_map(
-        |(v3, base_priority, [state_master, preempt, has_own], interval, delay, down_timer_adverts)| Params {
+    let numbers = (1..=255_u8, 0..4_u64, 0..6_u64, 0..6_u8, prop::option::of(1..4_u8));
+    (any::<[bool; 8]>(), numbers).prop_map(|(bools, numbers)| {
+        let [v3, state_master, preempt, has_own, grouped, silent, speaks, ignores] = bools;
+        let (base_priority, interval, delay, down_timer_adverts, timer_expired_backup) = numbers;
+        Params {
             version: if v3 { VrrpVersion::V3 } else { VrrpVersion::V2 },
             base_priority,
             state_master,
@@ -36,9 +42,14 @@ fn any_params() -> impl Strategy<Value = Params> {
             preempt,
             preempt_delay: ms(delay * 1000),
             down_timer_adverts,
+            grouped,
+            lower_prio_no_advert: silent,
+            higher_prio_send_advert: speaks,
+            owner_ignore_adverts: ignores,
+            timer_expired_backup,
             own: has_own.then_some(OWN),
-        },
-    )
+        }
+    })
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -60,6 +71,9 @@ fn any_step() -> impl Strategy<Value = Step> {
         .prop_map(Step::Effective),
         2 => prop_oneof![1 => Just(None), 3 => any::<bool>().prop_map(Some)].prop_map(Step::Own),
         2 => any_params().prop_map(|params| Step::Params(Box::new(params))),
+        1 => any::<bool>().prop_map(Step::Sibling),
+        3 => Just(Step::Promote),
+        1 => Just(Step::Follow),
         1 => Just(Step::Stop),
     ]
 }
@@ -80,7 +94,7 @@ proptest! {
             now += ms(pause);
             let before = machine.clone();
             let event = match step {
-                Step::Start => Event::Start,
+                Step::Start => START,
                 Step::Advert { priority, from_above, interval } => {
                     // Version 2 accepts its own interval alone.
                     let interval = match settings.version {
@@ -105,6 +119,9 @@ proptest! {
                     settings = *params;
                     Event::Params(settings.clone())
                 }
+                Step::Sibling(fault) => Event::Sibling(fault.then(|| "VI_2 is in FAULT".to_owned())),
+                Step::Promote => Event::Promote { group: "VG".to_owned() },
+                Step::Follow => Event::Follow { group: "VG".to_owned(), member: "VI_2".to_owned() },
                 Step::Stop => Event::Stop,
             };
             let actions = machine.handle(event.clone(), now);
@@ -133,7 +150,13 @@ fn check(
             Action::SendAdvert { priority } => {
                 adverts += 1;
                 let leaving = was == StateName::Master && is != StateName::Master;
-                prop_assert_eq!(*priority == 0, leaving, "priority 0 exactly on leaving: {:?}", actions);
+                // The one exception: a last word to a higher priority (`higher_prio_send_advert`).
+                let last_word = before.params.higher_prio_send_advert && matches!(event, Event::Advert(_));
+                prop_assert!(
+                    (*priority == 0) == leaving || last_word,
+                    "priority 0 exactly on leaving: {:?}",
+                    actions
+                );
                 prop_assert!(leaving || *priority == after.priority());
                 prop_assert!(
                     before.params.own.is_some() || after.params.own.is_some(),
@@ -145,6 +168,7 @@ fn check(
                 *wanted = *value;
             }
             Action::Announce(_) => prop_assert_eq!(is, StateName::Master),
+            Action::Note(note) => prop_assert!(!note.to_string().is_empty()),
             Action::Transition(transition) => {
                 transitions += 1;
                 prop_assert_eq!((transition.from, transition.to), (was, is));
@@ -157,7 +181,13 @@ fn check(
     prop_assert_eq!(transitions, usize::from(was != is));
     prop_assert_eq!(*wanted, is == StateName::Master, "addresses belong to the master alone");
 
-    prop_assert_eq!(after.deadline().is_some(), matches!(is, StateName::Backup | StateName::Master));
+    let waits = after.wants_master();
+    prop_assert!(!waits || (is == StateName::Backup && after.params.grouped));
+    let running = matches!(is, StateName::Backup | StateName::Master) && !waits;
+    prop_assert_eq!(after.deadline().is_some(), running);
+    if was != StateName::Master && is == StateName::Master && after.params.grouped {
+        prop_assert!(matches!(event, Event::Promote { .. }), "a member goes when its group goes");
+    }
     if matches!(event, Event::Timeout) {
         if let Some((at, _)) = after.deadline() {
             prop_assert!(at > now, "a timer that is always due is a busy loop");

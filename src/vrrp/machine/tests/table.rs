@@ -35,19 +35,19 @@ impl S {
             Self::New => {}
             Self::Held => {
                 machine.handle(Event::Effective(Effective::Pending("script x".to_owned())), start);
-                machine.handle(Event::Start, start);
+                machine.handle(START, start);
             }
             Self::Backup => {
-                machine.handle(Event::Start, start);
+                machine.handle(START, start);
             }
             Self::Master => {
-                machine.handle(Event::Start, start);
+                machine.handle(START, start);
                 let (at, _) = expire(&mut machine);
                 return (machine, at + ms(400));
             }
             Self::Fault => {
                 machine.handle(Event::Effective(Effective::Fault("script x failed".to_owned())), start);
-                machine.handle(Event::Start, start);
+                machine.handle(START, start);
             }
             Self::Stopped => {
                 machine.handle(Event::Stop, start);
@@ -75,11 +75,14 @@ enum E {
     OwnOther,
     ParamsSame,
     ParamsSlower,
+    Sibling,
+    Promote,
+    Follow,
     Stop,
 }
 
 impl E {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 19] = [
         Self::Start,
         Self::AdvertZero,
         Self::AdvertLower,
@@ -95,13 +98,16 @@ impl E {
         Self::OwnOther,
         Self::ParamsSame,
         Self::ParamsSlower,
+        Self::Sibling,
+        Self::Promote,
+        Self::Follow,
         Self::Stop,
     ];
 
     /// No wildcard: a new event does not compile until it has its rows.
     fn of(event: &Event) -> &'static [Self] {
         match event {
-            Event::Start => &[Self::Start],
+            Event::Start { .. } => &[Self::Start],
             Event::Advert(_) => &[
                 Self::AdvertZero,
                 Self::AdvertLower,
@@ -113,6 +119,9 @@ impl E {
             Event::Effective(_) => &[Self::Priority, Self::TrackerFault, Self::TrackerPending],
             Event::Own(_) => &[Self::OwnGone, Self::OwnOther],
             Event::Params(_) => &[Self::ParamsSame, Self::ParamsSlower],
+            Event::Sibling(_) => &[Self::Sibling],
+            Event::Promote { .. } => &[Self::Promote],
+            Event::Follow { .. } => &[Self::Follow],
             Event::Stop => &[Self::Stop],
         }
     }
@@ -120,7 +129,7 @@ impl E {
     fn build(self) -> Event {
         let own = params(150);
         match self {
-            Self::Start => Event::Start,
+            Self::Start => START,
             Self::AdvertZero => advert(&own, BELOW, 0, own.advert_int),
             Self::AdvertLower => advert(&own, ABOVE, 100, own.advert_int),
             Self::AdvertEqualFromBelow => advert(&own, BELOW, 150, own.advert_int),
@@ -134,6 +143,9 @@ impl E {
             Self::OwnOther => Event::Own(Some(ABOVE)),
             Self::ParamsSame => Event::Params(own),
             Self::ParamsSlower => Event::Params(Params { advert_int: ms(2000), ..own }),
+            Self::Sibling => Event::Sibling(Some("VI_2 is in FAULT".to_owned())),
+            Self::Promote => Event::Promote { group: "VG".to_owned() },
+            Self::Follow => Event::Follow { group: "VG".to_owned(), member: "VI_2".to_owned() },
             Self::Stop => Event::Stop,
         }
     }
@@ -159,6 +171,9 @@ const TABLE: &[Row] = &[
     (S::New, E::OwnOther, "", None),
     (S::New, E::ParamsSame, "", None),
     (S::New, E::ParamsSlower, "", None),
+    (S::New, E::Sibling, "", None),
+    (S::New, E::Promote, "", None),
+    (S::New, E::Follow, "", None),
     (S::New, E::Stop, "INIT>STOPPED", None),
     // Held by a tracker without a result: only that result, a fault or the end moves it.
     (S::Held, E::Start, "", None),
@@ -176,6 +191,9 @@ const TABLE: &[Row] = &[
     (S::Held, E::OwnOther, "", None),
     (S::Held, E::ParamsSame, "", None),
     (S::Held, E::ParamsSlower, "", None),
+    (S::Held, E::Sibling, "INIT>FAULT", None),
+    (S::Held, E::Promote, "", None),
+    (S::Held, E::Follow, "", None),
     (S::Held, E::Stop, "INIT>STOPPED", None),
     // Listening: 1414 ms are left of the timer where nothing moves it.
     (S::Backup, E::Start, "", Some(1414)),
@@ -186,30 +204,36 @@ const TABLE: &[Row] = &[
     (S::Backup, E::AdvertHigher, "", Some(3414)),
     (S::Backup, E::TimeoutEarly, "", Some(1414)),
     (S::Backup, E::TimeoutDue, "advert 150, +addresses, announce, BACKUP>MASTER", Some(1000)),
-    (S::Backup, E::Priority, "", Some(1804)),
+    (S::Backup, E::Priority, "priority 150>50", Some(1804)),
     (S::Backup, E::TrackerFault, "BACKUP>FAULT", None),
     (S::Backup, E::TrackerPending, "", Some(1414)),
     (S::Backup, E::OwnGone, "BACKUP>FAULT", None),
     (S::Backup, E::OwnOther, "", Some(1414)),
     (S::Backup, E::ParamsSame, "", Some(1414)),
     (S::Backup, E::ParamsSlower, "", Some(6414)),
+    (S::Backup, E::Sibling, "BACKUP>FAULT", None),
+    (S::Backup, E::Promote, "", Some(1414)),
+    (S::Backup, E::Follow, "", Some(1414)),
     (S::Backup, E::Stop, "BACKUP>STOPPED", None),
     // Master: 600 ms are left to the next advert where nothing moves it.
     (S::Master, E::Start, "", Some(600)),
     (S::Master, E::AdvertZero, "advert 150", Some(1000)),
-    (S::Master, E::AdvertLower, "advert 150, announce again", Some(1000)),
-    (S::Master, E::AdvertEqualFromBelow, "advert 150, announce again", Some(1000)),
-    (S::Master, E::AdvertEqualFromAbove, "-addresses, MASTER>BACKUP", Some(3414)),
-    (S::Master, E::AdvertHigher, "-addresses, MASTER>BACKUP", Some(3414)),
+    (S::Master, E::AdvertLower, "advert 150, announce again, two masters", Some(1000)),
+    (S::Master, E::AdvertEqualFromBelow, "advert 150, announce again, two masters", Some(1000)),
+    (S::Master, E::AdvertEqualFromAbove, "-addresses, two masters, MASTER>BACKUP", Some(3414)),
+    (S::Master, E::AdvertHigher, "-addresses, two masters, MASTER>BACKUP", Some(3414)),
     (S::Master, E::TimeoutEarly, "", Some(600)),
     (S::Master, E::TimeoutDue, "advert 150", Some(1000)),
-    (S::Master, E::Priority, "", Some(600)),
+    (S::Master, E::Priority, "priority 150>50", Some(600)),
     (S::Master, E::TrackerFault, "advert 0, -addresses, MASTER>FAULT", None),
     (S::Master, E::TrackerPending, "", Some(600)),
     (S::Master, E::OwnGone, "-addresses, MASTER>FAULT", None),
     (S::Master, E::OwnOther, "", Some(600)),
     (S::Master, E::ParamsSame, "", Some(600)),
     (S::Master, E::ParamsSlower, "", Some(600)),
+    (S::Master, E::Sibling, "advert 0, -addresses, MASTER>FAULT", None),
+    (S::Master, E::Promote, "", Some(600)),
+    (S::Master, E::Follow, "advert 0, -addresses, MASTER>BACKUP", Some(3414)),
     (S::Master, E::Stop, "advert 0, -addresses, MASTER>STOPPED", None),
     // Fault by script x: its recovery is the way out.
     (S::Fault, E::Start, "", None),
@@ -227,6 +251,9 @@ const TABLE: &[Row] = &[
     (S::Fault, E::OwnOther, "", None),
     (S::Fault, E::ParamsSame, "", None),
     (S::Fault, E::ParamsSlower, "", None),
+    (S::Fault, E::Sibling, "", None),
+    (S::Fault, E::Promote, "", None),
+    (S::Fault, E::Follow, "", None),
     (S::Fault, E::Stop, "FAULT>STOPPED", None),
     // The end.
     (S::Stopped, E::Start, "", None),
@@ -244,6 +271,9 @@ const TABLE: &[Row] = &[
     (S::Stopped, E::OwnOther, "", None),
     (S::Stopped, E::ParamsSame, "", None),
     (S::Stopped, E::ParamsSlower, "", None),
+    (S::Stopped, E::Sibling, "", None),
+    (S::Stopped, E::Promote, "", None),
+    (S::Stopped, E::Follow, "", None),
     (S::Stopped, E::Stop, "", None),
 ];
 

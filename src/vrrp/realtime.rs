@@ -1,0 +1,148 @@
+//! Scheduling of the vrrp thread: real-time priority, niceness, processors, locked memory. Adverts wait for nobody, least
+//! of all for a busy processor.
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::unistd::Pid;
+
+/// Real-time priority when the file says nothing: above whatever is not real-time, below what the kernel itself runs.
+const DEFAULT_PRIORITY: u8 = 10;
+
+/// How a thread asks to be scheduled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scheduling {
+    /// `vrrp_rt_priority`, 1..=99 of SCHED_RR; `None` = the default where the system allows it.
+    pub priority: Option<u8>,
+    /// `vrrp_priority`: a nice value instead of real-time priority, -20..=19.
+    pub nice: Option<i8>,
+    /// `vrrp_cpu_affinity`.
+    pub processors: Vec<u32>,
+    /// `vrrp_no_swap`.
+    pub lock_memory: bool,
+    /// `vrrp_rlimit_rttime`, microseconds.
+    pub longest_run: Option<u32>,
+}
+
+/// What came of it, for log and status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The real-time priority in force.
+    pub real_time: Option<u8>,
+    /// What was asked for and refused, with the cure.
+    pub refused: Vec<String>,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.real_time {
+            Some(priority) => write!(f, "the vrrp thread runs at real-time priority {priority}")?,
+            None => f.write_str("the vrrp thread runs without real-time priority")?,
+        }
+        for refused in &self.refused {
+            write!(f, "; {refused}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Applies it to the calling thread. Nothing here is fatal: what is refused is told.
+pub fn apply(wish: &Scheduling) -> Outcome {
+    let mut outcome = Outcome::default();
+    if wish.lock_memory
+        && let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
+    {
+        outcome.refused.push(format!(
+            "vrrp_no_swap: {}; give CAP_IPC_LOCK or LimitMEMLOCK=infinity",
+            error.desc()
+        ));
+    }
+    if let Some(microseconds) = wish.longest_run {
+        let limit = u64::from(microseconds.max(2));
+        if let Err(error) = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_RTTIME, limit, limit) {
+            outcome.refused.push(format!("vrrp_rlimit_rttime {microseconds}: {}", error.desc()));
+        }
+    }
+    if !wish.processors.is_empty()
+        && let Err(error) = affinity(&wish.processors)
+    {
+        outcome.refused.push(format!("vrrp_cpu_affinity: {}: name processors that exist", error.desc()));
+    }
+    // Who asks for a nice value alone does not want real time.
+    match (wish.nice, wish.priority) {
+        (Some(nice), None) => {
+            if let Err(error) = renice(nice) {
+                outcome.refused.push(format!("vrrp_priority {nice}: {}; give CAP_SYS_NICE", error.desc()));
+            }
+        }
+        (_, priority) => {
+            let wished = priority.unwrap_or(DEFAULT_PRIORITY);
+            match round_robin(wished) {
+                Ok(()) => outcome.real_time = Some(wished),
+                Err(error) => outcome.refused.push(format!(
+                    "real-time priority {wished}: {}; give CAP_SYS_NICE or LimitRTPRIO, and in a cgroup of version 1 a \
+                     share of cpu.rt_runtime_us",
+                    error.desc()
+                )),
+            }
+        }
+    }
+    outcome
+}
+
+fn affinity(processors: &[u32]) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    for processor in processors {
+        set.set(usize::try_from(*processor).map_err(|_| Errno::EINVAL)?)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
+
+/// SCHED_RR for the calling thread alone; what it forks does not inherit it.
+#[allow(unsafe_code)]
+fn round_robin(priority: u8) -> nix::Result<()> {
+    let parameters = libc::sched_param { sched_priority: libc::c_int::from(priority) };
+    // SAFETY: the pointer is to a valid value that outlives the call; 0 is the calling thread.
+    let result =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters) };
+    Errno::result(result).map(drop)
+}
+
+#[allow(unsafe_code)]
+fn renice(nice: i8) -> nix::Result<()> {
+    // SAFETY: plain numbers; on Linux 0 means the calling thread.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, libc::c_int::from(nice)) };
+    Errno::result(result).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_gets_it_or_is_told_why_not() {
+        // On a thread of its own: the test runner keeps its scheduling.
+        let outcome = std::thread::spawn(|| apply(&Scheduling { priority: Some(1), ..Scheduling::default() }))
+            .join()
+            .expect("no panic");
+        match outcome.real_time {
+            Some(priority) => assert_eq!(priority, 1),
+            None => assert!(outcome.refused[0].contains("CAP_SYS_NICE"), "{outcome}"),
+        }
+    }
+
+    #[test]
+    fn a_nice_value_alone_means_no_real_time() {
+        let wish = Scheduling { nice: Some(19), ..Scheduling::default() };
+        let outcome = std::thread::spawn(move || apply(&wish)).join().expect("no panic");
+        assert_eq!(outcome, Outcome::default());
+        assert_eq!(outcome.to_string(), "the vrrp thread runs without real-time priority");
+    }
+
+    #[test]
+    fn a_processor_that_does_not_exist_is_named() {
+        let wish = Scheduling { nice: Some(0), processors: vec![100_000], ..Scheduling::default() };
+        let outcome = std::thread::spawn(move || apply(&wish)).join().expect("no panic");
+        assert!(outcome.refused[0].starts_with("vrrp_cpu_affinity"), "{outcome}");
+    }
+}
