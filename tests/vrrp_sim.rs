@@ -1,5 +1,6 @@
-//! Whole networks of routers on a virtual clock: two to five machines on one LAN with loss, delay, duplicates,
-//! reordering, partitions, paused and killed hosts, faults, reloads and priorities that change. Real bytes go
+//! Whole networks of routers on a virtual clock: two to seven machines on one LAN with loss, delay, duplicates,
+//! reordering, partitions, paused and killed hosts, faults, reloads and priorities that change, with one instance each or a sync group of
+//! two or three. Real bytes go
 //! over the wire: encode, accept, handle.
 //!
 //! Each seed is one run. `SIM_SEED=n` replays one with its story; `SIM_SEEDS=n` sets how many there are.
@@ -20,11 +21,11 @@ use lan::{Lan, ms};
 use pcg::Pcg;
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::UnicastRules;
-use tandem::vrrp::machine::{Event, Params, StateName};
+use tandem::vrrp::machine::{Event, Params};
 use tandem::vrrp::priority::Effective;
 
 /// Runs without `SIM_SEEDS`.
-const SEEDS: u64 = 4000;
+const SEEDS: u64 = 10_000;
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name)
@@ -50,6 +51,8 @@ struct Plan {
     preempt: bool,
     preempt_delay: Duration,
     unicast: bool,
+    /// Instances of each router; more than one are a sync group.
+    instances: usize,
     intervals: Vec<Duration>,
 }
 
@@ -63,7 +66,8 @@ impl Plan {
         };
         let preempt = rng.chance(75);
         let preempt_delay = if preempt && rng.chance(20) { ms(rng.below(5000)) } else { Duration::ZERO };
-        Self { version, preempt, preempt_delay, unicast: rng.chance(20), intervals }
+        let instances = *rng.pick(&[1, 1, 1, 2, 3]);
+        Self { version, preempt, preempt_delay, unicast: rng.chance(20), instances, intervals }
     }
 
     fn params(&self, rng: &mut Pcg) -> Params {
@@ -82,6 +86,16 @@ impl Plan {
             timer_expired_backup: None,
             own: None,
         }
+    }
+
+    /// The settings of a router's instances: one priority for all (members of a group that rank differently on two
+    /// machines never agree), intervals of their own.
+    fn router(&self, rng: &mut Pcg) -> Vec<Params> {
+        let first = self.params(rng);
+        let other = |rng: &mut Pcg| Params { advert_int: *rng.pick(&self.intervals), ..first.clone() };
+        let mut all: Vec<Params> = (1..self.instances).map(|_| other(rng)).collect();
+        all.push(first);
+        all
     }
 
     /// The longest interval of any router.
@@ -112,12 +126,13 @@ fn run(seed: u64, loud: bool) {
     let mut rng = Pcg::new(seed);
     let plan = Plan::random(&mut rng);
     let mut lan = Lan::new(rng.fork(), plan.version, loud);
-    for _ in 0..2 + rng.below(4) {
-        let params = plan.params(&mut rng);
+    for _ in 0..2 + rng.below(6) {
+        let all = plan.router(&mut rng);
         let unicast = plan.unicast.then(UnicastRules::default);
-        lan.add(params, unicast);
+        lan.add(all, unicast.as_ref());
     }
-    lan.say(&format!("seed {seed}: {} routers, {:?}", lan.len(), plan.version));
+    let (routers, instances) = (lan.len(), plan.instances);
+    lan.say(&format!("seed {seed}: {routers} routers of {instances} instances, {:?}", plan.version));
     chaos(&mut rng, &plan, &mut lan);
     for index in 0..lan.len() {
         repair(&mut rng, &mut lan, index);
@@ -146,20 +161,21 @@ fn chaos(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
     for _ in 0..5 + rng.below(15) {
         lan.run_for(ms(rng.below(4000)));
         let index = rng.below(lan.len() as u64) as usize;
+        let one = Some(rng.below(3) as usize);
         match rng.below(12) {
             0 => lan.partition(),
             1 => lan.heal(),
             2 | 3 => lan.pause(index, ms(rng.below(12_000))),
-            4 => lan.tell(index, Event::Stop),
+            4 => lan.tell(index, None, &Event::Stop),
             5 => lan.kill(index),
             6 => lan.restart(index),
-            7 => lan.tell(index, Event::Effective(Effective::Priority(priority(rng)))),
-            8 => lan.tell(index, Event::Effective(Effective::Fault("script x failed".to_owned()))),
-            9 => lan.tell(index, Event::Own(None)),
-            10 => lan.tell(index, Event::Own(Some(lan.address(index)))),
+            7 => lan.tell(index, None, &Event::Effective(Effective::Priority(priority(rng)))),
+            8 => lan.tell(index, one, &Event::Effective(Effective::Fault("script x failed".to_owned()))),
+            9 => lan.tell(index, one, &Event::Own(None)),
+            10 => lan.tell(index, None, &Event::Own(Some(lan.address(index)))),
             _ => {
-                let params = Params { own: lan.own(index), ..plan.params(rng) };
-                lan.tell(index, Event::Params(params));
+                let params = Params { grouped: lan.instances(index) > 1, ..plan.params(rng) };
+                lan.tell(index, None, &Event::Params(params));
             }
         }
     }
@@ -171,8 +187,8 @@ fn repair(rng: &mut Pcg, lan: &mut Lan, index: usize) {
         lan.restart(index);
     }
     if rng.chance(75) {
-        lan.tell(index, Event::Own(Some(lan.address(index))));
-        lan.tell(index, Event::Effective(Effective::Priority(priority(rng))));
+        lan.tell(index, None, &Event::Own(Some(lan.address(index))));
+        lan.tell(index, None, &Event::Effective(Effective::Priority(priority(rng))));
     }
 }
 
@@ -198,8 +214,8 @@ fn lose_the_master(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
     let stops = rng.chance(50);
     let others = lan.able().into_iter().filter(|index| *index != master).count();
     if stops {
-        lan.tell(master, Event::Stop);
-        assert_eq!(lan.state(master), StateName::Stopped);
+        lan.tell(master, None, &Event::Stop);
+        assert!(lan.stopped(master));
     } else {
         lan.kill(master);
     }

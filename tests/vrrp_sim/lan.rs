@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::{Datagram, Rules, UnicastRules, accept};
+use tandem::vrrp::group::{Member, orders};
 use tandem::vrrp::machine::{Action, Event, Machine, Params, StateName};
 use tandem::vrrp::packet::{Advert, AuthField, ChecksumMode};
 use tandem::vrrp::priority::Effective;
@@ -15,19 +16,29 @@ use super::pcg::Pcg;
 const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));
 const VIP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 100));
 
+/// VRID of a router's first instance; the others follow.
+const FIRST_VRID: u8 = 51;
+
 pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
 }
 
-/// One router.
-struct Router {
-    address: IpAddr,
+/// One instance of a router.
+struct Instance {
     machine: Machine,
     /// As configured now; `own` as the machine knows it.
     params: Params,
     rules: Rules,
     /// Trackers, as last told.
     effective: Effective,
+    /// The driver's picture: addresses are there.
+    addresses: bool,
+}
+
+/// One router: one instance, or several in a sync group.
+struct Router {
+    address: IpAddr,
+    instances: Vec<Instance>,
     /// Not killed, not stopped.
     alive: bool,
     paused_until: Option<Instant>,
@@ -35,8 +46,25 @@ struct Router {
     backlog: Vec<(IpAddr, Vec<u8>)>,
     /// Routers of one partition hear each other.
     partition: u64,
-    /// The driver's picture: addresses are there.
-    addresses: bool,
+}
+
+impl Router {
+    fn members(&self) -> Vec<Member> {
+        let named = self.instances.iter().enumerate();
+        named.map(|(place, instance)| Member::of(&format!("VI_{}", place + 1), &instance.machine)).collect()
+    }
+
+    /// Nothing forbids any of its instances.
+    fn able(&self) -> bool {
+        self.alive
+            && self.instances.iter().all(|instance| {
+                instance.params.own.is_some() && matches!(instance.effective, Effective::Priority(_))
+            })
+    }
+
+    fn is_master(&self) -> bool {
+        self.alive && self.instances.iter().all(|i| i.machine.state() == StateName::Master)
+    }
 }
 
 /// A packet under way.
@@ -93,52 +121,63 @@ impl Lan {
         self.routers.len()
     }
 
-    /// A router is put on the network, and started.
-    pub(crate) fn add(&mut self, params: Params, unicast: Option<UnicastRules>) {
+    /// A router is put on the network, and started: an instance for each of these, in a sync group when there are several.
+    pub(crate) fn add(&mut self, all: Vec<Params>, unicast: Option<&UnicastRules>) {
         let index = self.routers.len();
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1 + index as u8));
-        let params = Params { own: Some(address), ..params };
-        let rules = Rules {
-            version: self.version,
-            vrid: 51,
-            ipv6: false,
-            password: (self.version == VrrpVersion::V2).then_some(*b"secret99"),
-            checksum: ChecksumMode::Rfc,
-            advert_int: params.advert_int,
-            addresses: BTreeSet::from([VIP]),
-            own: Some(address),
-            own_priority: None,
-            unicast,
+        let grouped = all.len() > 1;
+        let instance = |(place, params): (usize, Params)| {
+            let params = Params { own: Some(address), grouped, ..params };
+            let rules = Rules {
+                version: self.version,
+                vrid: FIRST_VRID + place as u8,
+                ipv6: false,
+                password: (self.version == VrrpVersion::V2).then_some(*b"secret99"),
+                checksum: ChecksumMode::Rfc,
+                advert_int: params.advert_int,
+                addresses: BTreeSet::from([VIP]),
+                own: Some(address),
+                own_priority: None,
+                unicast: unicast.cloned(),
+            };
+            Instance {
+                machine: Machine::new(params.clone()),
+                effective: Effective::Priority(params.base_priority),
+                params,
+                rules,
+                addresses: false,
+            }
         };
         self.routers.push(Router {
             address,
-            machine: Machine::new(params.clone()),
-            effective: Effective::Priority(params.base_priority),
-            params,
-            rules,
+            instances: all.into_iter().enumerate().map(instance).collect(),
             alive: false,
             paused_until: None,
             backlog: Vec::new(),
             partition: 0,
-            addresses: false,
         });
         self.restart(index);
     }
 
-    /// A dead router comes back; its machine forgot everything.
+    /// A dead router comes back; its machines forgot everything.
     pub(crate) fn restart(&mut self, index: usize) {
         let router = &mut self.routers[index];
         if router.alive {
             return;
         }
-        router.machine = Machine::new(router.params.clone());
         router.alive = true;
-        router.addresses = false;
         router.paused_until = None;
         router.backlog.clear();
-        let effective = router.effective.clone();
-        self.hand(index, Event::Effective(effective));
-        self.hand(index, Event::Start { hold: Duration::ZERO });
+        for instance in &mut router.instances {
+            instance.machine = Machine::new(instance.params.clone());
+            instance.addresses = false;
+        }
+        for place in 0..self.routers[index].instances.len() {
+            let effective = self.routers[index].instances[place].effective.clone();
+            self.hand(index, place, Event::Effective(effective));
+            self.hand(index, place, Event::Start { hold: Duration::ZERO });
+        }
+        self.settle(index);
     }
 
     /// SIGKILL, or the plug pulled: it says nothing any more.
@@ -146,7 +185,9 @@ impl Lan {
         self.say(&format!("router {} is killed", index + 1));
         let router = &mut self.routers[index];
         router.alive = false;
-        router.addresses = false;
+        for instance in &mut router.instances {
+            instance.addresses = false;
+        }
     }
 
     /// The host stands still; what arrives waits.
@@ -191,28 +232,35 @@ impl Lan {
         self.run_for(last.duration_since(self.now));
     }
 
-    /// An event from outside. A router that stands still or is dead does not hear it, but remembers its
-    /// settings.
-    pub(crate) fn tell(&mut self, index: usize, event: Event) {
+    /// An event from outside for one instance, or for all of them. A router that stands still or is dead does not hear
+    /// it, but remembers its settings.
+    pub(crate) fn tell(&mut self, index: usize, place: Option<usize>, event: &Event) {
         let router = &mut self.routers[index];
-        match &event {
-            Event::Effective(effective) => router.effective = effective.clone(),
-            Event::Own(own) => router.params.own = *own,
-            Event::Params(params) => {
-                let base_changed = router.params.base_priority != params.base_priority;
-                router.params = params.clone();
-                router.rules.advert_int = params.advert_int;
-                if base_changed && matches!(router.effective, Effective::Priority(_)) {
-                    router.effective = Effective::Priority(params.base_priority);
+        let places: Vec<usize> = match place {
+            Some(place) => vec![place % router.instances.len()],
+            None => (0..router.instances.len()).collect(),
+        };
+        for place in &places {
+            let instance = &mut router.instances[*place];
+            match event {
+                Event::Effective(effective) => instance.effective = effective.clone(),
+                Event::Own(own) => instance.params.own = *own,
+                Event::Params(params) => {
+                    let base_changed = instance.params.base_priority != params.base_priority;
+                    instance.params = Params { own: instance.params.own, ..params.clone() };
+                    instance.rules.advert_int = params.advert_int;
+                    if base_changed && matches!(instance.effective, Effective::Priority(_)) {
+                        instance.effective = Effective::Priority(params.base_priority);
+                    }
                 }
+                Event::Start { .. }
+                | Event::Advert(_)
+                | Event::Timeout
+                | Event::Sibling(_)
+                | Event::Promote { .. }
+                | Event::Follow { .. }
+                | Event::Stop => {}
             }
-            Event::Start { .. }
-            | Event::Advert(_)
-            | Event::Timeout
-            | Event::Sibling(_)
-            | Event::Promote { .. }
-            | Event::Follow { .. }
-            | Event::Stop => {}
         }
         if !router.alive {
             return;
@@ -220,14 +268,21 @@ impl Lan {
         // A signal or a netlink message waits for the end of the pause like everything else.
         router.paused_until = None;
         self.wake(index);
-        let effective = self.routers[index].effective.clone();
-        let reload = matches!(event, Event::Params(_));
-        let stop = matches!(event, Event::Stop);
-        self.hand(index, event);
-        if reload {
-            self.hand(index, Event::Effective(effective));
+        for place in places {
+            let instance = &self.routers[index].instances[place];
+            let effective = instance.effective.clone();
+            let event = match event {
+                Event::Params(_) => Event::Params(instance.params.clone()),
+                other => other.clone(),
+            };
+            let reload = matches!(event, Event::Params(_));
+            self.hand(index, place, event);
+            if reload {
+                self.hand(index, place, Event::Effective(effective));
+            }
         }
-        if stop {
+        self.settle(index);
+        if matches!(event, Event::Stop) {
             self.routers[index].alive = false;
         }
     }
@@ -236,41 +291,71 @@ impl Lan {
     fn wake(&mut self, index: usize) {
         let timer_first = self.rng.chance(50);
         if timer_first {
-            self.hand(index, Event::Timeout);
+            self.timeouts(index);
         }
         for (source, bytes) in std::mem::take(&mut self.routers[index].backlog) {
             self.arrives(index, source, &bytes);
         }
-        self.hand(index, Event::Timeout);
+        self.timeouts(index);
+    }
+
+    fn timeouts(&mut self, index: usize) {
+        for place in 0..self.routers[index].instances.len() {
+            self.hand(index, place, Event::Timeout);
+        }
+        self.settle(index);
     }
 
     /// One packet at one router.
     fn arrives(&mut self, index: usize, source: IpAddr, bytes: &[u8]) {
-        let rules = &self.routers[index].rules;
+        let place = usize::from(bytes[1] - FIRST_VRID);
+        let rules = &self.routers[index].instances[place].rules;
         let datagram = Datagram { payload: bytes, source, destination: GROUP, ttl: 255 };
         match accept(rules, &datagram) {
             Ok(accepted) => {
                 assert_eq!(accepted.address_mismatch(), None);
-                self.hand(index, Event::Advert(accepted));
+                self.hand(index, place, Event::Advert(accepted));
+                self.settle(index);
             }
             Err(discard) => panic!("a router refused another's advert: {discard}"),
         }
     }
 
+    /// The orders of a router's sync group, until there are none.
+    fn settle(&mut self, index: usize) {
+        if self.routers[index].instances.len() < 2 {
+            return;
+        }
+        for _ in 0..10 {
+            let orders = orders("VG", &self.routers[index].members());
+            if orders.is_empty() {
+                let router = &self.routers[index];
+                let masters = router.instances.iter().filter(|i| i.addresses).count();
+                assert!(masters == 0 || masters == router.instances.len(), "a group that is torn");
+                return;
+            }
+            for (place, event) in orders {
+                self.hand(index, place, event);
+            }
+        }
+        panic!("a group that never settles");
+    }
+
     /// One event into one machine, and its actions out.
-    fn hand(&mut self, index: usize, event: Event) {
+    fn hand(&mut self, index: usize, place: usize, event: Event) {
         let timeout = matches!(event, Event::Timeout);
-        let actions = self.routers[index].machine.handle(event, self.now);
+        let actions = self.routers[index].instances[place].machine.handle(event, self.now);
+        let name = if place == 0 { String::new() } else { format!(".{}", place + 1) };
         for action in actions {
             match action {
-                Action::SendAdvert { priority } => self.send(index, priority),
-                Action::Addresses { wanted } => self.routers[index].addresses = wanted,
+                Action::SendAdvert { priority } => self.send(index, place, priority),
+                Action::Addresses { wanted } => self.routers[index].instances[place].addresses = wanted,
                 Action::Announce(_) => {}
-                Action::Note(note) => self.say(&format!("router {}: {note}", index + 1)),
+                Action::Note(note) => self.say(&format!("router {}{name}: {note}", index + 1)),
                 Action::Transition(transition) => {
                     self.transitions += 1;
                     self.say(&format!(
-                        "router {} {} -> {} ({}): {}",
+                        "router {}{name} {} -> {} ({}): {}",
                         index + 1,
                         transition.from,
                         transition.to,
@@ -280,23 +365,24 @@ impl Lan {
                 }
             }
         }
-        let router = &self.routers[index];
-        assert_eq!(router.addresses, router.machine.state() == StateName::Master);
-        if timeout && let Some((at, timer)) = router.machine.deadline() {
+        let instance = &self.routers[index].instances[place];
+        assert_eq!(instance.addresses, instance.machine.state() == StateName::Master);
+        if timeout && let Some((at, timer)) = instance.machine.deadline() {
             assert!(at > self.now, "{timer:?} is always due");
         }
     }
 
     /// One advert to everybody in the partition.
-    fn send(&mut self, index: usize, priority: u8) {
+    fn send(&mut self, index: usize, place: usize, priority: u8) {
         let router = &self.routers[index];
         let source = router.address;
+        let instance = &router.instances[place];
         let bytes = Advert {
             version: self.version,
-            vrid: 51,
+            vrid: instance.rules.vrid,
             priority,
-            interval: router.params.advert_int,
-            auth: router.rules.password.map_or(AuthField::None, AuthField::Pass),
+            interval: instance.params.advert_int,
+            auth: instance.rules.password.map_or(AuthField::None, AuthField::Pass),
             addresses: vec![VIP],
         }
         .encode(source, GROUP);
@@ -334,7 +420,7 @@ impl Lan {
             |(index, router)| {
                 let at = match router.paused_until {
                     Some(until) => until,
-                    None => router.machine.deadline()?.0,
+                    None => router.instances.iter().filter_map(|i| Some(i.machine.deadline()?.0)).min()?,
                 };
                 Some((at, index))
             },
@@ -357,7 +443,7 @@ impl Lan {
                 if self.routers[index].paused_until.take().is_some() {
                     self.wake(index);
                 } else {
-                    self.hand(index, Event::Timeout);
+                    self.timeouts(index);
                 }
                 true
             }
@@ -380,39 +466,34 @@ impl Lan {
         self.routers[index].address
     }
 
-    /// The source address as last told.
-    pub(crate) fn own(&self, index: usize) -> Option<IpAddr> {
-        self.routers[index].params.own
+    pub(crate) fn instances(&self, index: usize) -> usize {
+        self.routers[index].instances.len()
     }
 
-    pub(crate) fn state(&self, index: usize) -> StateName {
-        self.routers[index].machine.state()
+    pub(crate) fn stopped(&self, index: usize) -> bool {
+        self.routers[index].instances.iter().all(|i| i.machine.state() == StateName::Stopped)
     }
 
     pub(crate) fn transitions(&self) -> u64 {
         self.transitions
     }
 
+    fn priority(&self, index: usize) -> u8 {
+        self.routers[index].instances[0].machine.priority()
+    }
+
     /// Priority and address: what masters that meet are compared by.
     pub(crate) fn rank(&self, index: usize) -> (u8, IpAddr) {
-        (self.routers[index].machine.priority(), self.routers[index].address)
+        (self.priority(index), self.routers[index].address)
     }
 
     pub(crate) fn masters(&self) -> Vec<usize> {
-        let all = self.routers.iter().enumerate();
-        all.filter(|(_, r)| r.alive && r.machine.state() == StateName::Master)
-            .map(|(index, _)| index)
-            .collect()
+        (0..self.len()).filter(|index| self.routers[*index].is_master()).collect()
     }
 
     /// Routers that could be master: alive and without a fault.
     pub(crate) fn able(&self) -> Vec<usize> {
-        let all = self.routers.iter().enumerate();
-        all.filter(|(_, r)| {
-            r.alive && r.params.own.is_some() && matches!(r.effective, Effective::Priority(_))
-        })
-        .map(|(index, _)| index)
-        .collect()
+        (0..self.len()).filter(|index| self.routers[*index].able()).collect()
     }
 
     /// Exactly one master in each partition that can have one; with preemption the highest priority there.
@@ -425,9 +506,9 @@ impl Lan {
             };
             let (able, masters) = (here(&able), here(&masters));
             assert_eq!(masters.len(), able.len().min(1), "{when}: able {able:?}, masters {masters:?}");
-            let best = able.iter().map(|index| self.routers[*index].machine.priority()).max();
+            let best = able.iter().map(|index| self.priority(*index)).max();
             if let (Some(&master), Some(best), true) = (masters.first(), best, preempt) {
-                let priority = self.routers[master].machine.priority();
+                let priority = self.priority(master);
                 assert_eq!(priority, best, "{when}: router {} is master, of able {able:?}", master + 1);
             }
         }
