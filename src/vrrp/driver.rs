@@ -499,8 +499,10 @@ fn tell_group(at: &mut GroupAt, members: &[Member], turn: &mut Turn) {
     let holding: Vec<(String, StateName)> =
         group::stuck(members).into_iter().map(|(name, state)| (name.to_owned(), state)).collect();
     if holding != at.holding {
-        let told = Told::GroupWaits { holding: holding.clone() };
-        turn.reports.push(Report { instance: name.clone(), told });
-        at.holding = holding;
+        at.holding.clone_from(&holding);
+        // That it became MASTER says it, too.
+        if state != StateName::Master {
+            turn.reports.push(Report { instance: name.clone(), told: Told::GroupWaits { holding } });
+        }
     }
 }

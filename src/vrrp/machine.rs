@@ -78,8 +78,8 @@ struct Backup {
     /// The interface, or what else was missing, has only just come back: whatever the timer says, nothing is claimed
     /// before this, unless somebody is heard (a switch port that does not forward yet carries no advert).
     not_before: Option<Instant>,
-    /// The timer ran out, and the sync group must agree.
-    wants_master: bool,
+    /// The timer ran out then, and the sync group must agree.
+    wants_since: Option<Instant>,
 }
 
 /// How long the master-down timer runs.
@@ -142,7 +142,7 @@ impl Machine {
     pub fn deadline(&self) -> Option<(Instant, Timer)> {
         match &self.state {
             State::Init { hold, .. } => hold.map(|at| (at, Timer::Hold)),
-            State::Backup(Backup { wants_master: true, .. }) => None,
+            State::Backup(Backup { wants_since: Some(_), .. }) => None,
             State::Backup(backup) => Some((self.down_at(backup), Timer::MasterDown)),
             State::Master(master) => Some((master.advert_at, Timer::Advert)),
             State::Fault { .. } | State::Stopped => None,
@@ -151,7 +151,7 @@ impl Machine {
 
     /// A member of a sync group whose timer has run out: it would be master, and waits for the others.
     pub fn wants_master(&self) -> bool {
-        matches!(&self.state, State::Backup(Backup { wants_master: true, .. }))
+        matches!(&self.state, State::Backup(Backup { wants_since: Some(_), .. }))
     }
 
     /// A backup that hears a master which it does not replace.
@@ -217,7 +217,7 @@ impl Machine {
                 self.obstacles_changed(false, now)
             }
             Event::Promote { group } => match &self.state {
-                State::Backup(backup) if backup.wants_master => {
+                State::Backup(backup) if backup.wants_since.is_some() => {
                     let cause =
                         Cause::WithGroup { group, own: Box::new(self.expiry_cause(backup, now)) };
                     self.become_master(cause, now)
@@ -326,7 +326,7 @@ impl Machine {
                 State::Backup(backup) => {
                     backup.since = now;
                     backup.wait = Wait::Full;
-                    backup.wants_master = false;
+                    backup.wants_since = None;
                     backup.master_interval = match self.params.version {
                         VrrpVersion::V2 => interval,
                         // Never less patient than with the interval that the master itself gave.
@@ -340,7 +340,7 @@ impl Machine {
         if let State::Backup(backup) = &mut self.state
             && !self.params.grouped
         {
-            backup.wants_master = false;
+            backup.wants_since = None;
         }
         self.changed(was, true, now)
     }
@@ -390,7 +390,7 @@ impl Machine {
             tolerate_until: (!delay.is_zero()).then(|| now + delay),
             last: None,
             not_before: None,
-            wants_master: false,
+            wants_since: None,
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Settings {
     pub timer_expired_backup: Option<u8>,
     /// How checksums are made, and which count.
     pub checksum: ChecksumMode,
+    /// The unicast checksum of keepalived before 1.3.6 counts, too, as keepalived recognises it by itself.
+    pub old_checksum_counts: bool,
     /// FAULT for as long as this configuration runs, and why.
     pub standing_fault: Option<String>,
     /// FAULT while the source address is on no interface.
@@ -195,7 +197,11 @@ impl Settings {
             .collect();
         Self {
             name: instance.name.clone(),
-            interface: instance.interface.clone(),
+            // Unicast without an interface may name a VRF: the kernel looks addresses up in its table then.
+            interface: match (&instance.vrf, instance.interface.is_empty()) {
+                (Some(vrf), true) => vrf.clone(),
+                _ => instance.interface.clone(),
+            },
             vrid: instance.virtual_router_id,
             ipv6,
             version,
@@ -219,6 +225,7 @@ impl Settings {
                     || instance.owner_ignore_adverts.or(global.vrrp_owner_ignore_adverts) == Some(true)),
             timer_expired_backup: instance.timer_expired_backup,
             checksum: checksum(instance, global),
+            old_checksum_counts: instance.old_unicast_checksum != Some(OldChecksum::Never),
             standing_fault: (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
                 .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned()),
             track_source: instance.track_src_ip,
@@ -281,7 +288,12 @@ impl Settings {
             vrid: self.vrid,
             ipv6: self.ipv6,
             password: self.password,
-            checksum: self.checksum,
+            checksum: match (self.checksum, &self.destination) {
+                (ChecksumMode::Rfc, Destination::Unicast { .. }) if self.old_checksum_counts => {
+                    ChecksumMode::OldUnicast
+                }
+                (mode, _) => mode,
+            },
             advert_int: self.advert_int,
             addresses: self.advertised.iter().copied().collect::<BTreeSet<_>>(),
             own,
@@ -379,8 +391,7 @@ pub fn groups(config: &Config) -> Vec<Group> {
         .collect()
 }
 
-/// `v3_checksum_as_v2`, `old_unicast_checksum`. The old sum is believed of peers unless the file says `never`, as
-/// keepalived recognises it by itself.
+/// `v3_checksum_as_v2`, `old_unicast_checksum`.
 fn checksum(instance: &Instance, global: &Global) -> ChecksumMode {
     if instance.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2) {
         return ChecksumMode::AsV2;

@@ -166,7 +166,6 @@ fn later_consequence(word: &str) -> &'static str {
         "SSL_GET" | "SMTP_CHECK" | "DNS_CHECK" | "UDP_CHECK" | "PING_CHECK" | "FILE_CHECK" | "BFD_CHECK" => {
             "the real server is not checked this way: without another check it counts as up"
         }
-        "vrrp_sync_group" => "its instances change state each by itself",
         "use_vmac" | "use_ipvlan" => {
             "the addresses are put on the interface itself, with its own hardware address"
         }

@@ -22,7 +22,7 @@ impl Machine {
         if priority == 0 {
             backup.since = now;
             backup.wait = Wait::SkewOnly;
-            backup.wants_master = false;
+            backup.wants_since = None;
             backup.last = Some(heard);
             return;
         }
@@ -36,7 +36,7 @@ impl Machine {
         if !heard.passed_over {
             backup.since = now;
             backup.wait = Wait::Full;
-            backup.wants_master = false;
+            backup.wants_since = None;
             if self.params.version == VrrpVersion::V3 {
                 backup.master_interval = advert.interval().max(LEAST_INTERVAL);
             }
@@ -65,7 +65,6 @@ impl Machine {
             }
             Ordering::Equal | Ordering::Less => return self.stays_master(advert, now),
         };
-        let first = self.rival_note(advert, false, now);
         let mut backup = self.listening(now);
         if self.params.version == VrrpVersion::V3 {
             backup.master_interval = advert.interval().max(LEAST_INTERVAL);
@@ -77,7 +76,6 @@ impl Machine {
             actions.push(Action::SendAdvert { priority: own });
         }
         actions.push(Action::Addresses { wanted: false });
-        actions.extend(first);
         actions.push(self.transition(State::Backup(backup), cause));
         actions
     }
@@ -91,12 +89,12 @@ impl Machine {
             master.away = None;
         }
         actions.push(Action::Announce(Occasion::LowerPriorityHeard));
-        actions.extend(self.rival_note(advert, true, now));
+        actions.extend(self.rival_note(advert, now));
         actions
     }
 
     /// Keeps count of the other master; tells of its first advert.
-    fn rival_note(&mut self, advert: &Accepted, stays: bool, now: Instant) -> Option<Action> {
+    fn rival_note(&mut self, advert: &Accepted, now: Instant) -> Option<Action> {
         let (source, priority) = (advert.source(), advert.priority());
         let until = now + advert.interval().max(LEAST_INTERVAL) * 3;
         let State::Master(master) = &mut self.state else { return None };
@@ -108,7 +106,7 @@ impl Machine {
             }
             rival => {
                 *rival = Some(Rival { source, since: now, until, adverts: 1 });
-                Some(Action::Note(Note::TwoMasters { source, priority, stays }))
+                Some(Action::Note(Note::TwoMasters { source, priority }))
             }
         }
     }

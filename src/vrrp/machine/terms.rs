@@ -135,14 +135,12 @@ pub enum Note {
         /// Now.
         to: u8,
     },
-    /// Another master is heard while this one is master.
+    /// Another master is heard, and this one stays.
     TwoMasters {
         /// The other one.
         source: IpAddr,
         /// Its priority.
         priority: u8,
-        /// This one stays master.
-        stays: bool,
     },
     /// The other master is not heard any more.
     OneMasterAgain {
@@ -169,13 +167,10 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PriorityChanged { from, to } => write!(f, "effective priority {from} -> {to}"),
-            Self::TwoMasters { source, priority, stays: true } => write!(
+            Self::TwoMasters { source, priority } => write!(
                 f,
                 "two masters: {source} advertises, too, with priority {priority}; this one stays and says so at once"
             ),
-            Self::TwoMasters { source, priority, stays: false } => {
-                write!(f, "two masters: {source} advertises, too, with priority {priority}; this one yields")
-            }
             Self::OneMasterAgain { source, lasted, adverts } => write!(
                 f,
                 "one master again: {source} is silent, after {adverts} adverts in {:.1} s; the addresses are announced \

@@ -16,9 +16,9 @@ impl Machine {
                 actions.extend(self.leave_init(now));
                 actions
             }
-            State::Backup(backup) if !backup.wants_master && now >= self.down_at(backup) => {
+            State::Backup(backup) if backup.wants_since.is_none() && now >= self.down_at(backup) => {
                 if self.params.grouped {
-                    return self.want_master();
+                    return self.want_master(now);
                 }
                 let cause = self.expiry_cause(backup, now);
                 self.become_master(cause, now)
@@ -42,9 +42,9 @@ impl Machine {
     }
 
     /// The timer of a group's member ran out.
-    fn want_master(&mut self) -> Vec<Action> {
+    fn want_master(&mut self, now: Instant) -> Vec<Action> {
         if let State::Backup(backup) = &mut self.state {
-            backup.wants_master = true;
+            backup.wants_since = Some(now);
         }
         vec![Action::Note(Note::WantsMaster)]
     }
@@ -111,7 +111,8 @@ impl Machine {
 
     /// Why the timer ran out.
     pub(super) fn expiry_cause(&self, backup: &Backup, now: Instant) -> Cause {
-        let waited = now.saturating_duration_since(backup.since);
+        // A member of a group waited for its timer, and then for the others.
+        let waited = backup.wants_since.unwrap_or(now).saturating_duration_since(backup.since);
         match backup.last {
             None if self.priority == OWNER => Cause::Owner,
             Some(heard) if heard.priority == 0 => Cause::MasterResigned {

@@ -487,10 +487,10 @@ named_block!(TrackGroup, "track_group", TRACK_GROUP, |r, n, name| Self::new(name
 });
 
 const GARP: Table<GarpGroup> = keywords! { GarpGroup:
-    later "garp_interval" => { garp_interval: super::global_forms::Spacing };
-    later "gna_interval" => { gna_interval: super::global_forms::Spacing };
-    later "interface" => { interface: Short(15) };
-    later "interfaces" => { interfaces: Names };
+    "garp_interval" => { garp_interval: super::global_forms::Spacing };
+    "gna_interval" => { gna_interval: super::global_forms::Spacing };
+    "interface" => { interface: Short(15) };
+    "interfaces" => { interfaces: Names };
 };
 
 impl Block for GarpGroup {
