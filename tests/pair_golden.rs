@@ -69,7 +69,10 @@ fn one_file_may_serve_both_directors() {
     assert_eq!(text, fs::read_to_string(&expected).unwrap_or_default(), "UPDATE_GOLDEN=1 writes it anew");
     // Each name counts for its own file only; -i is the name of both where nothing else is said.
     let twice = check(&[file, file], &["--id-a", "left", "--id-b", "right"]);
-    assert_eq!(twice.status.code(), Some(0));
+    assert_eq!(
+        format!("{}exit status {}\n", String::from_utf8(twice.stdout).unwrap(), twice.status.code().unwrap()),
+        text
+    );
     let same = check(&[file, file], &["-i", "left"]);
     assert!(String::from_utf8(same.stdout).unwrap().contains("both have priority 150"));
     assert_eq!(check(&[file], &["--id-a", "left", "--id-b", "left"]).status.code(), Some(64));
