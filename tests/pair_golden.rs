@@ -57,6 +57,28 @@ fn pairs_are_judged_word_by_word() {
 }
 
 #[test]
+fn one_file_may_serve_both_directors() {
+    let file = Path::new("tests/config/pair/one-file.conf");
+    let output = check(&[file], &["--id-a", "left", "--id-b", "right"]);
+    let mut text = String::from_utf8(output.stdout).unwrap();
+    text += &format!("exit status {}\n", output.status.code().unwrap());
+    let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/pair/one-file.expected");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&expected, &text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&expected).unwrap_or_default(), "UPDATE_GOLDEN=1 writes it anew");
+    // Each name counts for its own file only; -i is the name of both where nothing else is said.
+    let twice = check(&[file, file], &["--id-a", "left", "--id-b", "right"]);
+    assert_eq!(
+        format!("{}exit status {}\n", String::from_utf8(twice.stdout).unwrap(), twice.status.code().unwrap()),
+        text
+    );
+    let same = check(&[file, file], &["-i", "left"]);
+    assert!(String::from_utf8(same.stdout).unwrap().contains("both have priority 150"));
+    assert_eq!(check(&[file], &["--id-a", "left", "--id-b", "left"]).status.code(), Some(64));
+}
+
+#[test]
 fn json_is_one_object_a_line_and_says_the_same() {
     for (a, b) in pairs() {
         let output = check(&[&a, &b], &["--format", "json"]);

@@ -30,6 +30,12 @@ pub struct Args {
     /// Compare the two files as the directors of one pair: who is master, what fails over, and what differs.
     #[arg(long)]
     pair: bool,
+    /// With --pair: which @id lines of the first file are meant; default: what -i says, or this host's short name.
+    #[arg(long, value_name = "ID", requires = "pair")]
+    id_a: Option<String>,
+    /// The same for the second file. Where both are given, one file can serve both directors.
+    #[arg(long, value_name = "ID", requires = "pair")]
+    id_b: Option<String>,
     /// text for people, json for editors and CI (one object a finding, one a line).
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
@@ -38,7 +44,8 @@ pub struct Args {
 /// Prints all problems of all files; returns the exit code (see the help text).
 pub fn run(args: &Args) -> i32 {
     if args.pair {
-        return super::pair::run(&args.files, args.strict, &args.format);
+        let ids = [&args.id_a, &args.id_b].map(|id| id.as_ref().or(args.config_id.as_ref()).cloned());
+        return super::pair::run(&args.files, ids, args.strict, &args.format);
     }
     let mut facts = if args.text_only { Facts::of_the_text() } else { Facts::of_this_machine() };
     if args.config_id.is_some() {

@@ -13,17 +13,45 @@ use crate::core::pair::election::{After, Holder, Outcome, Status};
 use crate::core::pair::situation::{Condition, Row, Watched};
 use crate::core::pair::{PairReport, PairedInstance, Who, compare};
 
-/// Prints what was found; returns the exit code of `tandem check`.
-pub(super) fn run(files: &[PathBuf], strict: bool, format: &str) -> i32 {
-    let [a, b] = files else {
-        // As clap does it for a command line that it refuses itself.
-        eprintln!("error: --pair compares two files, {} were given", files.len());
-        return 64;
+/// A file, and how `tandem check` is told of it.
+struct Name {
+    shown: String,
+    arguments: String,
+}
+
+/// Prints what was found; `ids` says which `@id` lines of either file are meant. Returns the exit code of
+/// `tandem check`.
+pub(super) fn run(files: &[PathBuf], ids: [Option<String>; 2], strict: bool, format: &str) -> i32 {
+    let [a, b] = match (files, &ids) {
+        ([a, b], _) => [a, b],
+        // One file of both directors, with @id lines.
+        ([one], [Some(a), Some(b)]) if a != b => [one, one],
+        (files, _) => {
+            // As clap does it for a command line that it refuses itself.
+            eprintln!(
+                "error: --pair compares two files (or one with two names, --id-a and --id-b), {} were given",
+                files.len()
+            );
+            return 64;
+        }
     };
-    // One of the two files at least is another machine's: its interfaces and scripts are not here.
-    let facts = Facts::of_the_text();
-    let loaded = [a, b].map(|file| config::load(file, &facts));
-    let names = [a, b].map(|file| file.display().to_string());
+    let side = |file: &PathBuf, id: &Option<String>| {
+        // One of the two files at least is another machine's: its interfaces and scripts are not here.
+        let mut facts = Facts::of_the_text();
+        if id.is_some() {
+            facts.config_id.clone_from(id);
+        }
+        let file_name = file.display();
+        let name = match id {
+            Some(id) => {
+                Name { shown: format!("{file_name} (@{id})"), arguments: format!("-i {id} {file_name}") }
+            }
+            None => Name { shown: file_name.to_string(), arguments: file_name.to_string() },
+        };
+        (config::load(file, &facts), name)
+    };
+    let [(loaded_a, name_a), (loaded_b, name_b)] = [side(a, &ids[0]), side(b, &ids[1])];
+    let (loaded, names) = ([loaded_a, loaded_b], [name_a, name_b]);
     let report = compare(&loaded[0].config, &loaded[1].config);
     let readable = loaded.iter().all(|one| one.readable);
     let text = match (format == "json", readable) {
@@ -62,16 +90,16 @@ fn tally(findings: &[Diagnostic]) -> String {
 }
 
 /// Which file is which, and what is wrong with each by itself.
-fn files_text(names: &[String; 2], loaded: &[Loaded; 2]) -> String {
+fn files_text(names: &[Name; 2], loaded: &[Loaded; 2]) -> String {
     let mut text = String::new();
-    for (who, (name, loaded)) in Who::BOTH.iter().zip(names.iter().zip(loaded)) {
+    for (who, (Name { shown, arguments }, loaded)) in Who::BOTH.iter().zip(names.iter().zip(loaded)) {
         let worst = loaded.diagnostics.iter().map(|finding| finding.level).max();
         let own = match worst {
             None | Some(Level::Advice) => String::new(),
             Some(_) if !loaded.readable => format!(": {}", tally(&loaded.diagnostics)),
-            Some(_) => format!(": {} of its own, see tandem check {name}", tally(&loaded.diagnostics)),
+            Some(_) => format!(": {} of its own, see tandem check {arguments}", tally(&loaded.diagnostics)),
         };
-        let _ = writeln!(text, "{who} is {name}{own}");
+        let _ = writeln!(text, "{who} is {shown}{own}");
         if !loaded.readable {
             for finding in &loaded.diagnostics {
                 let _ = writeln!(text, "  {finding}");
@@ -81,7 +109,7 @@ fn files_text(names: &[String; 2], loaded: &[Loaded; 2]) -> String {
     text
 }
 
-fn as_text(names: &[String; 2], loaded: &[Loaded; 2], report: &PairReport) -> String {
+fn as_text(names: &[Name; 2], loaded: &[Loaded; 2], report: &PairReport) -> String {
     let mut text = files_text(names, loaded);
     for finding in &report.findings {
         let _ = writeln!(text, "\n{}: {}", word(finding.level), finding.problem);
@@ -191,6 +219,7 @@ fn cells(instance: &PairedInstance, row: &Row) -> [String; 6] {
     let [a, b] = row.standing.each_ref().map(|standing| standing.arithmetic.clone());
     let master = match (row.outcome.held_back, row.outcome.holder) {
         (Some(who), one) => format!("{} ({who}: nopreempt)", holder(one)),
+        (None, one) if row.kept_by.is_some() => format!("{} (its group stays)", holder(one)),
         (None, Holder::Both) => "BOTH".to_owned(),
         (None, Holder::Nobody) => "NOBODY".to_owned(),
         (None, one) => holder(one),
@@ -316,6 +345,7 @@ fn row_json(instance: &PairedInstance, row: &Row) -> Value {
         "a": router(0),
         "b": router(1),
         "then": end(&row.outcome),
+        "kept_by_group_member": row.kept_by,
         "when_over": row.back.as_ref().map(end),
     })
 }

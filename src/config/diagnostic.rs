@@ -29,6 +29,13 @@ pub struct Place {
     pub column: u32,
 }
 
+impl Place {
+    /// True when it stands further down in the same file.
+    pub fn is_below(&self, other: &Self) -> bool {
+        self.file == other.file && (self.line, self.column) > (other.line, other.column)
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;

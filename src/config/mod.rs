@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub mod diagnostic;
 pub mod facts;
 mod keepalived;
+mod marks;
 pub mod model;
 pub mod resolve;
 pub mod schema;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Level, Place};
 use super::model::Config;
 use super::suggest::closest;
+use super::{keepalived, marks};
 
 /// Reads YAML. Unlike keepalived.conf it is understood as a whole or refused as a whole.
 pub(super) fn parse(name: &Path, text: &str) -> Result<Config, Diagnostic> {
@@ -13,7 +14,14 @@ pub(super) fn parse(name: &Path, text: &str) -> Result<Config, Diagnostic> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Config::default());
     }
-    serde_yaml::from_str(text).map_err(|error| {
+    let file = Arc::new(PathBuf::from(name));
+    let read = serde_yaml::from_str(text).map(|mut config| {
+        if let Some(root) = marks::read(text) {
+            keepalived::locate(&mut config, &root, &file);
+        }
+        config
+    });
+    read.map_err(|error| {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let (line, column) = error.location().map_or((0, 0), |at| (number(at.line()), number(at.column())));
         // The place stands in front already.
@@ -22,7 +30,7 @@ pub(super) fn parse(name: &Path, text: &str) -> Result<Config, Diagnostic> {
         let (problem, fix) = explained(problem);
         Diagnostic {
             level: Level::Error,
-            place: Some(Place { file: Arc::new(PathBuf::from(name)), line, column }),
+            place: Some(Place { file: Arc::clone(&file), line, column }),
             code: "yaml",
             problem,
             consequence: "the whole file is refused".to_owned(),

@@ -81,7 +81,6 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
         "",
         "named by its interface at the group, not at its end",
     ),
-    (None, Kind::SchedulerFlag, "", NOT_YET),
     (
         None,
         Kind::Hysteresis,
@@ -89,12 +88,6 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
         "follows from a sum of weights of 0, which is reported",
     ),
     (None, Kind::InstanceName, "", "words behind the name are named and passed over; the instance stays"),
-    (None, Kind::Family, "ip_family", NOT_YET),
-    (Some("ip_family 6"), Kind::Family, "", NOT_YET),
-    (Some("bindto family"), Kind::Family, "", NOT_YET),
-    (Some("iptables"), Kind::AlreadySet, "", NOT_YET),
-    (Some("lvs_method tun"), Kind::Refused, "gue tunnels", NOT_YET),
-    (Some("native_ipv6"), Kind::Refused, "VRF", NOT_YET),
     (
         Some("prios"),
         Kind::Refused,
@@ -108,20 +101,10 @@ pub(crate) const NOT_REPORTED: &[NotReported] = &[
         "the block below the first such line is passed over with it",
     ),
     (Some("sorry inhibit early"), Kind::SorryInhibit, "", "the order of the lines does not matter here"),
-    (Some("static"), Kind::UnknownTrackGroup, "", NOT_YET),
     (Some("sync weights global_tracking"), Kind::Deprecated, "", "it has no effect, in keepalived as well"),
-    (Some("track_process quorum>max"), Kind::QuorumMax, "", NOT_YET),
-    (Some("two vmac same name"), Kind::NameTaken, "", NOT_YET),
-    (Some("use_vmac mac"), Kind::NameTaken, "", NOT_YET),
-    (Some("udp2"), Kind::ReplyLength, "", NOT_YET),
-    (Some("udp"), Kind::Refused, "hex string", NOT_YET),
-    (Some("vip options"), Kind::Refused, "", NOT_YET),
     (Some("garp abc"), Kind::Refused, "extra_if", "0 turns it off, and is taken"),
     (Some("iface delays"), Kind::Refused, "unknown interface", "said of the block, not of its line"),
 ];
-
-const NOT_YET: &str =
-    "nothing acts on the keyword yet, which is said; what it goes together with is looked at then";
 
 const NEWER: &str = "a keyword that keepalived has had since a version after 2.2.7";
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tandem::config::model::Config;
 use tandem::core::pair::situation::Condition;
+use tandem::core::pair::trackers::Kind;
 use tandem::net::link::{Link, Links};
 use tandem::vrrp::accept::{Datagram, accept};
 use tandem::vrrp::machine::{Action, Event, Machine, StateName};
@@ -40,7 +41,7 @@ fn surroundings(settings: &Settings, condition: &Condition) -> (Links, TrackerVa
     let mut links = Links::new();
     let names = settings.trackers.iter().filter(|t| t.kind == TrackerKind::Interface).map(|t| &t.name);
     for name in names.chain([&settings.interface]) {
-        let down = condition.failing().iter().any(|one| one.is(TrackerKind::Interface, name));
+        let down = condition.failing().iter().any(|one| one.is(Kind::Interface, name));
         let link = Link {
             index: 1,
             name: name.clone(),
@@ -55,7 +56,7 @@ fn surroundings(settings: &Settings, condition: &Condition) -> (Links, TrackerVa
     let scripts = settings.trackers.iter().filter(|t| t.kind == TrackerKind::Script);
     let values = scripts
         .map(|t| {
-            let fails = condition.failing().iter().any(|one| one.is(TrackerKind::Script, &t.name));
+            let fails = condition.failing().iter().any(|one| one.is(Kind::Script, &t.name));
             // A reversed script is well while it reports nothing.
             (t.name.clone(), Some(if t.reverse { fails } else { !fails }))
         })
@@ -102,7 +103,7 @@ impl Duo {
             }
             Condition::Failing(watched) => {
                 let interface = &self.routers[index].settings.interface;
-                let cut = watched.iter().any(|one| one.is(TrackerKind::Interface, interface));
+                let cut = watched.iter().any(|one| one.is(Kind::Interface, interface));
                 self.routers[index].cable = !cut;
                 self.tell_trackers(index, condition);
             }

@@ -1,10 +1,13 @@
 //! Words that begin a block of other words.
 
 use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::diagnostic::Level;
+use crate::config::marks::Mark;
 
-use super::keyword::{Block, Form, Inspection, inspect, read_block, read_into, write_words};
+use super::keyword::{Block, Form, Inspection, inspect, locate, read_block, read_into, write_words};
 use super::reader::Reader;
 use super::tree::Node;
 use super::writer::Writer;
@@ -80,6 +83,12 @@ impl<B: Block> Form for Blocks<B> {
         i.object = outer;
     }
 
+    fn locate(&self, slot: &mut Self::Slot, mark: &Mark, file: &Arc<PathBuf>) {
+        for (object, mark) in slot.iter_mut().zip(mark.elements()) {
+            locate(object, mark, file);
+        }
+    }
+
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
         for _ in 0..=s.below(2) {
@@ -127,6 +136,12 @@ impl<B: Block + Default> Form for OneBlock<B> {
         }
     }
 
+    fn locate(&self, slot: &mut Self::Slot, mark: &Mark, file: &Arc<PathBuf>) {
+        if let Some(object) = slot {
+            locate(object, mark, file);
+        }
+    }
+
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
         let mut object = B::blank(s);
@@ -165,6 +180,10 @@ impl<B: Block + Default> Form for Merged<B> {
         B::WHAT.clone_into(&mut i.object);
         inspect(slot, i);
         i.object.clear();
+    }
+
+    fn locate(&self, slot: &mut B, mark: &Mark, file: &Arc<PathBuf>) {
+        locate(slot, mark, file);
     }
 
     #[cfg(test)]

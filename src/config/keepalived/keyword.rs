@@ -1,7 +1,11 @@
 //! The keyword tables: one entry ties a word of keepalived.conf to a field of the model. Reading, writing, ranges of
 //! YAML values, "accepted, not acted on yet", the JSON Schema's limits and the round-trip tests all follow from it.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::config::diagnostic::{Level, Place};
+use crate::config::marks::Mark;
 use crate::config::model::Origin;
 
 use super::reader::Reader;
@@ -45,6 +49,7 @@ pub(in crate::config) struct Keyword<T: 'static> {
     pub(in crate::config) write: fn(&T, &mut Writer),
     pub(in crate::config) is_set: fn(&T) -> bool,
     pub(in crate::config) inspect: fn(&mut T, &mut Inspection),
+    pub(in crate::config) locate: fn(&mut T, &Mark, &Arc<PathBuf>),
     #[cfg(test)]
     pub(in crate::config) sample: fn(&mut Sampler, &mut T),
 }
@@ -113,6 +118,9 @@ pub(in crate::config) trait Form {
 
     /// Takes what cannot be meant out of the slot, and says what was there and what could stand there.
     fn inspect(&self, _: &mut Self::Slot, _: &mut Inspection) {}
+
+    /// Notes in the objects of the slot where they stand in a YAML text.
+    fn locate(&self, _: &mut Self::Slot, _: &Mark, _: &Arc<PathBuf>) {}
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot);
@@ -194,6 +202,25 @@ pub(in crate::config) fn inspect<B: Block>(object: &mut B, into: &mut Inspection
                 fix: format!("write {says}"),
             });
         }
+    }
+}
+
+/// Notes where an object and its words stand in a YAML text.
+pub(in crate::config) fn locate<B: Block>(object: &mut B, mark: &Mark, file: &Arc<PathBuf>) {
+    if !object.origin().is_known() {
+        *object.origin_mut() = Origin::at(mark.place(file));
+    }
+    for keyword in B::table() {
+        // A form that sets several fields has the word itself for one of them.
+        let field = if keyword.field.is_empty() { keyword.word } else { keyword.field };
+        let words = || [keyword.word].into_iter().chain(keyword.aliases.iter().copied());
+        let found = mark.field(field).or_else(|| words().find_map(|word| mark.value(word)));
+        let Some((value, line, column)) = found else { continue };
+        for element in value.elements() {
+            object.origin_mut().note_element(keyword.word, element.place(file));
+        }
+        object.origin_mut().note(keyword.word, file, line, column);
+        (keyword.locate)(object, value, file);
     }
 }
 
@@ -310,6 +337,7 @@ macro_rules! keyword {
             write: |t, w| $crate::config::keepalived::keyword::WholeForm::write(&$form, $word, t, w),
             is_set: |t| $crate::config::keepalived::keyword::WholeForm::is_set(&$form, t),
             inspect: |t, i| $crate::config::keepalived::keyword::WholeForm::inspect(&$form, t, i),
+            locate: |_, _, _| {},
             #[cfg(test)]
             sample: |s, t| $crate::config::keepalived::keyword::WholeForm::sample(&$form, s, t),
         }
@@ -328,6 +356,7 @@ macro_rules! keyword {
             write: |t, w| $crate::config::keepalived::keyword::Form::write(&$form, $word, &t.$first $(.$more)*, w),
             is_set: |t| !$crate::config::model::is_default(&t.$first $(.$more)*),
             inspect: |t, i| $crate::config::keepalived::keyword::Form::inspect(&$form, &mut t.$first $(.$more)*, i),
+            locate: |t, m, f| $crate::config::keepalived::keyword::Form::locate(&$form, &mut t.$first $(.$more)*, m, f),
             #[cfg(test)]
             sample: |s, t| $crate::config::keepalived::keyword::Form::sample(&$form, s, &mut t.$first $(.$more)*),
         }

@@ -1,10 +1,11 @@
 //! keepalived.conf to the model and back: lexer, tree, keyword tables. What is wrong is reported with its place and
 //! passed over; the rest runs, as keepalived does it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place};
+use super::marks::Mark;
 use super::model::{Config, Origin};
 
 mod blocks;
@@ -49,6 +50,12 @@ pub(super) fn write(config: &Config) -> Result<String, Vec<String>> {
     let mut writer = Writer::default();
     keyword::write_words(config, &mut writer);
     if writer.impossible.is_empty() { Ok(writer.text) } else { Err(writer.impossible) }
+}
+
+/// Notes in a model, and in all that is in it, where it stands in the YAML text that it was read from.
+pub(super) fn locate(config: &mut Config, root: &Mark, file: &Arc<PathBuf>) {
+    config.origin = Origin::at(Place { file: Arc::clone(file), line: 0, column: 0 });
+    keyword::locate(config, root, file);
 }
 
 /// Takes what is out of its range out of a model, and names that and what nothing acts on yet.

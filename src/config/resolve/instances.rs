@@ -43,6 +43,7 @@ impl Resolver<'_> {
                 );
             }
         }
+        self.links_of_instances(&mut all);
         self.weights(config, &all);
         config.vrrp_instance = all;
     }

@@ -6,6 +6,7 @@ mod instances;
 mod names;
 mod scripts;
 mod servers;
+mod together;
 
 use super::diagnostic::{Diagnostic, Level, Place};
 pub use super::facts::Facts;
@@ -64,10 +65,13 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     }
     resolver.global(&mut config);
     resolver.scripts(&mut config);
+    resolver.processes(&mut config);
     resolver.trackers(&mut config);
     resolver.instances(&mut config);
     resolver.groups(&mut config);
     resolver.links(&config);
+    resolver.followers(&mut config);
+    resolver.address_options(&mut config);
     resolver.runnable(&mut config);
     resolver.servers(&mut config);
     (config, resolver.findings)
@@ -98,6 +102,7 @@ impl Resolver<'_> {
                 "write one, or remove the line",
             );
         }
+        self.firewall(config);
         let global = &config.global_defs;
         let mails = !global.notification_email.is_empty();
         if mails && global.smtp_server.is_none() {

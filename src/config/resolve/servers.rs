@@ -59,6 +59,7 @@ impl Resolver<'_> {
                 self.find(Level::Warning, &origin, "", "duplicate-server", problem, consequence, fix);
                 return false;
             }
+            self.service_words(server, &name);
             self.farm(server, &name, &config.virtual_server_group);
             self.checks(server, &name, &global);
             if server.real_server.is_empty() {
@@ -254,7 +255,11 @@ impl Resolver<'_> {
         let default_method = server.lb_kind.unwrap_or(Method::Nat);
         let group = server.group.as_ref().and_then(|name| groups.iter().find(|g| g.name == *name));
         let is_mark = server.fwmark.is_some();
+        // A mark has the family that the file says, or that of its first real server.
         let family = server.address.map(|a| a.is_ipv6());
+        let family = family.or(server.ip_family.map(|family| family == IpFamily::Inet6));
+        let family =
+            family.or(server.real_server.first().filter(|_| is_mark).map(|real| real.address.is_ipv6()));
         server.real_server.retain_mut(|real| {
             let method = real.lvs_method.unwrap_or(default_method);
             if family.is_some_and(|ipv6| ipv6 != real.address.is_ipv6()) && method != Method::Tun {

@@ -2,14 +2,15 @@
 //! which failure moves the addresses and how fast, and do both balance the same.
 //!
 //! Pure: two models in, a [`PairReport`] out. [`election`] follows the machine's rules to their end,
-//! [`situation`] asks it what if, `wire`, `addresses`, `roles` and `services` compare what the files say, and
-//! `verdict` judges the answers.
+//! [`situation`] asks it what if, [`trackers`] knows what can fail, `wire`, `addresses`, `roles` and `services` compare
+//! what the files say, and `verdict` judges the answers.
 
 mod addresses;
 pub mod election;
 mod roles;
 mod services;
 pub mod situation;
+pub mod trackers;
 mod verdict;
 mod wire;
 
@@ -17,12 +18,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Config, Instance};
+use crate::config::model::{Config, Instance, SyncGroup};
 use crate::vrrp::params::{Destination, Settings};
-use crate::vrrp::priority::TrackerKind;
 
 use election::Holder;
 use situation::Row;
+use trackers::Spec;
 
 /// One of the two directors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,17 +61,6 @@ impl fmt::Display for Who {
             Self::B => "B",
         })
     }
-}
-
-/// A `vrrp_sync_group`: the FAULT of one member is the FAULT of all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SyncGroup {
-    /// Its name.
-    pub name: String,
-    /// Names of its instances.
-    pub members: Vec<String>,
-    /// `sync_group_tracking_weight`: without it the weights of members' trackers are dropped.
-    pub tracking_weight: bool,
 }
 
 /// What was found out about a pair.
@@ -121,18 +111,38 @@ struct Side<'a> {
     config: &'a Config,
     /// Of each instance, in file order.
     settings: Vec<Settings>,
-    groups: &'a [SyncGroup],
+    /// What each of them watches besides its own interface, with what its sync group adds and takes away.
+    trackers: Vec<Vec<Spec>>,
 }
 
 impl<'a> Side<'a> {
-    fn new(who: Who, config: &'a Config, groups: &'a [SyncGroup]) -> Self {
-        Self { who, config, settings: Settings::of_config(config), groups }
+    fn new(who: Who, config: &'a Config) -> Self {
+        let trackers =
+            config.vrrp_instance.iter().map(|instance| trackers::of_instance(instance, config)).collect();
+        Self { who, config, settings: Settings::of_config(config), trackers }
     }
 
-    /// The group that an instance is in.
+    /// The sync group that an instance is in.
     fn group_of(&self, name: &str) -> Option<&'a SyncGroup> {
-        self.groups.iter().find(|group| group.members.iter().any(|member| member == name))
+        self.config.vrrp_sync_group.iter().find(|group| group.group.iter().any(|member| member == name))
     }
+
+    /// An instance with what it watches, and the other members of its group: the FAULT of one is the FAULT of all.
+    fn members(&self, at: usize) -> Vec<Member<'_>> {
+        let name = &self.settings[at].name;
+        let group = self.group_of(name).map_or(&[][..], |group| &group.group);
+        let mates = (0..self.settings.len())
+            .filter(|other| *other != at && group.contains(&self.settings[*other].name));
+        let member = |at: usize| Member { settings: &self.settings[at], trackers: &self.trackers[at] };
+        std::iter::once(at).chain(mates).map(member).collect()
+    }
+}
+
+/// An instance with what it watches.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    settings: &'a Settings,
+    trackers: &'a [Spec],
 }
 
 /// An instance that both have.
@@ -149,6 +159,25 @@ impl Matched<'_> {
 
     fn settings(&self, who: Who) -> &Settings {
         &self.side(who).settings[self.at[who.index()]]
+    }
+
+    /// What the instance watches besides its own interface.
+    fn trackers(&self, who: Who) -> &[Spec] {
+        &self.side(who).trackers[self.at[who.index()]]
+    }
+
+    /// The instance and the other members of its group, on that side.
+    fn members(&self, who: Who) -> Vec<Member<'_>> {
+        self.side(who).members(self.at[who.index()])
+    }
+
+    /// True when both directors hold the two together in a sync group.
+    fn moves_with(&self, other: &Self) -> bool {
+        self.at != other.at
+            && Who::BOTH.iter().all(|who| {
+                let name = &other.settings(*who).name;
+                self.members(*who).iter().any(|member| member.settings.name == *name)
+            })
     }
 
     fn instance(&self, who: Who) -> &Instance {
@@ -188,23 +217,28 @@ impl Findings {
 
 /// Compares two directors.
 pub fn compare(a: &Config, b: &Config) -> PairReport {
-    compare_with_groups(a, b, [&[], &[]])
-}
-
-/// The same, with the sync groups of A and of B.
-pub fn compare_with_groups(a: &Config, b: &Config, groups: [&[SyncGroup]; 2]) -> PairReport {
-    let side_a = Side::new(Who::A, a, groups[0]);
-    let side_b = Side::new(Who::B, b, groups[1]);
+    let side_a = Side::new(Who::A, a);
+    let side_b = Side::new(Who::B, b);
     let sides = [&side_a, &side_b];
     let mut findings = Findings::default();
     wire::globals(sides, &mut findings);
     let matched = wire::matches(sides, &mut findings);
     let mut instances = Vec::new();
-    for pair in &matched {
-        let errors = findings.errors();
-        let hearing = wire::compare(pair, &mut findings);
-        let explained = findings.errors() > errors;
-        let table = situation::table(pair, hearing);
+    // What a group does takes the hearing of all its members.
+    let heard: Vec<(Findings, [bool; 2])> = matched
+        .iter()
+        .map(|pair| {
+            let mut own = Findings::default();
+            let hears = wire::compare(pair, &mut own);
+            (own, hears)
+        })
+        .collect();
+    let hearing: Vec<[bool; 2]> = heard.iter().map(|(_, hears)| *hears).collect();
+    for (at, (own, _)) in heard.into_iter().enumerate() {
+        let pair = &matched[at];
+        let explained = own.errors() > 0;
+        findings.0.extend(own.0);
+        let table = situation::table(&matched, &hearing, at);
         let Some(healthy) = table.first() else { continue };
         let home = healthy.outcome.holder;
         roles::compare(pair, healthy, &mut findings);
@@ -237,14 +271,6 @@ pub fn compare_with_groups(a: &Config, b: &Config, groups: [&[SyncGroup]; 2]) ->
     // The worst first; findings of one level stay in their order.
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
     PairReport { findings, instances, services }
-}
-
-/// The word for a tracker's kind.
-const fn kind_word(kind: TrackerKind) -> &'static str {
-    match kind {
-        TrackerKind::Script => "script",
-        TrackerKind::Interface => "interface",
-    }
 }
 
 /// `a, b and c`.

@@ -195,9 +195,9 @@ fn preempt_delay(pair: &Matched<'_>, home: Holder, findings: &mut Findings) {
 /// The members of a sync group must want the same master.
 pub(super) fn groups(sides: [&Side<'_>; 2], instances: &[PairedInstance], findings: &mut Findings) {
     for side in sides {
-        for group in side.groups {
+        for group in &side.config.vrrp_sync_group {
             let members =
-                || instances.iter().filter(|one| group.members.contains(&one.names[side.who.index()]));
+                || instances.iter().filter(|one| group.group.contains(&one.names[side.who.index()]));
             let at = |who| -> Vec<String> {
                 members().filter(|one| one.home == Holder::One(who)).map(|one| one.title.clone()).collect()
             };
@@ -222,7 +222,7 @@ pub(super) fn groups(sides: [&Side<'_>; 2], instances: &[PairedInstance], findin
             let theirs = |one: &PairedInstance| other.group_of(&one.names[side.who.other().index()]);
             let split = members.iter().any(|one| {
                 theirs(one).is_none_or(|group| {
-                    members.iter().any(|mate| !group.members.contains(&mate.names[side.who.other().index()]))
+                    members.iter().any(|mate| !group.group.contains(&mate.names[side.who.other().index()]))
                 })
             });
             // Said once: where only B has the group, or from the side of A.

@@ -2,44 +2,45 @@
 
 use std::fmt;
 
-use crate::vrrp::params::{Settings, TrackerSpec};
-use crate::vrrp::priority::{self, Effective, Tracker, TrackerKind};
+use super::election::{self, After, Contender, Holder, Outcome, Status};
+use super::trackers::{Kind, Spec};
+use super::{Matched, Member, Who};
 
-use super::election::{self, Contender, Holder, Outcome, Status};
-use super::{Matched, Side, Who, kind_word};
-
-/// What a tracker watches, by name.
+/// What a tracker watches, by name, and how it says that it is bad.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watched {
     /// Script, interface, …
-    pub kind: TrackerKind,
+    pub kind: Kind,
     /// Its name.
     pub name: String,
     /// What it watches for is bad: it fails by succeeding.
     pub reverse: bool,
+    /// What a file says then; 0 for whatever is no file.
+    pub number: i64,
 }
 
 impl Watched {
     /// The same thing, however it is judged.
-    pub fn is(&self, kind: TrackerKind, name: &str) -> bool {
+    pub fn is(&self, kind: Kind, name: &str) -> bool {
         self.kind == kind && self.name == name
     }
 
-    /// An interface.
-    fn interface(name: &str) -> Self {
-        Self { kind: TrackerKind::Interface, name: name.to_owned(), reverse: false }
+    fn of(spec: &Spec) -> Self {
+        Self { kind: spec.kind, name: spec.name.clone(), reverse: spec.reverse, number: spec.bad_number() }
     }
 }
 
 impl fmt::Display for Watched {
-    /// `script chk_nginx fails`, `interface eth1 is down`.
+    /// `script chk_nginx fails`, `interface eth1 is down`, `file load says 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match (self.kind == TrackerKind::Interface, self.reverse) {
-            (true, _) => "is down",
-            (false, true) => "succeeds (reverse)",
-            (false, false) => "fails",
-        };
-        write!(f, "{} {} {what}", kind_word(self.kind), self.name)
+        write!(f, "{} {} ", self.kind.word(), self.name)?;
+        match (self.kind, self.reverse) {
+            (Kind::File, _) => write!(f, "says {}", self.number),
+            (Kind::Interface, _) | (Kind::Bfd, false) => f.write_str("is down"),
+            (Kind::Bfd, true) => f.write_str("is up (reverse)"),
+            (Kind::Script | Kind::Process, true) => f.write_str("succeeds (reverse)"),
+            (Kind::Script | Kind::Process, false) => f.write_str("fails"),
+        }
     }
 }
 
@@ -85,6 +86,8 @@ pub struct Row {
     pub outcome: Outcome,
     /// Who is master when it is over again; `None` for the healthy pair.
     pub back: Option<Outcome>,
+    /// The member of its sync group that does not move, and so keeps the whole group where it is.
+    pub kept_by: Option<String>,
     /// Only the director that serves nothing is concerned, and nothing moves: not worth a line.
     pub routine: bool,
 }
@@ -118,40 +121,95 @@ impl Situation {
     }
 }
 
-/// The whole table of an instance; `hears[i]`: that one accepts the other one's adverts. The healthy pair is first.
-pub(super) fn table(pair: &Matched<'_>, hears: [bool; 2]) -> Vec<Row> {
-    let healthy = contenders(pair, &Situation::HEALTHY, hears);
+/// The whole table of one of the pairs; `hears[n][i]`: of pair n, that one accepts the other one's adverts. The healthy
+/// pair is first.
+pub(super) fn table(pairs: &[Matched<'_>], hears: &[[bool; 2]], at: usize) -> Vec<Row> {
+    let pair = &pairs[at];
+    let healthy = contenders(pair, &Situation::HEALTHY, hears[at]);
     let start = election::cold_start(&healthy[0].0, &healthy[1].0);
     let mut rows = vec![Row {
         situation: Situation::HEALTHY,
-        standing: healthy.clone().map(|(_, standing)| standing),
+        standing: healthy.map(|(_, standing)| standing),
         outcome: start,
         back: None,
+        kept_by: None,
         routine: false,
     }];
+    let group = group(pairs, hears, at, start.holder);
     for situation in situations(pair) {
-        let [(a, standing_a), (b, standing_b)] = contenders(pair, &situation, hears);
-        let outcome = election::after(start.holder, &a, &b);
+        let states: Vec<_> =
+            group.iter().map(|(pair, hears)| (*pair, *hears, contenders(pair, &situation, *hears))).collect();
+        let ends: Vec<Outcome> =
+            states.iter().map(|(_, _, [a, b])| election::after(start.holder, &a.0, &b.0)).collect();
+        let (outcome, stays) = together(start.holder, &ends);
         // Who took no part begins anew; who was only lowered goes on.
-        let [again_a, again_b] =
-            [(&standing_a, &healthy[0].0), (&standing_b, &healthy[1].0)].map(|(standing, contender)| {
-                Contender { fresh: !matches!(standing.status, Status::Runs(_)), ..contender.clone() }
-            });
-        let back = election::after(outcome.holder, &again_a, &again_b);
+        let backs: Vec<Outcome> = states
+            .iter()
+            .map(|(pair, hears, now)| {
+                let again = contenders(pair, &Situation::HEALTHY, *hears);
+                let [a, b] = [0, 1].map(|who| {
+                    let fresh = !matches!(now[who].1.status, Status::Runs(_));
+                    Contender { fresh, ..again[who].0.clone() }
+                });
+                election::after(outcome.holder, &a, &b)
+            })
+            .collect();
+        let back = together(outcome.holder, &backs).0;
         let untouched = |who| {
             *situation.condition(who) == Condition::Healthy
                 && start.holder == Holder::One(who)
                 && outcome.holder == Holder::One(who)
         };
+        let Some((_, _, [(_, standing_a), (_, standing_b)])) = states.into_iter().next() else { continue };
         rows.push(Row {
             routine: untouched(Who::A) || untouched(Who::B),
             situation,
             standing: [standing_a, standing_b],
             outcome,
             back: Some(back),
+            kept_by: stays.map(|mate| group[mate].0.title.clone()),
         });
     }
     rows
+}
+
+/// The pair, and those that both directors hold together with it. Members that do not even agree while all is well
+/// are looked at one by one: no rule says where such a group ends, which is reported.
+fn group<'a, 'b>(
+    pairs: &'a [Matched<'b>],
+    hears: &[[bool; 2]],
+    at: usize,
+    home: Holder,
+) -> Vec<(&'a Matched<'b>, [bool; 2])> {
+    let own = (&pairs[at], hears[at]);
+    let mates: Vec<_> = (0..pairs.len())
+        .filter(|other| pairs[at].moves_with(&pairs[*other]))
+        .map(|other| (&pairs[other], hears[other]))
+        .collect();
+    let agree = mates.iter().all(|(mate, hears)| {
+        let [(a, _), (b, _)] = contenders(mate, &Situation::HEALTHY, *hears);
+        election::cold_start(&a, &b).holder == home
+    });
+    if agree { std::iter::once(own).chain(mates).collect() } else { vec![own] }
+}
+
+/// What becomes of a sync group: it is MASTER as a whole. The first member to want it waits for the last; where one
+/// does not want it, all stay as they were (and that one is returned).
+fn together(before: Holder, ends: &[Outcome]) -> (Outcome, Option<usize>) {
+    let own = ends.first().copied();
+    let own = own.unwrap_or(Outcome { holder: before, after: After::Stays, held_back: None });
+    // Two masters, or none, are no wish to wait for.
+    let one = |outcome: &Outcome| matches!(outcome.holder, Holder::One(_));
+    if !one(&Outcome { holder: before, ..own }) || !ends.iter().all(one) {
+        return (own, None);
+    }
+    if ends.iter().all(|end| end.holder == own.holder) {
+        let after = ends.iter().map(|end| end.after).max_by_key(|after| after.time());
+        return (Outcome { after: after.unwrap_or(own.after), ..own }, None);
+    }
+    let stays = ends.iter().position(|end| end.holder == before);
+    // Where the own instance stays there is nothing to explain; its mates wait.
+    (Outcome { holder: before, after: After::Stays, held_back: None }, stays.filter(|at| *at > 0))
 }
 
 /// Everything that is asked, besides the healthy pair.
@@ -161,7 +219,7 @@ fn situations(pair: &Matched<'_>) -> Vec<Situation> {
     for who in Who::BOTH {
         all.push(Situation::of(who, Condition::Dead));
         all.push(Situation::of(who, Condition::Stopped));
-        let own = Watched::interface(&pair.settings(who).interface);
+        let own = Watched::of(&Spec::interface(&pair.settings(who).interface));
         let trackers: Vec<Watched> =
             watched[who.index()].iter().filter(|one| !one.is(own.kind, &own.name)).cloned().collect();
         if !own.name.is_empty() {
@@ -176,7 +234,7 @@ fn situations(pair: &Matched<'_>) -> Vec<Situation> {
     }
     let own = Who::BOTH.map(|who| pair.settings(who).interface.as_str());
     for one in &watched[0] {
-        let is_own = one.kind == TrackerKind::Interface && own.contains(&one.name.as_str());
+        let is_own = one.kind == Kind::Interface && own.contains(&one.name.as_str());
         if let Some(other) = watched[1].iter().find(|other| other.is(one.kind, &one.name))
             && !is_own
         {
@@ -189,17 +247,14 @@ fn situations(pair: &Matched<'_>) -> Vec<Situation> {
 
 /// What an instance and the other members of its group watch, each once.
 fn watched(pair: &Matched<'_>, who: Who) -> Vec<Watched> {
-    let side = pair.side(who);
-    let own = pair.settings(who);
+    let own = &pair.settings(who).name;
     let mut all: Vec<Watched> = Vec::new();
-    for settings in std::iter::once(own).chain(mates(side, own)) {
-        let primary = (settings.track_primary && settings.name != own.name)
-            .then(|| Watched::interface(&settings.interface));
-        let trackers = counted(side, settings)
-            .into_iter()
-            .filter(|spec| settings.name == own.name || spec.weight == 0)
-            .map(|spec| Watched { kind: spec.kind, name: spec.name, reverse: spec.reverse });
-        for one in trackers.chain(primary) {
+    for member in pair.members(who) {
+        let settings = member.settings;
+        let primary = (settings.track_primary && settings.name != *own)
+            .then(|| Watched::of(&Spec::interface(&settings.interface)));
+        // A mate's weight is its own affair, unless it keeps the group where it is; its FAULT is everybody's.
+        for one in member.trackers.iter().map(Watched::of).chain(primary) {
             if !all.iter().any(|known| known.is(one.kind, &one.name)) {
                 all.push(one);
             }
@@ -208,26 +263,13 @@ fn watched(pair: &Matched<'_>, who: Who) -> Vec<Watched> {
     all
 }
 
-/// The other members of an instance's group.
-fn mates<'a>(side: &'a Side<'_>, own: &'a Settings) -> impl Iterator<Item = &'a Settings> {
-    let members = side.group_of(&own.name).map_or(&[][..], |group| &group.members);
-    side.settings.iter().filter(move |other| other.name != own.name && members.contains(&other.name))
-}
-
-/// The trackers that count: a group drops its members' weights, unless it is told to keep them.
-fn counted(side: &Side<'_>, settings: &Settings) -> Vec<TrackerSpec> {
-    let weights = side.group_of(&settings.name).is_none_or(|group| group.tracking_weight);
-    settings.trackers.iter().filter(|spec| weights || spec.weight == 0).cloned().collect()
-}
-
 /// Both routers in a situation.
 fn contenders(pair: &Matched<'_>, situation: &Situation, hears: [bool; 2]) -> [(Contender, Standing); 2] {
     Who::BOTH.map(|who| {
         let settings = pair.settings(who);
         let condition = situation.condition(who);
-        let standing = standing(pair.side(who), settings, condition);
-        let cable =
-            !condition.failing().iter().any(|one| one.is(TrackerKind::Interface, &settings.interface));
+        let standing = standing(&pair.members(who), condition);
+        let cable = !condition.failing().iter().any(|one| one.is(Kind::Interface, &settings.interface));
         let contender = Contender {
             params: settings.machine_params(pair.address(who)),
             status: standing.status.clone(),
@@ -239,80 +281,71 @@ fn contenders(pair: &Matched<'_>, situation: &Situation, hears: [bool; 2]) -> [(
     })
 }
 
-/// One router in a condition.
-fn standing(side: &Side<'_>, settings: &Settings, condition: &Condition) -> Standing {
+/// One router in a condition: in FAULT when it, or another member of its group, is.
+fn standing(members: &[Member<'_>], condition: &Condition) -> Standing {
     match condition {
         Condition::Dead => return Standing { status: Status::Dead, arithmetic: "dead".to_owned() },
         Condition::Stopped => return Standing { status: Status::Stopped, arithmetic: "stopped".to_owned() },
         Condition::Healthy | Condition::Failing(_) => {}
     }
     let failing = condition.failing();
-    for (settings, mate) in
-        std::iter::once((settings, false)).chain(mates(side, settings).map(|mate| (mate, true)))
-    {
-        let trackers = trackers(side, settings, failing);
-        if let Effective::Fault(reason) = priority::effective(settings.base_priority, &trackers) {
-            let reason = if mate { format!("{} of its group: {reason}", settings.name) } else { reason };
+    for (at, member) in members.iter().enumerate() {
+        let settings = member.settings;
+        let primary = settings.track_primary.then(|| Spec::interface(&settings.interface));
+        let faults: Vec<String> = primary
+            .iter()
+            .chain(member.trackers)
+            .filter_map(|spec| {
+                let (fails, number) = how(spec, failing);
+                spec.fault(fails, number)
+            })
+            .collect();
+        if !faults.is_empty() {
+            let reason = faults.join(", ");
+            let reason = if at == 0 { reason } else { format!("{} of its group: {reason}", settings.name) };
             return Standing { status: Status::Fault(reason), arithmetic: "FAULT".to_owned() };
         }
     }
-    let base = settings.base_priority;
-    let trackers = trackers(side, settings, failing);
-    match priority::effective(base, &trackers) {
-        Effective::Priority(effective) => {
-            Standing { status: Status::Runs(effective), arithmetic: arithmetic(base, &trackers, effective) }
-        }
-        // Every tracker has a value here, and FAULT is dealt with above.
-        Effective::Fault(reason) | Effective::Pending(reason) => {
-            Standing { status: Status::Fault(reason), arithmetic: "FAULT".to_owned() }
-        }
-    }
-}
-
-/// The trackers with their values. Everything works but what fails; what a reversed script watches for is bad, so it
-/// is silent while all is well. An interface is up or down, whatever is made of it.
-fn trackers(side: &Side<'_>, settings: &Settings, failing: &[Watched]) -> Vec<Tracker> {
-    let primary = settings.track_primary.then(|| TrackerSpec {
-        name: settings.interface.clone(),
-        kind: TrackerKind::Interface,
-        weight: 0,
-        reverse: false,
-    });
-    primary
-        .into_iter()
-        .chain(counted(side, settings))
+    let Some(own) = members.first() else {
+        return Standing { status: Status::Dead, arithmetic: String::new() };
+    };
+    let counts: Vec<i64> = own
+        .trackers
+        .iter()
         .map(|spec| {
-            let fails = failing.iter().any(|one| one.is(spec.kind, &spec.name));
-            let up = if spec.kind == TrackerKind::Interface { !fails } else { fails == spec.reverse };
-            Tracker {
-                name: spec.name,
-                kind: spec.kind,
-                weight: spec.weight,
-                reverse: spec.reverse,
-                up: Some(up),
-            }
+            let (fails, number) = how(spec, failing);
+            spec.contribution(fails, number)
         })
-        .collect()
+        .filter(|n| *n != 0)
+        .collect();
+    let (effective, arithmetic) = arithmetic(own.settings.base_priority, &counts);
+    Standing { status: Status::Runs(effective), arithmetic }
 }
 
-/// `150 - 60 = 90`.
-fn arithmetic(base: u8, trackers: &[Tracker], effective: u8) -> String {
-    let counts: Vec<i64> = trackers.iter().map(priority::contribution).filter(|n| *n != 0).collect();
+/// Whether a tracker is among those that fail, and what it says then.
+fn how(spec: &Spec, failing: &[Watched]) -> (bool, i64) {
+    let found = failing.iter().find(|one| one.is(spec.kind, &spec.name));
+    (found.is_some(), found.map_or(0, |one| one.number))
+}
+
+/// The effective priority (held within 1..=254; 255 never changes), and `150 - 60 = 90`.
+fn arithmetic(base: u8, counts: &[i64]) -> (u8, String) {
     if counts.is_empty() {
-        return base.to_string();
+        return (base, base.to_string());
     }
     if base == u8::MAX {
-        return "255 (weights do not count)".to_owned();
+        return (base, "255 (weights do not count)".to_owned());
     }
+    let sum = i64::from(base) + counts.iter().sum::<i64>();
+    let effective = u8::try_from(sum.clamp(1, 254)).unwrap_or(base);
     let mut text = base.to_string();
-    for count in &counts {
+    for count in counts {
         let sign = if *count < 0 { '-' } else { '+' };
         text += &format!(" {sign} {}", count.abs());
     }
-    let sum = i64::from(base) + counts.iter().sum::<i64>();
     text += &format!(" = {sum}");
     if sum != i64::from(effective) {
         text += &format!(", held at {effective}");
     }
-    text
+    (effective, text)
 }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::situation::{Condition, Watched};
+use super::trackers::Kind;
 use super::*;
 use crate::config::load_text;
 use crate::config::resolve::Facts;
@@ -23,6 +24,10 @@ fn instance(name: &str, vrid: u8, priority: u8, more: &str) -> String {
 
 fn script(name: &str, weight: i16) -> String {
     format!("vrrp_script {name} {{\n script /bin/{name}\n weight {weight}\n}}\n")
+}
+
+fn bad(kind: Kind, name: &str, number: i64) -> Watched {
+    Watched { kind, name: name.to_owned(), reverse: false, number }
 }
 
 fn codes(a: &str, b: &str) -> Vec<&'static str> {
@@ -147,58 +152,106 @@ fn the_arithmetic_is_shown() {
         + &script("two", -60)
         + &instance("V", 1, 254, "track_script {\n one\n two\n }\ntrack_interface {\n eth1\n }");
     let report = compare(&config(&text), &config(&text.replace("254", "100")));
-    let row = |watched: &[(TrackerKind, &str)]| {
-        let wanted = watched
-            .iter()
-            .map(|(kind, name)| Watched { kind: *kind, name: (*name).to_owned(), reverse: false })
-            .collect();
+    let row = |watched: &[(Kind, &str)]| {
+        let wanted = watched.iter().map(|(kind, name)| bad(*kind, name, 0)).collect();
         let wanted = Condition::Failing(wanted);
         let table = &report.instances[0].table;
         let row = table.iter().find(|row| row.situation.a == wanted && row.situation.b == Condition::Healthy);
         row.expect("the situation is asked").standing[0].arithmetic.clone()
     };
     assert_eq!(report.instances[0].table[0].standing[0].arithmetic, "254 + 2 = 256, held at 254");
-    assert_eq!(row(&[(TrackerKind::Script, "one")]), "254");
-    assert_eq!(row(&[(TrackerKind::Script, "two")]), "254 + 2 - 60 = 196");
-    assert_eq!(row(&[(TrackerKind::Interface, "eth1")]), "FAULT");
-    assert_eq!(row(&[(TrackerKind::Interface, "eth0")]), "FAULT");
-    let all = [(TrackerKind::Script, "one"), (TrackerKind::Script, "two"), (TrackerKind::Interface, "eth1")];
+    assert_eq!(row(&[(Kind::Script, "one")]), "254");
+    assert_eq!(row(&[(Kind::Script, "two")]), "254 + 2 - 60 = 196");
+    assert_eq!(row(&[(Kind::Interface, "eth1")]), "FAULT");
+    assert_eq!(row(&[(Kind::Interface, "eth0")]), "FAULT");
+    let all = [(Kind::Script, "one"), (Kind::Script, "two"), (Kind::Interface, "eth1")];
     assert_eq!(row(&all), "FAULT");
 }
 
+/// Two instances, V and W, with what is said of each, and of their group ("-" = there is none).
+fn grouped(priorities: [u8; 2], more: [&str; 2], group: &str) -> Config {
+    let group = match group {
+        "-" => String::new(),
+        more => format!("vrrp_sync_group G {{\n group {{\n V\n W\n }}\n{more}\n}}\n"),
+    };
+    let text = script("one", 0)
+        + &script("two", -60)
+        + "track_file load {\n file /run/load\n weight -60\n}\n"
+        + "vrrp_track_process web {\n process nginx\n}\n"
+        + "bfd_instance up {\n neighbor_ip 10.0.0.9\n}\n"
+        + &group
+        + &instance("V", 1, priorities[0], more[0])
+        + &instance("W", 2, priorities[1], more[1]);
+    config(&text)
+}
+
+/// Who has an instance of A's while that fails at A.
+fn holder_when(report: &PairReport, instance: usize, failing: Watched) -> Option<Holder> {
+    let wanted = Condition::Failing(vec![failing]);
+    let table = &report.instances[instance].table;
+    table.iter().find(|row| row.situation.a == wanted).map(|row| row.outcome.holder)
+}
+
+const OF_V: &str = "track_script {\n one\n }";
+const OF_W: &str = "track_script {\n two\n }";
+
 #[test]
 fn a_group_goes_as_a_whole() {
-    let side = |first, second| {
-        config(
-            &(script("one", 0)
-                + &script("two", -60)
-                + &instance("V", 1, first, "track_script {\n one\n }")
-                + &instance("W", 2, second, "track_script {\n two\n }")),
-        )
-    };
-    let group = SyncGroup {
-        name: "G".to_owned(),
-        members: vec!["V".to_owned(), "W".to_owned()],
-        tracking_weight: false,
-    };
-    let groups = [group];
-    let report = compare_with_groups(&side(150, 150), &side(100, 100), [&groups, &groups]);
+    let side = |priorities| grouped(priorities, [OF_V, OF_W], "");
+    let report = compare(&side([150, 150]), &side([100, 100]));
     let errors: Vec<_> = report.findings.iter().filter(|f| f.level > Level::Advice).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    let fails = |name: &str| {
-        let watched = Watched { kind: TrackerKind::Script, name: name.to_owned(), reverse: false };
-        Condition::Failing(vec![watched])
-    };
-    for instance in &report.instances {
-        let row = instance.table.iter().find(|row| row.situation.a == fails("one")).expect("asked");
-        assert_eq!(row.outcome.holder, Holder::One(Who::B), "{} follows its group", instance.title);
-        assert!(!instance.table.iter().any(|row| row.situation.a == fails("two")), "its weight is dropped");
+    for instance in 0..2 {
+        let of = |name| holder_when(&report, instance, bad(Kind::Script, name, 0));
+        assert_eq!(of("one"), Some(Holder::One(Who::B)), "{instance} follows its group");
+        assert_eq!(of("two"), None, "its weight is dropped");
     }
     // Crossed priorities never agree, and a group of one side alone tears the pair apart.
-    let report = compare_with_groups(&side(150, 100), &side(100, 150), [&groups, &groups]);
+    let report = compare(&side([150, 100]), &side([100, 150]));
     assert!(report.findings.iter().any(|f| f.code == "pair-group" && f.level == Level::Error));
-    let report = compare_with_groups(&side(150, 150), &side(100, 100), [&groups, &[]]);
+    let report = compare(&side([150, 150]), &grouped([100, 100], [OF_V, OF_W], "-"));
     assert!(report.findings.iter().any(|f| f.code == "pair-group-members"));
+}
+
+#[test]
+fn a_group_waits_for_its_last_member() {
+    let compared =
+        |more, group: &str| compare(&grouped([150, 150], more, group), &grouped([100, 100], more, group));
+    let two = || bad(Kind::Script, "two", 0);
+    // The weight of one member is kept, but the other one still wants A.
+    let report = compared([OF_V, OF_W], "sync_group_tracking_weight");
+    for instance in 0..2 {
+        assert_eq!(holder_when(&report, instance, two()), Some(Holder::One(Who::A)));
+    }
+    let row = report.instances[1].table.iter().find(|row| row.kept_by.is_some()).expect("W is kept");
+    assert_eq!(row.kept_by.as_deref(), Some("V (VRID 1)"));
+    let finding = report.findings.iter().find(|f| f.code == "pair-no-failover").expect("said");
+    assert!(finding.problem.contains("V (VRID 1) of its sync group stays on A"), "{finding}");
+    // What the group itself tracks lowers all its members alike.
+    let report = compared(["", ""], OF_W);
+    for instance in 0..2 {
+        assert_eq!(holder_when(&report, instance, two()), Some(Holder::One(Who::B)));
+    }
+    assert!(report.findings.iter().all(|f| f.code != "pair-no-failover"));
+}
+
+#[test]
+fn files_processes_and_sessions_fail_too() {
+    let more = "track_file {\n load\n }\n track_process {\n web\n }\n track_bfd {\n up\n }";
+    let report = compare(&grouped([150, 150], [more, ""], "-"), &grouped([100, 100], [more, ""], "-"));
+    let row = |one: Watched| {
+        let wanted = Condition::Failing(vec![one]);
+        let row = report.instances[0].table.iter().find(|row| row.situation.a == wanted).expect("asked");
+        (row.standing[0].arithmetic.clone(), row.outcome.holder)
+    };
+    let on_b = Holder::One(Who::B);
+    assert_eq!(row(bad(Kind::File, "load", 1)), ("150 - 60 = 90".to_owned(), on_b));
+    assert_eq!(row(bad(Kind::Process, "web", 0)), ("FAULT".to_owned(), on_b));
+    assert_eq!(row(bad(Kind::Bfd, "up", 0)), ("FAULT".to_owned(), on_b));
+    // A session is to something that both need; a process is each director's own.
+    let advice: Vec<_> = report.findings.iter().filter(|f| f.code == "pair-both-fault").collect();
+    assert_eq!(advice.len(), 1, "{advice:?}");
+    assert!(advice[0].problem.contains("bfd up is down on both"), "{advice:?}");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What the table of situations says about the pair: failures that move nothing, and such that move too much.
 
 use crate::config::diagnostic::Level;
-use crate::vrrp::priority::TrackerKind;
 
 use super::election::{Holder, Status};
 use super::situation::{Condition, Row, Situation, Watched};
+use super::trackers::Kind;
 use super::{Findings, Matched, Who};
 
 /// Judges an instance's table; `explained`: why the two do not hear each other is said already.
@@ -109,8 +109,8 @@ fn alone(pair: &Matched<'_>, healthy: &Row, row: &Row, findings: &mut Findings) 
 fn both(pair: &Matched<'_>, row: &Row, findings: &mut Findings) {
     if let (Condition::Failing(on_a), Condition::Failing(_)) = (&row.situation.a, &row.situation.b)
         && let Some(watched) = on_a.first()
-        // Without its network a director has nothing to be master for; a script may look at anything.
-        && watched.kind != TrackerKind::Interface
+        // Without its network or its program a director has nothing to be master for; a script may look at anything.
+        && !matches!(watched.kind, Kind::Interface | Kind::Process)
         && row.outcome.holder == Holder::Nobody
     {
         findings.add(
@@ -148,13 +148,17 @@ fn weights(pair: &Matched<'_>, table: &[Row], home: Who, findings: &mut Findings
     });
     for (row, watched) in alone() {
         let [watched] = watched else { continue };
-        let weighted = settings.trackers.iter().any(|t| watched.is(t.kind, &t.name) && t.weight != 0);
+        let weighted = pair.trackers(home).iter().any(|t| watched.is(t.kind, &t.name) && t.weight != 0);
         let (Some(ours), Some(theirs)) = (priority(row, home), priority(row, other)) else { continue };
         if !weighted || moves(row) || own(watched) {
             continue;
         }
         let held_back = row.outcome.held_back == Some(other);
         let why = match (held_back, ours == theirs) {
+            _ if row.kept_by.is_some() => {
+                let mate = row.kept_by.as_deref().unwrap_or_default();
+                format!("but {mate} of its sync group stays on {home}: no failover")
+            }
             (true, _) => format!("{other} has {theirs}, but nopreempt: no failover"),
             (false, true) => format!("{other} has {theirs} too, and a sitting master stays: no failover"),
             (false, false) => format!("{other} has {theirs}: no failover"),
@@ -164,7 +168,10 @@ fn weights(pair: &Matched<'_>, table: &[Row], home: Who, findings: &mut Findings
         } else {
             format!("lowers {home} to {ours} ({})", row.standing[home.index()].arithmetic)
         };
-        let fix = if settings.base_priority == u8::MAX {
+        let fix = if row.kept_by.is_some() {
+            "a group moves as a whole: track it in the vrrp_sync_group, which lowers all its members alike"
+                .to_owned()
+        } else if settings.base_priority == u8::MAX {
             "priority 255 is never changed by weights: write 254 or less".to_owned()
         } else if held_back {
             format!("leave the weight away (FAULT then, which moves them), or remove nopreempt on {other}")

@@ -85,6 +85,23 @@ struct Written<'l> {
     indent: u32,
 }
 
+impl Written<'_> {
+    /// Where a byte of the text stands in the file: its column from 1 (0 = not known), and whether columns go on from
+    /// there character by character.
+    fn column(&self, at: usize) -> (u32, bool) {
+        let count = |from: usize| {
+            let text = self.text.get(from..at).unwrap_or_default();
+            u32::try_from(text.chars().count()).unwrap_or(0)
+        };
+        let Some(map) = &self.map else { return (self.indent + count(0) + 1, true) };
+        match map.iter().rev().find(|(offset, ..)| *offset <= at) {
+            Some((offset, column, true)) => (column + count(*offset), true),
+            Some((_, column, false)) => (*column, false),
+            None => (0, false),
+        }
+    }
+}
+
 impl Source<'_> {
     /// Takes a file's bytes; includes are relative to its directory.
     fn file(&mut self, name: &Path, bytes: &[u8], depth: usize) {
@@ -256,13 +273,8 @@ impl Source<'_> {
                 continue;
             }
             let at = written.text.find(name.as_str()).unwrap_or(0);
-            let column =
-                u32::try_from(written.text.get(..at).unwrap_or_default().chars().count()).unwrap_or(0);
-            let place = Place {
-                file: Arc::clone(&file.name),
-                line: written.number,
-                column: if written.map.is_some() { 0 } else { written.indent + column + 1 },
-            };
+            let place =
+                Place { file: Arc::clone(&file.name), line: written.number, column: written.column(at).0 };
             self.tree.findings.push(Diagnostic {
                 level: Level::Warning,
                 place: Some(place),
@@ -276,9 +288,8 @@ impl Source<'_> {
             .parts
             .iter()
             .map(|(here, there, exact)| {
-                let before = written.text.get(..*there).unwrap_or_default().chars().count();
-                let column = u32::try_from(before).unwrap_or(0) + written.indent + 1;
-                if written.map.is_some() { (*here, 0, false) } else { (*here, column, *exact) }
+                let (column, goes_on) = written.column(*there);
+                (*here, column, *exact && goes_on)
             })
             .collect();
         // ${_HASH} and ${_BANG} begin a comment like the characters that they stand for.

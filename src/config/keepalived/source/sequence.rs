@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::{File, Source, Written, place};
+use crate::config::diagnostic::Place;
 
 /// Values of one `~SEQ` or `~LST`.
 type Rounds = Vec<Vec<(String, String)>>;
@@ -53,11 +54,13 @@ impl Source<'_> {
                 self.line(file, written, depth);
                 return true;
             }
-            let column = written.indent + 1;
+            // The rest of the line stands where it is written, whatever the round.
+            let (column, goes_on) = written.column(written.text.len() - rest.len());
+            let whole = written.map.as_ref().is_none_or(|map| map.len() == 1);
             let line = Written {
                 number: written.number,
                 text: Cow::Owned(text),
-                map: Some(vec![(0, column, false)]),
+                map: Some(vec![(0, column, goes_on && whole)]),
                 indent: 0,
             };
             self.line(file, &line, depth + 1);
@@ -67,7 +70,9 @@ impl Source<'_> {
 
     fn bad_sequence(&mut self, file: &File, written: &Written<'_>) {
         let fix = "write ~SEQ(var, start, step, end) …$var… or ~LST(var, value, value, …) …$var…";
-        self.warn(place(file, written), "bad-sequence", "this sequence cannot be read", fix);
+        let start = written.text.len() - written.text.trim_start().len();
+        let place = Place { column: written.column(start).0, ..place(file, written) };
+        self.warn(place, "bad-sequence", "this sequence cannot be read", fix);
     }
 }
 

@@ -1,5 +1,8 @@
 //! The checkers of a real server.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{
@@ -10,6 +13,7 @@ use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeFo
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
+use crate::config::marks::Mark;
 use crate::config::model::{
     BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, RegexStack,
     SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
@@ -145,6 +149,10 @@ impl Form for Pages {
 
     fn inspect(&self, slot: &mut Self::Slot, i: &mut Inspection) {
         Blocks::all().inspect(slot, i);
+    }
+
+    fn locate(&self, slot: &mut Self::Slot, mark: &Mark, file: &Arc<PathBuf>) {
+        Blocks::all().locate(slot, mark, file);
     }
 
     #[cfg(test)]

@@ -50,6 +50,10 @@ macro_rules! element_form {
                         r.find(level, &child, error.word, code, error.problem, consequence, fix);
                     }
                     for word in element.iter().flat_map(Element::not_acted_on) {
+                        // Virtual addresses cannot have it at all, which is said where objects are looked at.
+                        if word == "track_group" && !node.key().starts_with("static_") {
+                            continue;
+                        }
                         let at = words.iter().position(|w| *w == word).unwrap_or(0);
                         let problem = format!("accepted, not acted on yet: {word} of this {}", $what);
                         let consequence = concat!("the ", $what, " is used without it");

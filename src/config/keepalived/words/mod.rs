@@ -1,7 +1,11 @@
 //! The words of keepalived.conf, block by block, and those at the root of a file.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::config::diagnostic::Level;
-use crate::config::model::{Config, Linkbeat, LinkbeatMethod, Ssl, UpDownDelay};
+use crate::config::marks::Mark;
+use crate::config::model::{Config, Linkbeat, LinkbeatMethod, Origin, Ssl, UpDownDelay};
 use crate::config::units::Secs;
 
 use super::blocks::{Blocks, Merged, OneBlock};
@@ -109,7 +113,7 @@ impl Form for Linkbeats {
         r.used = usize::MAX;
         for child in node.children() {
             let mut linkbeat = Linkbeat::new(child.key().to_owned());
-            linkbeat.origin = crate::config::model::Origin::at(child.place(0));
+            linkbeat.origin = Origin::at(child.place(0));
             if let Some(word) = child.argument(0) {
                 linkbeat.method = METHODS.iter().find(|(name, _)| *name == word).map(|(_, method)| *method);
                 if linkbeat.method.is_none() {
@@ -135,6 +139,12 @@ impl Form for Linkbeats {
 
     fn says(&self) -> String {
         "{ INTERFACE [MII|ETHTOOL|IOCTL] … }".to_owned()
+    }
+
+    fn locate(&self, slot: &mut Self::Slot, mark: &Mark, file: &Arc<PathBuf>) {
+        for (linkbeat, mark) in slot.iter_mut().zip(mark.elements()) {
+            linkbeat.origin = Origin::at(mark.place(file));
+        }
     }
 
     #[cfg(test)]
@@ -198,6 +208,12 @@ impl Form for Delays {
 
     fn says(&self) -> String {
         "{ INTERFACE DOWN [UP] … }".to_owned()
+    }
+
+    fn locate(&self, slot: &mut Self::Slot, mark: &Mark, file: &Arc<PathBuf>) {
+        for (delay, mark) in slot.iter_mut().zip(mark.elements()) {
+            delay.origin = Origin::at(mark.place(file));
+        }
     }
 
     fn inspect(&self, slot: &mut Self::Slot, i: &mut Inspection) {

@@ -138,6 +138,13 @@ impl Block for VirtualServer {
         }
     }
 
+    fn complete(&mut self, r: &mut Reader, node: &Node<'_>) -> bool {
+        if self.flag_1 || self.flag_2 {
+            self.hashing_flags(r, node);
+        }
+        true
+    }
+
     #[cfg(test)]
     fn blank(s: &mut Sampler) -> Self {
         let mut server = Self::default();
@@ -150,6 +157,33 @@ impl Block for VirtualServer {
             }
         }
         server
+    }
+}
+
+impl VirtualServer {
+    /// `sh-port` and its like are for the hashing schedulers, which must be named above them; `flag-1` is for all.
+    fn hashing_flags(&mut self, r: &mut Reader, node: &Node<'_>) {
+        (self.flag_1, self.flag_2) = (false, false);
+        let mut hashes = false;
+        for child in node.children() {
+            let key = child.key();
+            let flag = match key {
+                "lb_algo" | "lvs_sched" => {
+                    hashes = matches!(child.argument(0), Some("sh" | "mh"));
+                    continue;
+                }
+                "flag-1" | "sh-fallback" | "mh-fallback" => &mut self.flag_1,
+                "flag-2" | "sh-port" | "mh-port" => &mut self.flag_2,
+                _ => continue,
+            };
+            if hashes || key.starts_with("flag-") {
+                *flag = true;
+                continue;
+            }
+            let problem = format!("{key} without lb_algo sh or mh above it");
+            let fix = "write lb_algo sh (or mh) above it, or remove it";
+            r.find(Level::Warning, &child, 0, "no-effect", problem, "it is passed over", fix);
+        }
     }
 }
 

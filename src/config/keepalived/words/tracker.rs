@@ -1,6 +1,8 @@
 //! Trackers, sync groups, track groups, BFD instances, garp groups.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
@@ -10,6 +12,7 @@ use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeFo
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
+use crate::config::marks::Mark;
 use crate::config::model::{
     BfdInstance, Command, GarpGroup, InitFile, ParamMatch, SyncGroup, TrackFile, TrackGroup, TrackProcess,
     VrrpScript,
@@ -557,6 +560,10 @@ impl Form for GarpGroups {
 
     fn inspect(&self, slot: &mut Self::Slot, i: &mut Inspection) {
         Blocks::<GarpGroup>::all().inspect(slot, i);
+    }
+
+    fn locate(&self, slot: &mut Self::Slot, mark: &Mark, file: &Arc<PathBuf>) {
+        Blocks::<GarpGroup>::all().locate(slot, mark, file);
     }
 
     #[cfg(test)]
