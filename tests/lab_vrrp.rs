@@ -5,6 +5,10 @@ mod lab;
 
 #[path = "lab_vrrp/config.rs"]
 mod config;
+#[path = "lab_vrrp/groups.rs"]
+mod groups;
+#[path = "lab_vrrp/ipv6.rs"]
+mod ipv6;
 #[path = "lab_vrrp/life.rs"]
 mod life;
 #[path = "lab_vrrp/mixed.rs"]

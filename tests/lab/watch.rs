@@ -1,7 +1,7 @@
 //! Who has which address, and since when: follows the kernel's own messages, so that nothing is missed between polls.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -21,17 +21,17 @@ use super::{Lab, now, wait};
 pub struct Change {
     pub at: Instant,
     pub host: String,
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     pub present: bool,
 }
 
 #[derive(Default)]
 struct Seen {
-    now: BTreeSet<(String, Ipv4Addr)>,
+    now: BTreeSet<(String, IpAddr)>,
     changes: Vec<Change>,
 }
 
-/// Follows the IPv4 addresses of some hosts. Ends when dropped.
+/// Follows the addresses of some hosts. Ends when dropped.
 pub struct AddressWatch {
     seen: Arc<Mutex<Seen>>,
     stop: Arc<AtomicBool>,
@@ -39,7 +39,7 @@ pub struct AddressWatch {
 }
 
 /// The addresses of one netlink read: (address, present).
-fn addresses(mut bytes: &[u8]) -> Vec<(Ipv4Addr, bool)> {
+fn addresses(mut bytes: &[u8]) -> Vec<(IpAddr, bool)> {
     let mut found = Vec::new();
     let word = |bytes: &[u8], at: usize| u16::from_ne_bytes([bytes[at], bytes[at + 1]]);
     while bytes.len() >= 24 {
@@ -56,7 +56,12 @@ fn addresses(mut bytes: &[u8]) -> Vec<(Ipv4Addr, bool)> {
                 break;
             }
             if word(attributes, 2) == libc::IFA_LOCAL && size == 8 {
-                address = Some(Ipv4Addr::new(attributes[4], attributes[5], attributes[6], attributes[7]));
+                let v4 = Ipv4Addr::new(attributes[4], attributes[5], attributes[6], attributes[7]);
+                address = Some(v4.into());
+            }
+            if word(attributes, 2) == libc::IFA_ADDRESS && size == 20 {
+                let octets: [u8; 16] = attributes[4..20].try_into().expect("sixteen");
+                address = Some(Ipv6Addr::from(octets).into());
             }
             attributes = attributes.get(size.next_multiple_of(4)..).unwrap_or_default();
         }
@@ -68,14 +73,19 @@ fn addresses(mut bytes: &[u8]) -> Vec<(Ipv4Addr, bool)> {
     found
 }
 
-/// The calling thread's namespace: its IPv4 addresses now.
-fn held() -> Vec<Ipv4Addr> {
+/// The calling thread's namespace: its addresses now.
+fn held() -> Vec<IpAddr> {
     let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
-    all.filter_map(|one| Some(one.address?.as_sockaddr_in()?.ip())).collect()
+    let of = |one: nix::ifaddrs::InterfaceAddress| {
+        let address = one.address?;
+        let v4 = address.as_sockaddr_in().map(|v4| v4.ip().into());
+        v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
+    };
+    all.filter_map(of).collect()
 }
 
 impl Seen {
-    fn note(&mut self, host: &str, address: Ipv4Addr, present: bool) {
+    fn note(&mut self, host: &str, address: IpAddr, present: bool) {
         let key = (host.to_owned(), address);
         let news = if present { self.now.insert(key) } else { self.now.remove(&key) };
         if news {
@@ -98,7 +108,7 @@ impl AddressWatch {
                 let flags = SockFlag::SOCK_CLOEXEC;
                 let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)
                     .expect("a netlink socket");
-                let groups = u32::try_from(libc::RTMGRP_IPV4_IFADDR).expect("a group");
+                let groups = u32::try_from(libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR).expect("a group");
                 bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups)).expect("bind");
                 setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(0, 100_000)).expect("a timeout");
                 for address in held() {
@@ -176,8 +186,8 @@ impl AddressWatch {
     }
 }
 
-fn parse(address: &str) -> Ipv4Addr {
-    address.parse().expect("an IPv4 address")
+fn parse(address: &str) -> IpAddr {
+    address.parse().expect("an IP address")
 }
 
 impl Drop for AddressWatch {

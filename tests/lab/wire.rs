@@ -1,7 +1,7 @@
 //! What is on the LAN: VRRP adverts and ARP, seen where they enter the bridge, with the host that sent them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,10 +25,10 @@ pub enum Kind {
         version: u8,
         vrid: u8,
         priority: u8,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        source: IpAddr,
+        destination: IpAddr,
         ttl: u8,
-        addresses: Vec<Ipv4Addr>,
+        addresses: Vec<IpAddr>,
     },
     /// An ARP packet. It is gratuitous when sender and target are the same address.
     Arp { operation: u16, sender: Ipv4Addr, target: Ipv4Addr, source: [u8; 6], destination: [u8; 6] },
@@ -54,6 +54,11 @@ fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
     Some(four.into())
 }
 
+fn ipv6(bytes: &[u8]) -> Option<IpAddr> {
+    let sixteen: [u8; 16] = bytes.get(..16)?.try_into().ok()?;
+    Some(Ipv6Addr::from(sixteen).into())
+}
+
 fn read(frame: &[u8]) -> Option<Kind> {
     let body = frame.get(14..)?;
     match (frame[12], frame[13]) {
@@ -72,10 +77,23 @@ fn read(frame: &[u8]) -> Option<Kind> {
                 version: *advert.first()? >> 4,
                 vrid: *advert.get(1)?,
                 priority: *advert.get(2)?,
-                source: ipv4(body.get(12..)?)?,
-                destination: ipv4(body.get(16..)?)?,
+                source: ipv4(body.get(12..)?)?.into(),
+                destination: ipv4(body.get(16..)?)?.into(),
                 ttl: *body.get(8)?,
-                addresses: advert.get(8..8 + 4 * count)?.chunks(4).filter_map(ipv4).collect(),
+                addresses: advert.get(8..8 + 4 * count)?.chunks(4).filter_map(ipv4).map(IpAddr::V4).collect(),
+            })
+        }
+        (0x86, 0xdd) if *body.get(6)? == 112 => {
+            let advert = body.get(40..)?;
+            let count = usize::from(*advert.get(3)?);
+            Some(Kind::Advert {
+                version: *advert.first()? >> 4,
+                vrid: *advert.get(1)?,
+                priority: *advert.get(2)?,
+                source: ipv6(body.get(8..)?)?,
+                destination: ipv6(body.get(24..)?)?,
+                ttl: *body.get(7)?,
+                addresses: advert.get(8..8 + 16 * count)?.chunks(16).filter_map(ipv6).collect(),
             })
         }
         _ => None,

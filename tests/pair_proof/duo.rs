@@ -80,7 +80,7 @@ impl Duo {
             duo.tell_trackers(index, &Condition::Healthy);
         }
         for index in 0..2 {
-            duo.hand(index, Event::Start);
+            duo.hand(index, Event::Start { hold: Duration::ZERO });
         }
         duo
     }
@@ -119,7 +119,7 @@ impl Duo {
                 router.machine = Machine::new(router.settings.machine_params(Some(router.own)));
                 router.alive = true;
                 self.tell_trackers(index, &Condition::Healthy);
-                self.hand(index, Event::Start);
+                self.hand(index, Event::Start { hold: Duration::ZERO });
             }
             Condition::Failing(_) => {
                 self.routers[index].cable = true;
