@@ -19,9 +19,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use cause::{Cause, LastAdvert};
-pub use terms::{Action, Event, Note, Occasion, Params, StateName, Timer, Transition};
+pub use terms::{Action, Event, Note, Occasion, Params, SETTLE, StateName, Timer, Transition};
 pub use timers::skew;
-use terms::{OWNER, SETTLE};
+use terms::OWNER;
 
 use super::priority::Effective;
 use crate::config::model::VrrpVersion;

@@ -119,7 +119,7 @@ kinds! {
     // Instances, when all is read.
     NoVip: At::Object, ["no-address"], ["({o}) No VIP specified; {}"];
     NoVrid: At::Object, ["bad-vrid", "incomplete-instance"], ["({o}) the virtual router id must be set"];
-    NoInterface: At::Object, ["incomplete-instance", "loopback", "not-acted-on:without interface"], ["({o}) Unknown interface!"];
+    NoInterface: At::Object, ["incomplete-instance", "loopback", "missing-value"], ["({o}) Unknown interface!"];
     NopreemptMaster: At::Object, ["nopreempt-ignored"],
         ["({o}) Warning - nopreempt will not work with initial state MASTER - clearing",
          "({o}) nopreempt is incompatible with priority 255. {}"];

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::model::VrrpVersion;
-use crate::vrrp::machine::{Params, skew};
+use crate::vrrp::machine::{Params, SETTLE, skew};
 
 use super::Who;
 
@@ -50,6 +50,8 @@ pub struct Contender {
     pub heard: bool,
     /// It begins only now (started, or out of FAULT), and knows of no master yet.
     pub fresh: bool,
+    /// It comes out of FAULT, and claims nothing for a moment unless it hears somebody.
+    pub settles: bool,
 }
 
 /// What the change of master waits for.
@@ -131,6 +133,12 @@ impl Contender {
         }
     }
 
+    /// The same while nobody is heard.
+    fn silent_timer(&self) -> Duration {
+        let first = self.first_timer();
+        if self.settles && !first.is_zero() { first.max(SETTLE) } else { first }
+    }
+
     /// The interval that it expects of the other one: version 3 takes the master's own word.
     fn expects(&self, master: &Self) -> Duration {
         match self.params.version {
@@ -208,7 +216,7 @@ fn changed(before: [Role; 2], pair: [&Contender; 2]) -> Outcome {
     }
     let (stays, gone) = (pair[alone], pair[1 - alone]);
     if stays.fresh {
-        return ended(holder, started(stays.first_timer()));
+        return ended(holder, started(stays.silent_timer()));
     }
     let interval = stays.expects(gone);
     let said_so = gone.heard && stays.hears && gone.status != Status::Dead;
@@ -259,11 +267,12 @@ fn follow(mut roles: [Role; 2], pair: [&Contender; 2], mut spent: After, togethe
                 let full = pair[backup].master_down(interval);
                 // Who has accepted no advert yet still waits by its own interval.
                 let fresh = pair[backup].fresh.then(|| pair[backup].first_timer());
+                let silent = pair[backup].fresh.then(|| pair[backup].silent_timer());
                 // One that begins may run out before a slow master's next advert (version 3 with two intervals).
-                let too_soon = fresh.is_some_and(|first| first < pair[master].params.interval());
+                let too_soon = silent.is_some_and(|first| first < pair[master].params.interval());
                 if !hears[backup] || too_soon && !in_time {
                     roles[backup] = Role::Master;
-                    spent = longest(spent, After::MasterDown(fresh.unwrap_or(full)));
+                    spent = longest(spent, After::MasterDown(silent.unwrap_or(full)));
                     continue;
                 }
                 let holder = Holder::One(Who::BOTH[master]);

@@ -1,7 +1,7 @@
 //! Which instances belong together, and whether each accepts what the other sends.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::diagnostic::Level;
 use crate::config::model::{AuthType, Instance, VrrpVersion};
@@ -121,7 +121,7 @@ fn same_router(a: &Instance, b: &Instance) -> bool {
 }
 
 fn is_ipv6(instance: &Instance) -> bool {
-    instance.virtual_ipaddress.first().is_some_and(|va| va.address.address.is_ipv6())
+    instance.is_ipv6()
 }
 
 /// How much speaks for two instances of one VRID being one virtual router.
@@ -175,7 +175,7 @@ fn hears(pair: &Matched<'_>, who: Who) -> Result<(), Option<Discard>> {
         return Err(None);
     }
     let source = pair.address(who.other()).unwrap_or_else(|| placeholder(listener));
-    let destination = own.unwrap_or(IpAddr::V4(Ipv4Addr::BROADCAST));
+    let destination = own.unwrap_or_else(|| any_address(listener.ipv6, 255));
     let advert = Advert {
         version: speaker.version,
         vrid: speaker.vrid,
@@ -195,7 +195,16 @@ fn placeholder(listener: &Settings) -> IpAddr {
         Destination::Unicast { peers, .. } => peers.first().map(|peer| peer.address),
         Destination::Multicast(_) => None,
     }
-    .unwrap_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))
+    .unwrap_or_else(|| any_address(listener.ipv6, 1))
+}
+
+/// An address for documentation (RFC 5737, RFC 3849).
+fn any_address(ipv6: bool, last: u8) -> IpAddr {
+    if ipv6 {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into()).into()
+    } else {
+        Ipv4Addr::new(192, 0, 2, last).into()
+    }
 }
 
 /// How many routers lie between the two is in no file: the TTL is taken to be right.

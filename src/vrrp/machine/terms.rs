@@ -17,7 +17,7 @@ pub(super) const OWNER: u8 = 255;
 
 /// After an interface came back nothing is claimed for this long, unless an advert is heard: with short intervals the
 /// master-down timer alone is shorter than a switch takes to forward.
-pub(super) const SETTLE: Duration = Duration::from_secs(1);
+pub const SETTLE: Duration = Duration::from_secs(1);
 
 /// Settings of one instance (RFC 9568 section 6.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
