@@ -55,6 +55,19 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The same as two sentences: what is wrong, and what to do.
+    pub fn problem_and_cure(&self) -> (String, String) {
+        let text = self.to_string();
+        match (self, text.split_once(": ")) {
+            (Self::NoUser(_) | Self::NoGroup(_), Some((problem, cure))) => {
+                (problem.to_owned(), cure.to_owned())
+            }
+            _ => (text, "mend /etc/nsswitch.conf, or name another".to_owned()),
+        }
+    }
+}
+
 /// Looks up a user and, when named, a group; else the user's own group.
 pub fn identity(user: &str, group: Option<&str>) -> Result<RunAs, Error> {
     let failed = |name: &str| {

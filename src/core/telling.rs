@@ -194,9 +194,15 @@ fn instance<'a>(config: &'a Config, name: &str) -> Option<&'a Instance> {
 }
 
 fn line(instance: &Instance, word: &str, priority: u8) -> Line {
+    // Of lines that wait for a full pipe a newer state makes an older one void, a new priority does not.
+    let kind = match word {
+        "MASTER_PRIORITY" | "BACKUP_PRIORITY" => "PRIORITY",
+        "MASTER_RX_LOWER_PRI" => "MASTER_RX_LOWER_PRI",
+        _ => "INSTANCE",
+    };
     Line {
         stream: Stream::Vrrp,
-        subject: format!("INSTANCE {}", instance.name),
+        subject: format!("{kind} {}", instance.name),
         text: format!("INSTANCE \"{}\" {word} {priority}", instance.name),
     }
 }
@@ -283,13 +289,7 @@ fn wants_mail(own: Option<bool>, config: &Config) -> bool {
     own.or(global.smtp_alert_vrrp).or(global.smtp_alert).unwrap_or(false)
 }
 
-fn group(
-    config: &Config,
-    name: &str,
-    state: StateName,
-    previous: StateName,
-    cause: &str,
-) -> Option<Telling> {
+fn group(config: &Config, name: &str, state: StateName, previous: StateName, cause: &str) -> Option<Telling> {
     let group: &SyncGroup = config.vrrp_sync_group.iter().find(|group| group.name == name)?;
     let (word, specific) = match state {
         StateName::Master => ("MASTER", &group.notify_master),
@@ -340,11 +340,8 @@ fn checked(event: &check::Event) -> Telling {
     let up = event.what.is_up();
     let word = if up { "UP" } else { "DOWN" };
     let service = trio(event.virtual_server);
-    let mut env = vec![
-        variable("VIRTUAL_SERVER", &service),
-        variable("STATE", word),
-        variable("CAUSE", &event.reason),
-    ];
+    let mut env =
+        vec![variable("VIRTUAL_SERVER", &service), variable("STATE", word), variable("CAUSE", &event.reason)];
     let (subject, title, body) = match &event.real_server {
         Some(real) => {
             let real = real_trio(real, event.virtual_server);

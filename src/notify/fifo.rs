@@ -116,12 +116,26 @@ impl Fifo {
         self.shared.backlog().lost()
     }
 
+    /// Did it have to be created?
+    pub fn is_created(&self) -> bool {
+        self.created
+    }
+
+    /// The same, as one that we created (before a reload): it is removed when it is closed.
+    #[must_use]
+    pub fn created(mut self) -> Self {
+        self.created = true;
+        self
+    }
+
     /// Closes the pipe, lets the reader read on to its end for `patience`, then ends it; removes a pipe that we
-    /// created.
-    pub async fn close(mut self, patience: Duration) {
+    /// created unless `keep`.
+    pub async fn close(mut self, patience: Duration, keep: bool) {
+        self.shared.empty();
         self.flush.abort();
         let _ = (&mut self.flush).await;
-        let (reader, created, path) = (self.reader.take(), self.created, self.plan.path.clone());
+        let (reader, path) = (self.reader.take(), self.plan.path.clone());
+        let created = self.created && !keep;
         // The last writer goes: the reader finds the end of the file behind the last line.
         drop(self);
         if let Some(reader) = reader {

@@ -68,10 +68,15 @@ impl Mailer {
                 let tried = self.shared.done.notified();
                 self.shared.lock().0.hurry();
                 self.shared.news.notify_one();
+                let before = self.pending();
                 tried.await;
+                if self.pending() >= before {
+                    break;
+                }
             }
         };
-        if tokio::time::timeout(limit, done).await.is_err() {
+        let _ = tokio::time::timeout(limit, done).await;
+        if self.pending() > 0 {
             tracing::warn!("{} events are not mailed: the daemon ends", self.pending());
         }
     }

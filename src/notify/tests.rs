@@ -64,7 +64,11 @@ async fn programs_of_one_job_run_one_after_the_other_and_queues_do_not_wait_for_
     notifier.finish(Duration::from_secs(5)).await;
     let told = std::fs::read_to_string(&path).unwrap();
     assert!(told.find("specific") < told.find("generic") && told.contains("other"), "{told}");
-    assert!(begun.elapsed() < Duration::from_millis(590), "queues wait for each other: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_millis(590),
+        "queues wait for each other: {:?}",
+        begun.elapsed()
+    );
     std::fs::remove_file(&path).unwrap();
 }
 

@@ -75,7 +75,8 @@ pub(super) fn start_under(program: &Program, policy: Policy) -> Result<(Child, P
     let (name, arguments) = program.argv.split_first().ok_or("there is no program to run")?;
     // A script learns the path that is executed, so `$0` is the real file, as under keepalived. A binary keeps the name
     // it was called by: programs with several names (busybox) and virtual environments go by it.
-    let real = (policy.resolve_links && name.contains('/')).then(|| std::fs::canonicalize(name).ok()).flatten();
+    let real =
+        (policy.resolve_links && name.contains('/')).then(|| std::fs::canonicalize(name).ok()).flatten();
     let mut command = match &real {
         Some(real) => Command::new(real),
         None => Command::new(name),
@@ -120,7 +121,8 @@ impl Identity {
         let gid = Gid::from_raw(who.gid);
         let mut groups = vec![gid];
         if supplementary {
-            let name = std::ffi::CString::new(who.user.as_str()).map_err(|_| "a user name holds a NUL byte")?;
+            let name =
+                std::ffi::CString::new(who.user.as_str()).map_err(|_| "a user name holds a NUL byte")?;
             groups = nix::unistd::getgrouplist(&name, gid).map_err(|error| {
                 format!("the groups of user {} cannot be looked up: {error}; mend /etc/group", who.user)
             })?;
