@@ -227,7 +227,7 @@ fn transport(relay: &Relay) -> Result<AsyncSmtpTransport<Tokio1Executor>, Error>
         Security::Plain => Tls::None,
         Security::Starttls { ca } => {
             let mut parameters = TlsParameters::builder(host.to_owned());
-            for path in ca {
+            if let Some(path) = ca {
                 let unusable = |words: String| Error::File { path: path.clone(), words };
                 let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
                 let authority = Certificate::from_pem(&pem).map_err(|error| unusable(words(&error)))?;

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::process::{self, Finished, Outcome, Program};
 
-mod backlog;
+pub mod backlog;
 pub mod fifo;
 pub mod mail;
 pub mod outbox;
