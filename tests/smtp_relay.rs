@@ -248,7 +248,7 @@ async fn a_plain_relay_gets_keepalived_s_mail() {
     let text = heard.join("\n");
     let message = "DATA\nDate: Sat, 21 Nov 2026 00:00:00 +0000\nFrom: lvs@example.com\nSubject: [LVS1] VRRP Instance \
                    VI_1 - Entering MASTER state\nX-Mailer: Tandem\nTo: a@example.com, b@example.com\n\n=> VRRP \
-                   Instance is now owning VRRP VIPs <=\n\n..a line with a dot\n<taken>\n";
+                   Instance is now owning VRRP VIPs <=\n\n..a line with a dot\n\n<taken>\n";
     assert!(text.contains(message), "{text}");
 }
 

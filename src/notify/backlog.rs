@@ -123,6 +123,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
         /// Whatever comes: told + waiting + lost is all that was kept, the newest line of every subject is told or
         /// waits, and the backlog stays bounded.
         #[test]
