@@ -48,7 +48,7 @@ impl Backlog {
     }
 
     /// Lines lost since the start.
-    pub fn lost(&self) -> u64 {
+    pub fn lost_ever(&self) -> u64 {
         self.total
     }
 
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(backlog.told(), None);
         assert_eq!(backlog.next(), Some("MASTER"));
         assert_eq!(backlog.told(), Some(Say::Recovered { lost: 1, late: 2 }));
-        assert!(backlog.is_empty() && backlog.told().is_none() && backlog.lost() == 1);
+        assert!(backlog.is_empty() && backlog.told().is_none() && backlog.lost_ever() == 1);
         assert!(backlog.keep("VI_1", "FAULT".to_owned(), start).is_some(), "a new trouble is said at once");
     }
 
@@ -144,7 +144,7 @@ mod tests {
                 }
                 prop_assert!(backlog.waiting.len() <= KEPT);
             }
-            prop_assert_eq!(kept, told + backlog.waiting.len() as u64 + backlog.lost());
+            prop_assert_eq!(kept, told + backlog.waiting.len() as u64 + backlog.lost_ever());
             let waiting: BTreeMap<_, _> = backlog.waiting.iter().cloned().collect();
             if newest.len() <= KEPT {
                 for (subject, line) in newest {

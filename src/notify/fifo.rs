@@ -113,7 +113,7 @@ impl Fifo {
 
     /// Lines that nobody will ever read.
     pub fn lost(&self) -> u64 {
-        self.shared.backlog().lost()
+        self.shared.backlog().lost_ever()
     }
 
     /// Did it have to be created?

@@ -210,7 +210,10 @@ async fn the_policy_decides_on_mask_and_links() {
     let mask = Some(nix::sys::stat::Mode::from_bits_truncate(0o177));
     let table = [
         (Policy::default(), format!("{} {}", link.display(), own.trim())),
-        (Policy { umask: mask, resolve_links: true, ..Policy::default() }, format!("{} 0177", real.display())),
+        (
+            Policy { umask: mask, resolve_links: true, ..Policy::default() },
+            format!("{} 0177", real.display()),
+        ),
     ];
     for (policy, expected) in table {
         run_under(&program, policy).await;
@@ -224,7 +227,9 @@ async fn a_binary_keeps_the_name_it_was_called_by() {
     let place = open_directory("called");
     let (link, out) = (place.join("other-name"), place.join("out"));
     std::os::unix::fs::symlink(std::fs::canonicalize("/bin/sh").unwrap(), &link).unwrap();
-    let argv = [&link.display().to_string(), "-c", &format!("echo $0 > {}", out.display())].map(str::to_owned).to_vec();
+    let argv = [&link.display().to_string(), "-c", &format!("echo $0 > {}", out.display())]
+        .map(str::to_owned)
+        .to_vec();
     run_under(&Program { argv, ..sh("", None) }, Policy { resolve_links: true, ..Policy::default() }).await;
     assert_eq!(std::fs::read_to_string(&out).unwrap().trim(), link.display().to_string());
     std::fs::remove_dir_all(&place).unwrap();
@@ -236,7 +241,8 @@ async fn all_groups_of_the_user_or_the_one() {
     let out = place.join("out");
     // Whoever is a member of a group by name, and root.
     let groups = std::fs::read_to_string("/etc/group").unwrap();
-    let members = groups.lines().filter_map(|line| line.rsplit(':').next()).flat_map(|names| names.split(','));
+    let members =
+        groups.lines().filter_map(|line| line.rsplit(':').next()).flat_map(|names| names.split(','));
     let mut users: Vec<String> = members.filter(|name| !name.is_empty()).map(str::to_owned).collect();
     users.truncate(3);
     users.push("root".to_owned());
@@ -244,8 +250,10 @@ async fn all_groups_of_the_user_or_the_one() {
         let Ok(who) = identity(&user, None) else { continue };
         let all = std::process::Command::new("id").args(["-G", &user]).output().unwrap().stdout;
         let all = String::from_utf8(all).unwrap();
-        let program = Program { run_as: Some(who.clone()), ..sh(&format!("id -G > {}", out.display()), None) };
-        for (supplementary_groups, expected) in [(false, who.gid.to_string()), (true, all.trim().to_owned())] {
+        let program =
+            Program { run_as: Some(who.clone()), ..sh(&format!("id -G > {}", out.display()), None) };
+        for (supplementary_groups, expected) in [(false, who.gid.to_string()), (true, all.trim().to_owned())]
+        {
             let _ = std::fs::remove_file(&out);
             run_under(&program, Policy { supplementary_groups, ..Policy::default() }).await;
             assert_eq!(std::fs::read_to_string(&out).unwrap().trim(), expected, "{user}");
