@@ -183,3 +183,7 @@ fn plan(word: &str, pipe: &Fifo, reader: Option<&Command>, global: &Global) -> O
         reader.and_then(|command| scripts::program(command, &[pipe.path.as_str()], global, None));
     Some(Plan { path: PathBuf::from(&pipe.path), owner, umask: scripts::mask(global), reader })
 }
+
+#[cfg(test)]
+#[path = "teller_tests.rs"]
+mod tests;
