@@ -43,10 +43,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return Err(Error::Unreadable(options.config.clone()));
     }
     let lock = super::lock::Lock::take(&options.instance)?;
-    let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let runtime = threads::runtime()?;
+    // Before the pid file: whoever finds a pid there may send it a signal.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let result = runtime.block_on(async {
-        let mut worker = Worker::start(options, Arc::new(loaded.config)).await?;
+        let mut worker = Worker::start(options, Arc::new(loaded.config), signals).await?;
         let result = worker.serve().await;
         worker.stop().await;
         result
@@ -92,8 +97,7 @@ impl Signals {
 }
 
 impl Worker {
-    async fn start(options: &Options, config: Arc<Config>) -> Result<Self, Error> {
-        let signals = Signals::listen()?;
+    async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
         process::set_policy(scripts::policy(&config.global_defs));
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         let (mut tracked, script_changes) = Scripts::new();
