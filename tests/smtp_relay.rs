@@ -306,6 +306,9 @@ async fn a_refused_recipient_does_not_keep_the_others_from_theirs() {
     let server = Server::start(Manners { refuses: Some("b@".to_owned()), ..Manners::default() });
     send(&relay(server.port), &mail()).await.unwrap();
     assert_eq!(server.subjects().len(), 1);
+    let to = vec!["nobody at home".to_owned(), "a@example.com".to_owned()];
+    send(&Relay { to, ..relay(server.port) }, &mail()).await.unwrap();
+    assert_eq!(server.subjects().len(), 2, "an address that is none");
     let alone = Relay { to: vec!["b@example.com".to_owned()], ..relay(server.port) };
     let error = send(&alone, &mail()).await.unwrap_err().to_string();
     assert!(error.contains("550") || error.contains("no such user"), "{error}");

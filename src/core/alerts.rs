@@ -29,8 +29,11 @@ pub fn relay(global: &Global, host_name: &str) -> Option<Relay> {
     // A password never travels in the clear unless the file says so in so many words.
     let starttls = global.smtp_starttls.unwrap_or(login.is_some());
     let ca = global.smtp_tls_ca.as_ref().map(PathBuf::from);
+    // A host may be called what no mail domain can be.
+    let domain: String =
+        host_name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     // keepalived lets a bare user name through; a relay wants a whole address.
-    let whole = |name: &String| if name.contains('@') { name.clone() } else { format!("{name}@{host_name}") };
+    let whole = |name: &String| if name.contains('@') { name.clone() } else { format!("{name}@{domain}") };
     Some(Relay {
         host: server.host.clone(),
         port: server.port.unwrap_or(25),
@@ -38,7 +41,7 @@ pub fn relay(global: &Global, host_name: &str) -> Option<Relay> {
         timeout: global
             .smtp_connect_timeout
             .map_or(Duration::from_secs(30), |s| s.0.max(Duration::from_secs(1))),
-        from: global.notification_email_from.as_ref().map_or_else(|| format!("root@{host_name}"), whole),
+        from: global.notification_email_from.as_ref().map_or_else(|| format!("root@{domain}"), whole),
         to: global.notification_email.iter().map(whole).collect(),
         router_id: global.router_id.clone().unwrap_or_else(|| host_name.to_owned()),
         security: if starttls { Security::Starttls { ca } } else { Security::Plain },
@@ -75,6 +78,8 @@ mod tests {
         assert_eq!((relay.port, relay.router_id.as_str(), relay.from.as_str()), (25, "d1", "root@d1"));
         assert_eq!(relay.to, ["a@example.com", "root@d1"]);
         assert_eq!((relay.security, relay.login), (Security::Plain, None), "plain, as under keepalived");
+        let odd = super::relay(&global, "my_director").unwrap();
+        assert_eq!((odd.from.as_str(), odd.helo.as_str()), ("root@my-director", "my_director"));
     }
 
     #[test]

@@ -147,10 +147,23 @@ fn date(secs: u64) -> String {
     )
 }
 
-/// Delivers one mail. A recipient that the relay refuses does not keep the others from theirs.
+/// Delivers one mail. A recipient that is none, or that the relay refuses, does not keep the others from theirs.
 pub async fn send(relay: &Relay, mail: &Mail) -> Result<(), Error> {
     let from = address(&relay.from)?;
-    let to: Vec<Address> = relay.to.iter().map(|to| address(to)).collect::<Result<_, _>>()?;
+    let mut to = Vec::with_capacity(relay.to.len());
+    let mut bad = Error::Address(String::new());
+    for name in &relay.to {
+        match address(name) {
+            Ok(address) => to.push(address),
+            Err(error) => {
+                tracing::warn!("mail to {name} not sent: {error}");
+                bad = error;
+            }
+        }
+    }
+    if to.is_empty() {
+        return Err(bad);
+    }
     let text = message(relay, mail);
     let transport = transport(relay)?;
     let refused = match deliver(relay, &transport, &from, to.clone(), &text).await {
