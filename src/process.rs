@@ -3,8 +3,8 @@
 //! keepalived's script rules: the words are executed directly, never through a shell (only a file without a `#!` line
 //! is the shell's to read, as execvp(3) has it); the child leads a process
 //! group of its own, is told to end when the daemon dies, inherits no descriptor but standard output and error, has
-//! no supplementary group and, as another user, no capability, and finds neither IFS nor LD_PRELOAD nor
-//! LD_LIBRARY_PATH in its environment.
+//! no supplementary group (unless the [`Policy`] says so) and, as another user, no capability, gets the policy's file
+//! mask, and finds neither IFS nor LD_PRELOAD nor LD_LIBRARY_PATH in its environment.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -16,8 +16,10 @@ use nix::unistd::{Group, User};
 use crate::clock;
 
 mod child;
+mod policy;
 mod script;
 
+pub use policy::{Policy, set_policy, umask};
 pub use script::{Problem, script_check};
 
 /// Between SIGTERM and SIGKILL for a program that overran its time.
@@ -51,6 +53,19 @@ pub enum Error {
         /// Why.
         source: nix::Error,
     },
+}
+
+impl Error {
+    /// The same as two sentences: what is wrong, and what to do.
+    pub fn problem_and_cure(&self) -> (String, String) {
+        let text = self.to_string();
+        match (self, text.split_once(": ")) {
+            (Self::NoUser(_) | Self::NoGroup(_), Some((problem, cure))) => {
+                (problem.to_owned(), cure.to_owned())
+            }
+            _ => (text, "mend /etc/nsswitch.conf, or name another".to_owned()),
+        }
+    }
 }
 
 /// Looks up a user and, when named, a group; else the user's own group.
@@ -91,7 +106,7 @@ pub enum Outcome {
     Exit(i32),
     /// By this signal.
     Signal(i32),
-    /// It overran its time and was ended with its whole group.
+    /// It overran its time, or was wanted no longer, and was ended with its whole group.
     TimedOut,
     /// It could not be started; says why and what to do.
     NotStarted(String),
@@ -111,15 +126,29 @@ pub struct Finished {
 /// The child is told to end when the thread that starts it ends (PR_SET_PDEATHSIG), so call this on a thread that
 /// lives as long as the daemon.
 pub async fn run(program: &Program) -> Finished {
+    run_until(program, std::future::pending()).await
+}
+
+/// Runs a program to its end, or until `enough`: then, as after its time limit, its whole process group gets SIGTERM,
+/// and SIGKILL two seconds later; the outcome is [`Outcome::TimedOut`]. A dropped future kills the group at once.
+pub async fn run_until(program: &Program, enough: impl Future<Output = ()>) -> Finished {
     let started = clock::now();
     let finished = |outcome| Finished { outcome, took: clock::now().saturating_duration_since(started) };
     let (mut child, mut group) = match child::start(program) {
         Ok(child) => child,
         Err(why) => return finished(Outcome::NotStarted(why)),
     };
-    let ended = match program.timeout {
-        None => Some(child.wait().await),
-        Some(limit) => tokio::time::timeout(limit, child.wait()).await.ok(),
+    let limit = async {
+        match program.timeout {
+            None => std::future::pending().await,
+            Some(limit) => tokio::time::sleep(limit).await,
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = child.wait() => Some(ended),
+        () = limit => None,
+        () = enough => None,
     };
     let outcome = match ended {
         Some(Ok(status)) => {

@@ -17,6 +17,8 @@ mod mixed;
 mod seeds;
 #[path = "lab_vrrp/takeover.rs"]
 mod takeover;
+#[path = "lab_vrrp/telling.rs"]
+mod telling;
 #[path = "lab_vrrp/tracking.rs"]
 mod tracking;
 

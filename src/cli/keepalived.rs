@@ -36,6 +36,9 @@ const OURS: &[&str] = &[
     "alpha-without-check",
     "include-missing",
     "undefined-variable",
+    "global-script",
+    "half-a-login",
+    "password-in-the-clear",
 ];
 
 /// True when the program was started as keepalived.

@@ -1,12 +1,10 @@
 //! What this machine has of what a file names: interfaces, scripts, users. Looked up only when asked to.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
 
 use super::model::{Command, ScriptUser};
 use super::units::Prefix;
+use crate::process;
 
 /// Where to look. The default looks nowhere: then only the text itself is judged.
 #[derive(Clone, Debug, Default)]
@@ -74,38 +72,17 @@ impl Facts {
         if !self.look_at_files {
             return None;
         }
-        let named = command.user.as_ref().or(default_user);
-        let user = match named {
-            Some(named) => match nix::unistd::User::from_name(&named.user) {
-                Ok(Some(user)) => Some(user.uid.as_raw()),
-                _ => {
-                    let cure = format!("create it (useradd --system {}) or name another", named.user);
-                    return Some((format!("there is no user \"{}\"", named.user), cure));
-                }
+        let run_as = match command.user.as_ref().or(default_user) {
+            Some(named) => match process::identity(&named.user, named.group.as_deref()) {
+                Ok(who) => Some(who),
+                Err(error) => return Some(error.problem_and_cure()),
             },
-            None => None,
+            // keepalived's rule: that user, if there is one.
+            None => process::identity("keepalived_script", None).ok(),
         };
         let first = command.argv.first()?;
-        let Some(path) = found(first) else {
-            return Some((format!("{first} does not exist"), "install it, or mend its path".to_owned()));
-        };
-        let meta = fs::metadata(&path).ok()?;
-        if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 {
-            return Some((
-                format!("{} cannot be executed", path.display()),
-                format!("chmod +x {}", path.display()),
-            ));
-        }
-        let as_root = user.unwrap_or_else(|| nix::unistd::geteuid().as_raw()) == 0;
-        if security
-            && as_root
-            && let Some(open) = writable_by_others(&path)
-        {
-            let problem =
-                format!("{} runs as root, but others than root can change {}", first, open.display());
-            return Some((problem, format!("chown root {0}; chmod go-w {0}", open.display())));
-        }
-        None
+        let problem = process::script_check(first, run_as.as_ref(), security).err()?;
+        Some((problem.to_string(), problem.cure()))
     }
 }
 
@@ -124,28 +101,4 @@ fn subnets() -> Vec<Prefix> {
     })
     .filter(|prefix| *prefix != Prefix::host(prefix.address) && !prefix.address.is_loopback())
     .collect()
-}
-
-/// The file that a command's first word means.
-fn found(word: &str) -> Option<PathBuf> {
-    if word.contains('/') {
-        return Some(PathBuf::from(word)).filter(|p| p.exists());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(word)).find(|p| p.is_file())
-}
-
-/// The first part of a path, links followed, that others than root can change.
-fn writable_by_others(path: &Path) -> Option<PathBuf> {
-    let real = fs::canonicalize(path).ok()?;
-    real.ancestors()
-        .find(|part| {
-            fs::symlink_metadata(part).is_ok_and(|meta| {
-                let mode = meta.permissions().mode();
-                // A sticky directory (/tmp) keeps others from replacing files that are not theirs.
-                let sticky = meta.is_dir() && mode & 0o1000 != 0;
-                meta.uid() != 0 || (mode & 0o002 != 0 && !sticky) || (mode & 0o020 != 0 && meta.gid() != 0)
-            })
-        })
-        .map(Path::to_owned)
 }

@@ -1,19 +1,39 @@
-//! Which events are mailed, and with which subject: keepalived's rules (on for real servers, off for the rest unless
-//! asked for; nothing without both a relay and a recipient).
+//! The mail relay that the configuration names. Which events are mailed is `telling.rs`' to say.
 
-use std::time::{Duration, SystemTime};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::check;
-use crate::config::model::{Global, Instance};
-use crate::notify::mail::{Alert, Relay};
-use crate::vrrp::machine::StateName;
+use crate::config::model::Global;
+use crate::notify::mail::{Login, Password, Relay, Security};
+use crate::notify::outbox::WINDOW;
 
-/// The relay that `global_defs` names; `None` without a server or without recipients.
+/// Before the path of a file that holds a password.
+const FILE: &str = "file:";
+
+/// The relay that `global_defs` names; `None` without a server or without recipients: then nothing is mailed.
 pub fn relay(global: &Global, host_name: &str) -> Option<Relay> {
     let server = global.smtp_server.as_ref()?;
     if global.notification_email.is_empty() {
         return None;
     }
+    let login = match (&global.smtp_login, &global.smtp_password) {
+        (Some(user), Some(password)) => Some(Login {
+            user: user.clone(),
+            password: match password.0.strip_prefix(FILE) {
+                Some(path) => Password::File(PathBuf::from(path)),
+                None => Password::Words(password.0.clone()),
+            },
+        }),
+        _ => None,
+    };
+    // A password never travels in the clear unless the file says so in so many words.
+    let starttls = global.smtp_starttls.unwrap_or(login.is_some());
+    let ca = global.smtp_tls_ca.as_ref().map(PathBuf::from);
+    // A host may be called what no mail domain can be.
+    let domain: String =
+        host_name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    // keepalived lets a bare user name through; a relay wants a whole address.
+    let whole = |name: &String| if name.contains('@') { name.clone() } else { format!("{name}@{domain}") };
     Some(Relay {
         host: server.host.clone(),
         port: server.port.unwrap_or(25),
@@ -21,47 +41,17 @@ pub fn relay(global: &Global, host_name: &str) -> Option<Relay> {
         timeout: global
             .smtp_connect_timeout
             .map_or(Duration::from_secs(30), |s| s.0.max(Duration::from_secs(1))),
-        from: global.notification_email_from.clone().unwrap_or_else(|| format!("root@{host_name}")),
-        to: global.notification_email.clone(),
+        from: global.notification_email_from.as_ref().map_or_else(|| format!("root@{domain}"), whole),
+        to: global.notification_email.iter().map(whole).collect(),
         router_id: global.router_id.clone().unwrap_or_else(|| host_name.to_owned()),
+        security: if starttls { Security::Starttls { ca } } else { Security::Plain },
+        login,
     })
 }
 
-/// The alert of a transition; off unless `smtp_alert`, `smtp_alert_vrrp` or the global `smtp_alert` says on.
-pub fn transition(
-    instance: &Instance,
-    to: StateName,
-    cause: &str,
-    global: &Global,
-    at: SystemTime,
-) -> Option<Alert> {
-    let on = instance.smtp_alert.or(global.smtp_alert_vrrp).or(global.smtp_alert).unwrap_or(false);
-    let state = match to {
-        StateName::Master => "MASTER",
-        StateName::Backup => "BACKUP",
-        StateName::Fault => "FAULT",
-        StateName::Stopped | StateName::Init => return None,
-    };
-    on.then(|| Alert {
-        subject: format!("VRRP Instance {} - Entering {state} state", instance.name),
-        body: format!("=> VRRP Instance is now in {state} state <=\n{cause}\n"),
-        at,
-    })
-}
-
-/// The alert of a real server or quorum; the check room has read `smtp_alert` with keepalived's defaults (on for
-/// real servers, off for quorums).
-pub fn server(event: &check::Event, at: SystemTime) -> Option<Alert> {
-    let state = if event.what.is_up() { "UP" } else { "DOWN" };
-    let mut subject = event.subject.clone();
-    if let Some(first) = subject.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    event.smtp_alert.then(|| Alert {
-        subject: format!("{subject} - {state}"),
-        body: format!("=> {event} <=\n"),
-        at,
-    })
+/// How long events are collected after a mail; 0 = a mail for each.
+pub fn window(global: &Global) -> Duration {
+    global.smtp_digest.map_or(WINDOW, |secs| secs.0)
 }
 
 /// The name of this machine, for mails that name nobody else.
@@ -75,7 +65,7 @@ pub fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::SmtpServer;
+    use crate::config::model::{Secret, SmtpServer};
 
     #[test]
     fn mail_needs_a_server_and_a_recipient() {
@@ -83,8 +73,30 @@ mod tests {
         assert!(relay(&global, "d1").is_none());
         global.smtp_server = Some(SmtpServer { host: "192.0.2.1".to_owned(), port: None });
         assert!(relay(&global, "d1").is_none());
-        global.notification_email = vec!["a@example.com".to_owned()];
+        global.notification_email = vec!["a@example.com".to_owned(), "root".to_owned()];
         let relay = relay(&global, "d1").unwrap();
         assert_eq!((relay.port, relay.router_id.as_str(), relay.from.as_str()), (25, "d1", "root@d1"));
+        assert_eq!(relay.to, ["a@example.com", "root@d1"]);
+        assert_eq!((relay.security, relay.login), (Security::Plain, None), "plain, as under keepalived");
+        let odd = super::relay(&global, "my_director").unwrap();
+        assert_eq!((odd.from.as_str(), odd.helo.as_str()), ("root@my-director", "my_director"));
+    }
+
+    #[test]
+    fn a_login_brings_encryption_unless_the_file_forbids_it() {
+        let mut global = Global {
+            smtp_server: Some(SmtpServer { host: "relay".to_owned(), port: Some(587) }),
+            notification_email: vec!["a@example.com".to_owned()],
+            smtp_login: Some("lvs".to_owned()),
+            ..Global::default()
+        };
+        assert_eq!(relay(&global, "d1").unwrap().login, None, "half a login is none");
+        global.smtp_password = Some(Secret("file:/etc/relay.password".to_owned()));
+        let with = relay(&global, "d1").unwrap();
+        assert_eq!(with.security, Security::Starttls { ca: None });
+        let file = Password::File("/etc/relay.password".into());
+        assert_eq!(with.login, Some(Login { user: "lvs".to_owned(), password: file }));
+        global.smtp_starttls = Some(false);
+        assert_eq!(relay(&global, "d1").unwrap().security, Security::Plain);
     }
 }

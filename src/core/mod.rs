@@ -15,5 +15,7 @@ pub mod plan;
 pub mod reload;
 pub mod scripts;
 pub mod settings;
+pub mod teller;
+pub mod telling;
 mod threads;
 pub mod worker;

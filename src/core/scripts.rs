@@ -3,15 +3,23 @@
 
 use std::time::Duration;
 
-use crate::config::model::{Command, Config, Global, Instance, VrrpScript};
-use crate::process::{self, Program, RunAs};
-use crate::vrrp::machine::StateName;
+use nix::sys::stat::Mode;
+
+use super::telling::Run;
+use crate::config::model::{Command, Config, Global, ScriptUser, VrrpScript};
+use crate::notify::fifo::UMASK;
+use crate::process::{self, Outcome, Policy, Program, RunAs};
 use crate::vrrp::track::ScriptPlan;
 
 /// keepalived's rule: the user beside the command, else `script_user`, else `keepalived_script` if there is such
 /// a user, else whoever the daemon runs as.
 pub fn run_as(command: &Command, global: &Global) -> Result<Option<RunAs>, process::Error> {
-    match command.user.as_ref().or(global.script_user.as_ref()) {
+    owner(command.user.as_ref(), global)
+}
+
+/// The same rule for a user who may be named anywhere, as beside a pipe.
+pub fn owner(named: Option<&ScriptUser>, global: &Global) -> Result<Option<RunAs>, process::Error> {
+    match named.or(global.script_user.as_ref()) {
         Some(named) => process::identity(&named.user, named.group.as_deref()).map(Some),
         None => Ok(process::identity("keepalived_script", None).ok()),
     }
@@ -38,6 +46,61 @@ pub fn program(
     Some(Program { argv, run_as, timeout, env })
 }
 
+/// A program of an event, with the event's variables.
+pub fn told(run: &Run, env: &[(String, String)], global: &Global) -> Option<Program> {
+    let extra: Vec<&str> = run.extra.iter().map(String::as_str).collect();
+    let mut program = program(&run.command, &extra, global, None)?;
+    program.env.extend_from_slice(env);
+    Some(program)
+}
+
+/// How all programs are started under these settings; keepalived's mask is 0177 where the file names none.
+pub fn policy(global: &Global) -> Policy {
+    Policy {
+        umask: Some(Mode::from_bits_truncate(mask(global))),
+        supplementary_groups: global.set_supplementary_groups.unwrap_or(false),
+        resolve_links: !global.use_symlink_paths.unwrap_or(false),
+    }
+}
+
+/// The mask of files that we and our programs create.
+pub fn mask(global: &Global) -> u32 {
+    global.umask.map_or(UMASK, u32::from)
+}
+
+/// Which of the two programs around the daemon's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Around {
+    /// `startup_script`, before anything else is started.
+    Startup,
+    /// `shutdown_script`, after everything else has ended.
+    Shutdown,
+}
+
+/// Runs `startup_script` or `shutdown_script` to its end, or to its time limit (10 s). Its failure is logged and
+/// changes nothing, as under keepalived.
+pub async fn run_around(around: Around, global: &Global) {
+    let (word, command, limit) = match around {
+        Around::Startup => ("startup_script", &global.startup_script, global.startup_script_timeout),
+        Around::Shutdown => ("shutdown_script", &global.shutdown_script, global.shutdown_script_timeout),
+    };
+    let Some(command) = command else { return };
+    let limit = limit.map_or(Duration::from_secs(10), |secs| secs.0);
+    let Some(program) = program(command, &[], global, Some(limit)) else { return };
+    let finished = process::run(&program).await;
+    let words = program.argv.join(" ");
+    let secs = finished.took.as_secs_f64();
+    match finished.outcome {
+        Outcome::Exit(0) => tracing::info!("{word}: {words} done in {secs:.2} s"),
+        Outcome::Exit(status) => tracing::error!("{word}: {words} ended with status {status}; going on"),
+        Outcome::Signal(signal) => tracing::error!("{word}: {words} was ended by signal {signal}; going on"),
+        Outcome::TimedOut => {
+            tracing::error!("{word}: {words} did not end within {} s: ended; going on", limit.as_secs_f64());
+        }
+        Outcome::NotStarted(why) => tracing::error!("{word}: {why}; going on"),
+    }
+}
+
 /// The `vrrp_script`s that some instance tracks.
 pub fn tracked(config: &Config) -> Vec<ScriptPlan> {
     let used = |script: &&VrrpScript| {
@@ -60,44 +123,4 @@ pub fn tracked(config: &Config) -> Vec<ScriptPlan> {
             })
         })
         .collect()
-}
-
-/// What an instance tells the world of a state: the specific script with exactly its words, the generic one with
-/// `INSTANCE name STATE priority` behind them.
-pub fn notify(instance: &Instance, state: StateName, priority: u8, global: &Global) -> Vec<Program> {
-    let (specific, word) = match state {
-        StateName::Master => (&instance.notify_master, "MASTER"),
-        StateName::Backup => (&instance.notify_backup, "BACKUP"),
-        StateName::Fault => (&instance.notify_fault, "FAULT"),
-        StateName::Stopped => (&instance.notify_stop, "STOP"),
-        StateName::Init => return Vec::new(),
-    };
-    both(instance, specific.as_ref(), word, priority, global)
-}
-
-/// The scripts of an instance that a reload removed: `notify_deleted`, else `notify_fault` as keepalived does.
-pub fn notify_deleted(instance: &Instance, priority: u8, global: &Global) -> Vec<Program> {
-    match &instance.notify_deleted {
-        Some(script) => both(instance, Some(script), "DELETED", priority, global),
-        None => both(instance, instance.notify_fault.as_ref(), "FAULT", priority, global),
-    }
-}
-
-/// The scripts of a master that heard a lower one.
-pub fn notify_lower(instance: &Instance, priority: u8, global: &Global) -> Vec<Program> {
-    both(instance, instance.notify_master_rx_lower_pri.as_ref(), "MASTER_RX_LOWER_PRI", priority, global)
-}
-
-fn both(
-    instance: &Instance,
-    specific: Option<&Command>,
-    word: &str,
-    priority: u8,
-    global: &Global,
-) -> Vec<Program> {
-    let priority = priority.to_string();
-    let extra = ["INSTANCE", instance.name.as_str(), word, priority.as_str()];
-    let specific = specific.and_then(|command| program(command, &[], global, None));
-    let generic = instance.notify.as_ref().and_then(|command| program(command, &extra, global, None));
-    specific.into_iter().chain(generic).collect()
 }

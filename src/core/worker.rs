@@ -12,25 +12,24 @@ use crate::check;
 use crate::clock;
 use crate::config;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Config, Instance};
+use crate::config::model::Config;
 use crate::config::resolve::Facts;
 use crate::ipvs::kernel::Desired;
 use crate::net::address::Wanted;
 use crate::net::monitor;
-use crate::notify::{Job, Notifier};
-use crate::process::Program;
+use crate::process;
 use crate::vrrp::driver;
 use crate::vrrp::machine::Note;
 use crate::vrrp::params::Setup;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
 
-use crate::notify::mail::{Alert, Mailer};
-
 use super::error::Error;
 use super::options::Options;
 use super::reload::judge;
-use super::{alerts, scripts, threads};
+use super::teller::Teller;
+use super::telling::Happening;
+use super::{scripts, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -45,10 +44,15 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return Err(Error::Unreadable(options.config.clone()));
     }
     let lock = super::lock::Lock::take(&options.instance)?;
-    let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let runtime = threads::runtime()?;
+    // Before the pid file: whoever finds a pid there may send it a signal.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let result = runtime.block_on(async {
-        let mut worker = Worker::start(options, Arc::new(loaded.config)).await?;
+        let mut worker = Worker::start(options, Arc::new(loaded.config), signals).await?;
         let result = worker.serve().await;
         worker.stop().await;
         result
@@ -72,8 +76,7 @@ struct Worker {
     ipvs: threads::Ipvs,
     scripts: Scripts,
     script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
-    notifier: Notifier,
-    mailer: Mailer,
+    teller: Teller,
     table_number: u64,
     signals: Signals,
 }
@@ -95,8 +98,9 @@ impl Signals {
 }
 
 impl Worker {
-    async fn start(options: &Options, config: Arc<Config>) -> Result<Self, Error> {
-        let signals = Signals::listen()?;
+    async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
+        process::set_policy(scripts::policy(&config.global_defs));
+        scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         let (mut tracked, script_changes) = Scripts::new();
         tracked.run_only(scripts::tracked(&config));
         let links = Arc::new(monitor::first_dump().await?);
@@ -107,6 +111,7 @@ impl Worker {
         let net = threads::net(links, wanted, vrrp.mailbox.clone())?;
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
+        let teller = Teller::start(&config, net.generation.clone());
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -120,8 +125,7 @@ impl Worker {
             config,
             vrrp,
             reports,
-            notifier: Notifier::new(net.generation.clone()),
-            mailer: Mailer::start(),
+            teller,
             net,
             check,
             ipvs,
@@ -162,48 +166,45 @@ impl Worker {
 
     fn take_report(&self, report: &Report) {
         let name = report.instance.as_str();
-        let (priority, generation) = match &report.told {
+        match &report.told {
             Told::Transition { transition, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
-                if let Some(instance) = self.instance(name) {
-                    let programs = scripts::notify(
-                        instance,
-                        transition.to,
-                        transition.priority,
-                        &self.config.global_defs,
-                    );
-                    let why = format!("{name} is {}", transition.to);
-                    self.notify(name, *generation, programs, why);
-                    let cause = transition.cause.to_string();
-                    let global = &self.config.global_defs;
-                    self.mail(alerts::transition(instance, transition.to, &cause, global, clock::wall()));
-                }
-                return;
+                let cause = transition.cause.to_string();
+                let happening = Happening::Instance {
+                    name,
+                    state: transition.to,
+                    previous: transition.from,
+                    cause: &cause,
+                    priority: transition.priority,
+                };
+                self.teller.tell(happening, &self.config, *generation);
             }
-            Told::Deleted { generation, priority } => (*priority, *generation),
+            Told::Deleted { generation, priority } => {
+                tracing::info!("vrrp {name}: {}", report.told);
+                let previous = self.teller.state(name);
+                let happening = Happening::Deleted { name, previous, priority: *priority };
+                self.teller.tell(happening, &self.before, *generation);
+            }
             Told::LowerPriorityHeard { priority } => {
                 tracing::warn!("vrrp {name}: {}", report.told);
-                if let Some(instance) = self.instance(name) {
-                    let programs = scripts::notify_lower(instance, *priority, &self.config.global_defs);
-                    self.notify(name, 0, programs, format!("{name} heard a lower master"));
-                }
-                return;
+                let happening = Happening::LowerPriorityHeard { name, priority: *priority };
+                self.teller.tell(happening, &self.config, 0);
             }
-            Told::Scheduled(outcome) => {
-                if outcome.refused.is_empty() {
-                    tracing::info!("{outcome}");
-                } else {
-                    tracing::warn!("{outcome}");
-                }
-                return;
-            }
-            Told::Group { .. } | Told::GroupWaits { .. } => {
+            Told::Scheduled(outcome) if outcome.refused.is_empty() => tracing::info!("{outcome}"),
+            Told::Scheduled(outcome) => tracing::warn!("{outcome}"),
+            Told::Group { from, to, cause, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
-                return;
+                let happening = Happening::Group { name, state: *to, previous: *from, cause };
+                self.teller.tell(happening, &self.config, *generation);
             }
-            Told::Note(Note::PriorityChanged { .. } | Note::HoldOver | Note::WantsMaster) => {
+            Told::Note(Note::PriorityChanged { to, .. }) => {
                 tracing::info!("vrrp {name}: {}", report.told);
-                return;
+                let state = self.teller.state(name);
+                let happening = Happening::PriorityChanged { name, state, priority: *to };
+                self.teller.tell(happening, &self.config, 0);
+            }
+            Told::GroupWaits { .. } | Told::Note(Note::HoldOver | Note::WantsMaster) => {
+                tracing::info!("vrrp {name}: {}", report.told);
             }
             Told::Note(_)
             | Told::UnknownVrid { .. }
@@ -211,26 +212,7 @@ impl Worker {
             | Told::AddressListDiffers { .. }
             | Told::SendFailed { .. }
             | Told::SocketFailed { .. }
-            | Told::ReportsDropped { .. } => {
-                tracing::warn!("vrrp {name}: {}", report.told);
-                return;
-            }
-        };
-        tracing::info!("vrrp {name}: {}", report.told);
-        let gone = self.before.vrrp_instance.iter().find(|i| i.name == name);
-        if let Some(instance) = gone {
-            let programs = scripts::notify_deleted(instance, priority, &self.before.global_defs);
-            self.notify(name, generation, programs, format!("{name} is gone"));
-        }
-    }
-
-    fn instance(&self, name: &str) -> Option<&Instance> {
-        self.config.vrrp_instance.iter().find(|i| i.name == name)
-    }
-
-    fn notify(&self, queue: &str, after: u64, programs: Vec<Program>, why: String) {
-        if !programs.is_empty() {
-            self.notifier.push(Job { queue: queue.to_owned(), after, programs, why });
+            | Told::ReportsDropped { .. } => tracing::warn!("vrrp {name}: {}", report.told),
         }
     }
 
@@ -242,19 +224,9 @@ impl Worker {
         }
     }
 
-    /// The check room has logged it with its reason; here the user's program is run and the mail sent.
+    /// The check room has logged it with its reason; here people and programs are told.
     fn take_check(&self, event: &check::Event) {
-        self.mail(alerts::server(event, clock::wall()));
-        let Some(command) = &event.command else { return };
-        let programs = scripts::program(command, &[], &self.config.global_defs, None);
-        self.notify(&event.subject, 0, programs.into_iter().collect(), event.to_string());
-    }
-
-    fn mail(&self, alert: Option<Alert>) {
-        let relay = || alerts::relay(&self.config.global_defs, &alerts::host_name());
-        if let Some((alert, relay)) = alert.and_then(|alert| Some((alert, relay()?))) {
-            self.mailer.push(relay, alert);
-        }
+        self.teller.tell(Happening::Checked(event), &self.config, 0);
     }
 
     fn program_table(&mut self) {
@@ -292,6 +264,8 @@ impl Worker {
             }
         };
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        process::set_policy(scripts::policy(&self.config.global_defs));
+        self.teller.configure(&self.config);
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
         self.vrrp.mailbox.reload(Setup::of(&self.config));
@@ -324,7 +298,8 @@ impl Worker {
         drop(self.ipvs.desired);
         leave("ipvs", self.ipvs.thread).await;
         leave("net", self.net.thread).await;
-        self.notifier.finish(STOP_SCRIPTS).await;
+        self.teller.finish(STOP_SCRIPTS).await;
+        scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         tracing::info!("stopped");
     }
 }

@@ -1,16 +1,22 @@
-//! What people's programs are told: in order, one queue a name, so that of two quick transitions the later one is
-//! also told later (keepalived starts its scripts side by side, and the last to finish wins).
+//! What people's programs are told: in order, one queue a name, one program at a time, the newest state last.
+//! keepalived starts its scripts side by side, and the last to finish wins: here a state that a newer one has overtaken
+//! before its turn is not told any more, and a program that is still busy with it when the newer one has waited for
+//! [`OVERTAKEN`] is ended.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 
 use crate::process::{self, Finished, Outcome, Program};
 
+pub mod backlog;
+pub mod fifo;
 pub mod mail;
+pub mod outbox;
+pub mod post;
+mod reader;
 
 /// Jobs that may wait in one queue; beyond it the oldest one is dropped and logged.
 const QUEUE: usize = 64;
@@ -18,25 +24,36 @@ const QUEUE: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A program that runs longer is mentioned.
 const SLOW: Duration = Duration::from_secs(30);
+/// How long a program may go on with a state after a newer one has come.
+pub const OVERTAKEN: Duration = Duration::from_secs(30);
 
 /// Programs to run because of one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// Name of the instance or server: jobs of one queue run one after the other.
+    /// Name of the instance, group or server: jobs of one queue run one after the other.
     pub queue: String,
     /// Generation of addresses that must be in place first; 0 = none.
     pub after: u64,
-    /// Run side by side.
+    /// Run one after the other.
     pub programs: Vec<Program>,
     /// The event in words, for the log.
     pub why: String,
+    /// It tells a state: older states that still wait are skipped.
+    pub supersedes: bool,
+}
+
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<(u64, Job)>,
+    /// Number of the newest state that was queued; the running program watches it.
+    newest: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Queues {
-    waiting: BTreeMap<String, VecDeque<Job>>,
-    /// Queues whose worker runs.
-    busy: BTreeSet<String>,
+    /// A queue is there for as long as its worker runs.
+    busy: BTreeMap<String, Queue>,
+    pushed: u64,
 }
 
 #[derive(Debug)]
@@ -44,6 +61,7 @@ struct Shared {
     queues: Mutex<Queues>,
     idle: Notify,
     applied: watch::Receiver<u64>,
+    overtaken: Duration,
 }
 
 /// Takes jobs and never waits for them.
@@ -53,30 +71,48 @@ pub struct Notifier(Arc<Shared>);
 impl Notifier {
     /// `applied` says which generation of addresses is in place.
     pub fn new(applied: watch::Receiver<u64>) -> Self {
-        Self(Arc::new(Shared { queues: Mutex::default(), idle: Notify::new(), applied }))
+        Self::patient(applied, OVERTAKEN)
     }
 
-    /// Queues a job; must be called on a runtime.
+    fn patient(applied: watch::Receiver<u64>, overtaken: Duration) -> Self {
+        Self(Arc::new(Shared { queues: Mutex::default(), idle: Notify::new(), applied, overtaken }))
+    }
+
+    /// Queues a job; must be called on a runtime. A state makes older states of its queue that still wait void, even
+    /// when it has no program of its own: what they would tell is no longer so.
     pub fn push(&self, job: Job) {
-        if job.programs.is_empty() {
-            return;
-        }
-        let name = job.queue.clone();
         let mut queues = self.0.lock();
-        let waiting = queues.waiting.entry(name.clone()).or_default();
-        waiting.push_back(job);
-        if waiting.len() > QUEUE
-            && let Some(dropped) = waiting.pop_front()
-        {
-            tracing::error!("{}: scripts not run, {QUEUE} jobs are waiting before them", dropped.why);
-        }
-        if queues.busy.insert(name.clone()) {
+        queues.pushed += 1;
+        let number = queues.pushed;
+        if let Some(queue) = queues.busy.get_mut(&job.queue) {
+            if job.supersedes {
+                queue.waiting.retain(|(_, old)| {
+                    if old.supersedes {
+                        tracing::info!("{}: scripts not run, meanwhile {}", old.why, job.why);
+                    }
+                    !old.supersedes
+                });
+                queue.newest.send_replace(number);
+            }
+            if job.programs.is_empty() {
+                return;
+            }
+            queue.waiting.push_back((number, job));
+            if queue.waiting.len() > QUEUE
+                && let Some((_, dropped)) = queue.waiting.pop_front()
+            {
+                tracing::error!("{}: scripts not run, {QUEUE} jobs are waiting before them", dropped.why);
+            }
+        } else if !job.programs.is_empty() {
+            let name = job.queue.clone();
+            let newest = watch::channel(number).0;
+            queues.busy.insert(name.clone(), Queue { waiting: VecDeque::from([(number, job)]), newest });
             tokio::spawn(work(Arc::clone(&self.0), name));
         }
     }
 
     /// Waits until all is told, at most this long. What still runs then is ended with the runtime.
-    pub async fn finish(self, limit: Duration) {
+    pub async fn finish(&self, limit: Duration) {
         let done = async {
             loop {
                 let idle = self.0.idle.notified();
@@ -102,23 +138,26 @@ impl Shared {
 /// Empties one queue, job by job.
 async fn work(shared: Arc<Shared>, name: String) {
     loop {
-        let job = {
+        let (number, job, newest) = {
             let mut queues = shared.lock();
-            match queues.waiting.get_mut(&name).and_then(VecDeque::pop_front) {
-                Some(job) => job,
+            let next = queues.busy.get_mut(&name).and_then(|queue| {
+                let (number, job) = queue.waiting.pop_front()?;
+                Some((number, job, queue.newest.subscribe()))
+            });
+            match next {
+                Some(next) => next,
                 None => {
-                    queues.waiting.remove(&name);
                     queues.busy.remove(&name);
                     break;
                 }
             }
         };
-        tell(&shared, job).await;
+        tell(&shared, number, job, newest).await;
     }
     shared.idle.notify_waiters();
 }
 
-async fn tell(shared: &Shared, job: Job) {
+async fn tell(shared: &Shared, number: u64, job: Job, newest: watch::Receiver<u64>) {
     let mut applied = shared.applied.clone();
     let in_place = applied.wait_for(|generation| *generation >= job.after);
     if tokio::time::timeout(PATIENCE, in_place).await.is_err() {
@@ -128,23 +167,34 @@ async fn tell(shared: &Shared, job: Job) {
             PATIENCE.as_secs()
         );
     }
-    let mut running = JoinSet::new();
-    for program in job.programs {
-        let why = job.why.clone();
-        running.spawn(async move {
-            let run = process::run(&program);
-            tokio::pin!(run);
-            let finished = match tokio::time::timeout(SLOW, &mut run).await {
-                Ok(finished) => finished,
-                Err(_) => {
-                    tracing::warn!("{why}: {} runs for {} s already", program.argv.join(" "), SLOW.as_secs());
-                    run.await
-                }
-            };
-            log(&why, &program, &finished);
-        });
+    for program in &job.programs {
+        let overtaken = async {
+            let mut newest = newest.clone();
+            // The sender lives in the queue, which is there until this worker has ended.
+            let came = newest.wait_for(|newest| *newest > number).await.is_ok();
+            if !came {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(shared.overtaken).await;
+            tracing::warn!(
+                "{}: {} still runs {} s after a newer state came: it is ended",
+                job.why,
+                program.argv.join(" "),
+                shared.overtaken.as_secs_f64()
+            );
+        };
+        let run = process::run_until(program, overtaken);
+        tokio::pin!(run);
+        let finished = match tokio::time::timeout(SLOW, &mut run).await {
+            Ok(finished) => finished,
+            Err(_) => {
+                let words = program.argv.join(" ");
+                tracing::warn!("{}: {words} runs for {} s already", job.why, SLOW.as_secs());
+                run.await
+            }
+        };
+        log(&job.why, program, &finished);
     }
-    while running.join_next().await.is_some() {}
 }
 
 fn log(why: &str, program: &Program, finished: &Finished) {
@@ -156,7 +206,7 @@ fn log(why: &str, program: &Program, finished: &Finished) {
         Outcome::Signal(signal) => {
             tracing::warn!("{why}: {words} was ended by signal {signal} after {secs:.2} s");
         }
-        Outcome::TimedOut => tracing::warn!("{why}: {words} overran its time and was ended"),
+        Outcome::TimedOut => tracing::warn!("{why}: {words} was ended after {secs:.2} s"),
         Outcome::NotStarted(reason) => tracing::error!("{why}: {reason}"),
     }
 }

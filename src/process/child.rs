@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Pid, Uid, geteuid, getpid, getppid, setgid, setgroups, setuid};
 use tokio::process::{Child, Command};
 
+use super::policy::{self, Policy};
 use super::{Program, RunAs, script_check};
 
 /// Variables that would let the daemon's environment steer a program (keepalived 2.4 removes the same).
@@ -65,20 +67,37 @@ impl Drop for ProcessGroup {
 
 /// Starts a program; an error is a sentence with the file and the cure in it.
 pub(super) fn start(program: &Program) -> Result<(Child, ProcessGroup), String> {
+    start_under(program, policy::current())
+}
+
+/// The same under a certain policy.
+pub(super) fn start_under(program: &Program, policy: Policy) -> Result<(Child, ProcessGroup), String> {
     let (name, arguments) = program.argv.split_first().ok_or("there is no program to run")?;
-    let mut command = Command::new(name);
+    // A script learns the path that is executed, so `$0` is the real file, as under keepalived. A binary keeps the name
+    // it was called by: programs with several names (busybox) and virtual environments go by it.
+    let real =
+        (policy.resolve_links && name.contains('/')).then(|| std::fs::canonicalize(name).ok()).flatten();
+    let mut command = match &real {
+        Some(real) => Command::new(real),
+        None => Command::new(name),
+    };
+    command.arg0(name);
     command.args(arguments).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
     for variable in REMOVED {
         command.env_remove(variable);
     }
     command.envs(program.env.iter().map(|(k, v)| (k, v)));
-    let identity = program.run_as.as_ref().filter(|who| !is_us(who)).map(Identity::of);
+    let identity = match program.run_as.as_ref().filter(|who| !is_us(who)) {
+        Some(who) => Some(Identity::of(who, policy.supplementary_groups)?),
+        None => None,
+    };
+    let umask = policy.umask;
     let parent = getpid();
     // SAFETY: the closure runs in the forked child before exec; it makes system calls and nothing else: its data
     // were made before the fork, so that it neither allocates nor takes a lock.
     #[allow(unsafe_code)]
     unsafe {
-        command.pre_exec(move || become_child(identity.as_ref(), parent));
+        command.pre_exec(move || become_child(identity.as_ref(), umask, parent));
     }
     let child = command.spawn().map_err(|error| not_started(name, program.run_as.as_ref(), &error))?;
     let id = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
@@ -94,24 +113,35 @@ fn is_us(who: &RunAs) -> bool {
 struct Identity {
     uid: Uid,
     gid: Gid,
-    groups: [Gid; 1],
+    groups: Vec<Gid>,
 }
 
 impl Identity {
-    fn of(who: &RunAs) -> Self {
+    fn of(who: &RunAs, supplementary: bool) -> Result<Self, String> {
         let gid = Gid::from_raw(who.gid);
-        Self { uid: Uid::from_raw(who.uid), gid, groups: [gid] }
+        let mut groups = vec![gid];
+        if supplementary {
+            let name =
+                std::ffi::CString::new(who.user.as_str()).map_err(|_| "a user name holds a NUL byte")?;
+            groups = nix::unistd::getgrouplist(&name, gid).map_err(|error| {
+                format!("the groups of user {} cannot be looked up: {error}; mend /etc/group", who.user)
+            })?;
+        }
+        Ok(Self { uid: Uid::from_raw(who.uid), gid, groups })
     }
 }
 
 /// In the child: be nobody but the user (groups first, then group, then user), and die with the daemon.
-fn become_child(identity: Option<&Identity>, parent: Pid) -> io::Result<()> {
+fn become_child(identity: Option<&Identity>, umask: Option<Mode>, parent: Pid) -> io::Result<()> {
     // Descriptors that the daemon itself was given (a shell's, a test runner's) are not the script's. Those that
     // exec closes anyway stay open until then: the parent reads exec's outcome through one of them.
     // SAFETY: the call only sets flags on descriptors of this process.
     #[allow(unsafe_code)]
     unsafe {
         libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
+    }
+    if let Some(mask) = umask {
+        nix::sys::stat::umask(mask);
     }
     if let Some(who) = identity {
         // Capabilities of root go with the uid; ambient ones, which a service manager may have given to an

@@ -189,3 +189,87 @@ fn a_program_is_told_when_its_daemon_dies_whoever_it_runs_as() {
         std::fs::remove_dir_all(&place).unwrap();
     }
 }
+
+/// Runs a program under a policy and waits for its end.
+async fn run_under(program: &Program, policy: Policy) {
+    let (mut child, mut group) = child::start_under(program, policy).unwrap();
+    assert!(child.wait().await.unwrap().success());
+    group.leader_gone();
+}
+
+#[tokio::test]
+async fn the_policy_decides_on_mask_and_links() {
+    let place = open_directory("policy");
+    let (real, link, out) = (place.join("real.sh"), place.join("link.sh"), place.join("out"));
+    std::fs::write(&real, format!("#!/bin/sh\necho \"$0 $(umask)\" > {}\n", out.display())).unwrap();
+    std::fs::set_permissions(&real, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let program = Program { argv: vec![link.display().to_string()], ..sh("", None) };
+    let own = std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap().stdout;
+    let own = String::from_utf8(own).unwrap();
+    let mask = Some(nix::sys::stat::Mode::from_bits_truncate(0o177));
+    let table = [
+        (Policy::default(), format!("{} {}", link.display(), own.trim())),
+        (
+            Policy { umask: mask, resolve_links: true, ..Policy::default() },
+            format!("{} 0177", real.display()),
+        ),
+    ];
+    for (policy, expected) in table {
+        run_under(&program, policy).await;
+        assert_eq!(std::fs::read_to_string(&out).unwrap().trim(), expected);
+    }
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[tokio::test]
+async fn a_binary_keeps_the_name_it_was_called_by() {
+    let place = open_directory("called");
+    let (link, out) = (place.join("other-name"), place.join("out"));
+    std::os::unix::fs::symlink(std::fs::canonicalize("/bin/sh").unwrap(), &link).unwrap();
+    let argv = [&link.display().to_string(), "-c", &format!("echo $0 > {}", out.display())]
+        .map(str::to_owned)
+        .to_vec();
+    run_under(&Program { argv, ..sh("", None) }, Policy { resolve_links: true, ..Policy::default() }).await;
+    assert_eq!(std::fs::read_to_string(&out).unwrap().trim(), link.display().to_string());
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[tokio::test]
+async fn all_groups_of_the_user_or_the_one() {
+    let place = open_directory("groups");
+    let out = place.join("out");
+    // Whoever is a member of a group by name, and root.
+    let groups = std::fs::read_to_string("/etc/group").unwrap();
+    let members =
+        groups.lines().filter_map(|line| line.rsplit(':').next()).flat_map(|names| names.split(','));
+    let mut users: Vec<String> = members.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    users.truncate(3);
+    users.push("root".to_owned());
+    for user in users {
+        let Ok(who) = identity(&user, None) else { continue };
+        let all = std::process::Command::new("id").args(["-G", &user]).output().unwrap().stdout;
+        let all = String::from_utf8(all).unwrap();
+        let program =
+            Program { run_as: Some(who.clone()), ..sh(&format!("id -G > {}", out.display()), None) };
+        for (supplementary_groups, expected) in [(false, who.gid.to_string()), (true, all.trim().to_owned())]
+        {
+            let _ = std::fs::remove_file(&out);
+            run_under(&program, Policy { supplementary_groups, ..Policy::default() }).await;
+            assert_eq!(std::fs::read_to_string(&out).unwrap().trim(), expected, "{user}");
+        }
+    }
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+#[tokio::test]
+async fn who_is_wanted_no_longer_is_ended_with_its_whole_group() {
+    let place = open_directory("enough");
+    let told = place.join("told");
+    let script = format!("trap 'touch {}; exit 0' TERM; sleep 20 & wait", told.display());
+    let enough = tokio::time::sleep(Duration::from_millis(300));
+    let finished = run_until(&sh(&script, None), enough).await;
+    assert_eq!(finished.outcome, Outcome::TimedOut);
+    assert!(told.exists() && finished.took < Duration::from_secs(2), "{finished:?}");
+    std::fs::remove_dir_all(&place).unwrap();
+}

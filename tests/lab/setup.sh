@@ -10,6 +10,8 @@ say() { printf 'setup: %s\n' "$*"; }
 packages=(
     gcc            # the linker that rustc calls
     libc6-dev      # the C library's start files that the linker needs
+    libssl-dev     # TLS of mail alerts is the system's OpenSSL
+    pkg-config     # finds it
     iproute2       # ip: namespaces, bridges, addresses of the lab
     kmod           # modprobe ip_vs, here or in the virtual machine
     procps         # sysctl, ps for the lab's shell
@@ -53,6 +55,7 @@ for package in "${packages[@]}"; do
     # Any generic kernel is good; its meta package need not be there. The same for nginx of another flavour.
     case $package in
         linux-image-amd64) tests/lab/kernel.sh >/dev/null 2>&1 && state=installed ;;
+        pkg-config) command -v pkg-config >/dev/null && state=installed ;;
         nginx-light) command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] && state=installed ;;
         python3-venv) [ -x target/lab/venv/bin/vng ] && state=installed ;;
     esac

@@ -78,6 +78,18 @@ object! {
         smtp_helo_name: Option<String>,
         /// Time to connect to the relay; default 30 s.
         smtp_connect_timeout: Option<Secs>,
+        /// Mail only over STARTTLS, with a certificate that is good for the relay's name. Beyond keepalived. Default: on
+        /// with `smtp_login`, else off.
+        smtp_starttls: Option<bool>,
+        /// PEM file with authorities that may vouch for the relay, besides the system's. Beyond keepalived.
+        smtp_tls_ca: Option<String>,
+        /// User name at the relay. Beyond keepalived.
+        smtp_login: Option<String>,
+        /// Its password: the words themselves, or `file:PATH` of a file with it. Beyond keepalived.
+        smtp_password: Option<super::Secret>,
+        /// After a mail, events are collected for so long into one mail, longer and longer while they keep coming, up to
+        /// 300 s; 0 = a mail for each event, as keepalived does. Beyond keepalived. Default 10 s.
+        smtp_digest: Option<Secs>,
         /// Default of every `smtp_alert`.
         smtp_alert: Option<bool>,
         /// Default of `smtp_alert` in VRRP objects.

@@ -119,6 +119,35 @@ impl Resolver<'_> {
                 fix,
             );
         }
+        self.relay_login(config);
+    }
+
+    /// A login that cannot work, or that anybody on the way can read.
+    fn relay_login(&mut self, config: &Config) {
+        let global = &config.global_defs;
+        let origin = global.origin.clone();
+        let (user, password) = (global.smtp_login.is_some(), global.smtp_password.is_some());
+        if user != password {
+            let (there, missing) =
+                if user { ("smtp_login", "smtp_password") } else { ("smtp_password", "smtp_login") };
+            let problem = format!("{there} without {missing}");
+            let fix = format!("write {missing}, or remove {there}");
+            let consequence = "mails are sent without a login";
+            self.find(Level::Warning, &origin, there, "half-a-login", problem, consequence, fix);
+        } else if user && global.smtp_starttls == Some(false) {
+            let problem = "smtp_login with smtp_starttls off".to_owned();
+            let consequence = "the password travels in the clear";
+            let fix = "remove smtp_starttls off";
+            self.find(
+                Level::Warning,
+                &origin,
+                "smtp_starttls",
+                "password-in-the-clear",
+                problem,
+                consequence,
+                fix,
+            );
+        }
     }
 }
 

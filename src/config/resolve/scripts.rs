@@ -43,6 +43,24 @@ impl Resolver<'_> {
             true
         });
         config.vrrp_script = scripts;
+        let mut own = std::mem::take(&mut config.global_defs);
+        let origin = own.origin.clone();
+        for (word, slot) in [
+            ("startup_script", &mut own.startup_script),
+            ("shutdown_script", &mut own.shutdown_script),
+            ("notify_fifo_script", &mut own.notify_fifo_script),
+            ("vrrp_notify_fifo_script", &mut own.vrrp_notify_fifo_script),
+            ("lvs_notify_fifo_script", &mut own.lvs_notify_fifo_script),
+        ] {
+            // keepalived's own test does not look at these: a code of its own keeps its exit status.
+            let Some(command) = &*slot else { continue };
+            let Some((problem, fix)) = self.command_problem(command, &global) else { continue };
+            let problem = format!("{word}: {problem}");
+            let consequence = "this script is dropped";
+            self.find(Level::Warning, &origin, word, "global-script", problem, consequence, fix);
+            *slot = None;
+        }
+        config.global_defs = own;
         self.security(config);
     }
 

@@ -11,8 +11,8 @@ use crate::config::keepalived::tree::Node;
 use crate::config::model::{Global, VrrpVersion};
 
 use super::global_forms::{
-    AutoPriority, BufferPolicy, Dynamic, Flush, IncludeCheck, NoCheckerEmails, Octets, Relay, Spacing,
-    Synchronised, Timeouts, Umask,
+    AutoPriority, BufferPolicy, Dynamic, Flush, IncludeCheck, NoCheckerEmails, Octets, Relay, SecretText,
+    Spacing, Synchronised, Timeouts, Umask,
 };
 
 #[cfg(test)]
@@ -28,21 +28,26 @@ const GLOBAL: Table<Global> = keywords! { Global:
     "smtp_server" => { smtp_server: Relay };
     "smtp_helo_name" => { smtp_helo_name: Text };
     "smtp_connect_timeout" => { smtp_connect_timeout: Seconds(0.0, LONGEST) };
+    "smtp_starttls" => { smtp_starttls: Switch };
+    "smtp_tls_ca" => { smtp_tls_ca: Text };
+    "smtp_login" => { smtp_login: Text };
+    "smtp_password" => { smtp_password: SecretText };
+    "smtp_digest" => { smtp_digest: Seconds(0.0, 300.0) };
     "smtp_alert" => { smtp_alert: Switch };
     "smtp_alert_vrrp" => { smtp_alert_vrrp: Switch };
     "smtp_alert_checker" => { smtp_alert_checker: Switch };
     "no_checker_emails" => { * NoCheckerEmails };
-    later "no_email_faults" => { no_email_faults: Flag };
+    "no_email_faults" => { no_email_faults: Flag };
     "checker_log_all_failures" => { checker_log_all_failures: Switch };
-    later "startup_script" => { startup_script: Cmd };
-    later "startup_script_timeout" => { startup_script_timeout: WholeSeconds(1, 1000) };
-    later "shutdown_script" => { shutdown_script: Cmd };
-    later "shutdown_script_timeout" => { shutdown_script_timeout: WholeSeconds(1, 1000) };
+    "startup_script" => { startup_script: Cmd };
+    "startup_script_timeout" => { startup_script_timeout: WholeSeconds(1, 1000) };
+    "shutdown_script" => { shutdown_script: Cmd };
+    "shutdown_script_timeout" => { shutdown_script_timeout: WholeSeconds(1, 1000) };
     "script_user" => { script_user: User };
     "enable_script_security" => { enable_script_security: FlagSwitch };
-    later "use_symlink_paths" => { use_symlink_paths: Switch };
-    later "set_supplementary_groups" => { set_supplementary_groups: Switch };
-    later "umask" => { umask: Umask };
+    "use_symlink_paths" => { use_symlink_paths: Switch };
+    "set_supplementary_groups" => { set_supplementary_groups: Switch };
+    "umask" => { umask: Umask };
     later "process_names" => { process_names: Switch };
     later "process_name" => { process_name: Short(15) };
     later "vrrp_process_name" => { vrrp_process_name: Short(15) };
@@ -73,7 +78,7 @@ const GLOBAL: Table<Global> = keywords! { Global:
     "vrrp_lower_prio_no_advert" => { vrrp_lower_prio_no_advert: Switch };
     "vrrp_higher_prio_send_advert" => { vrrp_higher_prio_send_advert: Switch };
     "vrrp_owner_ignore_adverts" => { vrrp_owner_ignore_adverts: Switch };
-    later "vrrp_notify_priority_changes" => { vrrp_notify_priority_changes: Switch };
+    "vrrp_notify_priority_changes" => { vrrp_notify_priority_changes: Switch };
     "v3_checksum_as_v2" => { v3_checksum_as_v2: Flag };
     later "vrrp_iptables" => { vrrp_iptables: Words(true) };
     later "vrrp_ipsets" => { vrrp_ipsets: Words(true) };
@@ -94,7 +99,7 @@ const GLOBAL: Table<Global> = keywords! { Global:
     later "vrrp_netlink_cmd_rcv_bufs_force" => { vrrp_netlink_cmd_rcv_bufs_force: Switch };
     later "vrrp_netlink_monitor_rcv_bufs" => { vrrp_netlink_monitor_rcv_bufs: Number(1, u32::MAX) };
     later "vrrp_netlink_monitor_rcv_bufs_force" => { vrrp_netlink_monitor_rcv_bufs_force: Switch };
-    later "fifo_write_vrrp_states_on_reload" => { fifo_write_vrrp_states_on_reload: Flag };
+    "fifo_write_vrrp_states_on_reload" => { fifo_write_vrrp_states_on_reload: Flag };
 
     later "lvs_timeouts" => { lvs_timeouts: Timeouts };
     later "lvs_flush" => { lvs_flush: Flag };
@@ -128,12 +133,12 @@ const GLOBAL: Table<Global> = keywords! { Global:
     later "bfd_rlimit_rttime" ~ "bfd_rlimit_rtime" => { bfd_rlimit_rttime: Number(2, u32::MAX) };
     later "process_monitor_rcv_bufs" => { process_monitor_rcv_bufs: Number(1, u32::MAX) };
     later "process_monitor_rcv_bufs_force" => { process_monitor_rcv_bufs_force: Switch };
-    later "notify_fifo" => { notify_fifo: Pipe };
-    later "notify_fifo_script" => { notify_fifo_script: Cmd };
-    later "vrrp_notify_fifo" => { vrrp_notify_fifo: Pipe };
-    later "vrrp_notify_fifo_script" => { vrrp_notify_fifo_script: Cmd };
-    later "lvs_notify_fifo" => { lvs_notify_fifo: Pipe };
-    later "lvs_notify_fifo_script" => { lvs_notify_fifo_script: Cmd };
+    "notify_fifo" => { notify_fifo: Pipe };
+    "notify_fifo_script" => { notify_fifo_script: Cmd };
+    "vrrp_notify_fifo" => { vrrp_notify_fifo: Pipe };
+    "vrrp_notify_fifo_script" => { vrrp_notify_fifo_script: Cmd };
+    "lvs_notify_fifo" => { lvs_notify_fifo: Pipe };
+    "lvs_notify_fifo_script" => { lvs_notify_fifo_script: Cmd };
     later "snmp_socket" => { snmp_socket: Text };
     later "enable_snmp_vrrp" | "enable_snmp_keepalived" => { enable_snmp_vrrp: Flag };
     later "enable_snmp_rfc" => { enable_snmp_rfc: Flag };
