@@ -46,6 +46,7 @@ pub enum StartError {
 }
 
 /// What the driver publishes.
+#[derive(Clone)]
 pub struct Outputs {
     /// The state of every session, latest wins.
     pub states: watch::Sender<Arc<SessionStates>>,

@@ -74,7 +74,7 @@ impl Listener {
     /// The next datagram, or `None` when there is none. Without a TTL or a destination (the kernel always gives both)
     /// it comes with TTL 0 and the unspecified address, and is refused and counted.
     pub(super) fn receive<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<Datagram<'a>>> {
-        let mut control = cmsg_space!(nix::libc::in6_pktinfo, i32);
+        let mut control = cmsg_space!(libc::in6_pktinfo, i32);
         let (length, source, ttl, destination) = {
             let mut parts = [IoSliceMut::new(buffer)];
             let flags = MsgFlags::MSG_DONTWAIT;

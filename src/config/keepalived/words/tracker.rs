@@ -373,16 +373,16 @@ named_block!(
 );
 
 const BFD: Table<BfdInstance> = keywords! { BfdInstance:
-    later "neighbor_ip" | "neighbour_ip" => { * Neighbour };
-    later "source_ip" => { source_ip: Address };
-    later "min_rx" => { min_rx: Number(1, u32::MAX / 1000) };
-    later "min_tx" => { min_tx: Number(1, u32::MAX / 1000) };
-    later "idle_tx" => { idle_tx: Number(1000, u32::MAX / 1000) };
-    later "multiplier" => { multiplier: Number(1, 255) };
-    later "passive" => { passive: Flag };
-    later "ttl" | "hoplimit" => { ttl: Number(1, 255) };
-    later "max_hops" => { max_hops: Number(-1, 255) };
-    later "multihop" => { multihop: Switch };
+    "neighbor_ip" | "neighbour_ip" => { * Neighbour };
+    "source_ip" => { source_ip: Address };
+    "min_rx" => { min_rx: Number(1, u32::MAX / 1000) };
+    "min_tx" => { min_tx: Number(1, u32::MAX / 1000) };
+    "idle_tx" => { idle_tx: Number(1000, u32::MAX / 1000) };
+    "multiplier" => { multiplier: Number(1, 255) };
+    "passive" => { passive: Flag };
+    "ttl" | "hoplimit" => { ttl: Number(1, 255) };
+    "max_hops" => { max_hops: Number(-1, 255) };
+    "multihop" => { multihop: Switch };
     later "weight" => { * Weight(253) };
     later "vrrp" => { vrrp: Flag };
     later "checker" => { checker: Flag };
