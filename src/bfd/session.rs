@@ -325,9 +325,9 @@ impl Session {
                 return;
             }
         }
-        let due = self.pace.next.is_some_and(|(at, _)| at <= now);
-        // What was planned may have been forbidden by the silence just now.
-        if due && self.transmit_interval().is_some() {
+        // The silence may have ended what the neighbour forbade, or a passive side's right to speak.
+        self.plan(now);
+        if self.pace.next.is_some_and(|(at, _)| at <= now) {
             let mut packet = self.packet();
             packet.poll = self.poll != Poll::Idle;
             self.send(packet, now, actions);

@@ -277,9 +277,9 @@ impl Worker {
 
     /// A good file is taken over, only its differences; a bad one changes nothing and says why.
     fn reload(&mut self) {
-        let path = &self.options.config;
+        let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let loaded = config::load(path, &Facts::of_this_machine());
+        let loaded = config::load(&path, &Facts::of_this_machine());
         log_findings(&loaded.diagnostics);
         let difference = match judge(&self.config, &loaded) {
             Ok(difference) => difference,

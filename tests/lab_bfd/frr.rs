@@ -7,8 +7,8 @@ use super::*;
 
 /// bfdd in a host. Its log tells every change.
 pub(crate) struct Frr {
-    bfdd: lab::process::Process,
-    _zebra: lab::process::Process,
+    bfdd: process::Process,
+    _zebra: process::Process,
     log: std::path::PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl Frr {
             let mut argv = vec![program.as_str(), "-f", &conf, "-i", &pid, "-z", &zserv];
             argv.extend(["--vty_socket", &sockets, "-A", "127.0.0.1", "-P", "0"]);
             argv.extend(more);
-            lab::process::Process::start(lab, host, &format!("{name} on {host}"), &argv, &[])
+            process::Process::start(lab, host, &format!("{name} on {host}"), &argv, &[])
         };
         let zebra = start("zebra", &[]);
         wait("zebra's socket", patience(), || room.join("zserv").exists());

@@ -191,6 +191,7 @@ fn one_way_loss_takes_both_down() {
         world.run(ms(10_000), |_| false);
         // What 0 sends gets lost from now on; what 1 sends arrives.
         world.line.cut = [true, false];
+        world.changes.clear();
         let both = |w: &World| w.changes.iter().filter(|(.., c)| c.from == State::Up).count() >= 2;
         assert!(world.run(ms(10_000), both), "seed {seed}: {:?}", world.changes);
         let causes: Vec<_> = world.changes.iter().filter(|(.., c)| c.from == State::Up).collect();

@@ -44,7 +44,7 @@ fn every_pair_of_states() {
             assert_eq!((change.from, change.to), (own, expected));
             assert_eq!((session.cause(), session.since()), (&change.cause, later));
             let cause = match expected {
-                State::Down => Cause::NeighbourDown { state: received, diagnostic: Diagnostic::None },
+                Down => Cause::NeighbourDown { state: received, diagnostic: Diagnostic::None },
                 _ => Cause::Heard { state: received },
             };
             assert_eq!(change.cause, cause);
