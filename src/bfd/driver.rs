@@ -238,7 +238,7 @@ impl Driver {
         for index in 0..self.talks.len() {
             let Some(talk) = self.talks.get(index) else { break };
             if !settings.iter().any(|new| new.same_session(&talk.settings)) {
-                self.feed(index, Event::Stop, now);
+                self.feed(index, Event::Remove, now);
             }
         }
         let mut old: BTreeMap<String, Talk> =

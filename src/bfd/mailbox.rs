@@ -13,7 +13,7 @@ use super::params::Settings;
 pub(super) enum Command {
     /// New settings of all sessions.
     Reload(Vec<Settings>),
-    /// Say AdminDown everywhere and end.
+    /// Say Down everywhere and end.
     Stop,
 }
 
@@ -37,7 +37,7 @@ impl Mailbox {
         self.post(Command::Reload(settings));
     }
 
-    /// Say AdminDown everywhere and end the thread.
+    /// Say Down everywhere and end the thread.
     pub fn stop(&self) {
         self.post(Command::Stop);
     }

@@ -13,22 +13,22 @@ use super::session::{Cause, Session, Transition};
 pub struct SessionState {
     /// Its state.
     pub state: State,
+    /// What trackers and checkers go by: [`Session::counts_as_up`].
+    pub up: bool,
     /// Why it has this state.
     pub cause: Cause,
     /// Since when.
     pub since: Instant,
 }
 
-impl SessionState {
-    /// Both sides hear each other. Everything else is down for trackers and checkers.
-    pub fn is_up(&self) -> bool {
-        self.state == State::Up
-    }
-}
-
 impl From<&Session> for SessionState {
     fn from(session: &Session) -> Self {
-        Self { state: session.state(), cause: session.cause().clone(), since: session.since() }
+        Self {
+            state: session.state(),
+            up: session.counts_as_up(),
+            cause: session.cause().clone(),
+            since: session.since(),
+        }
     }
 }
 

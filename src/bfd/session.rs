@@ -12,7 +12,10 @@
 //! - After a detection time of silence nothing that the neighbour once asked for (rate, demand mode) holds any
 //!   longer: whoever comes back is a new one.
 //! - Poll sequences are run while Up. On the way there each side takes values at once.
-//! - At its end a session says AdminDown once. A neighbour that misses it finds out by its detection time.
+//! - A session that is taken out of the configuration says AdminDown once, which a neighbour does not take for a
+//!   failure (RFC 5882 section 3.2); a daemon that stops says Down once, because what the session guarded goes away
+//!   with it: keepalived, which just falls silent, has the same effect, later. A neighbour that misses that one packet
+//!   finds out by its detection time.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +49,9 @@ pub enum Event {
     Timeout,
     /// Other settings: a change of pace while Up is agreed on by a poll sequence.
     Params(Params),
-    /// The end: says AdminDown and does nothing more.
+    /// The configuration has this session no more: says AdminDown and does nothing more.
+    Remove,
+    /// The daemon ends: says Down and does nothing more.
     Stop,
 }
 
@@ -150,6 +155,7 @@ pub struct Session {
     state: State,
     since: Instant,
     cause: Cause,
+    counts_as_up: bool,
     discriminator: u32,
     diagnostic: Diagnostic,
     tx: Agreed,
@@ -191,6 +197,7 @@ impl Session {
             state: State::Down,
             since: now,
             cause: Cause::Started,
+            counts_as_up: false,
             discriminator,
             diagnostic: Diagnostic::None,
             tx: Agreed::new(params.desired_tx(State::Down)),
@@ -217,6 +224,12 @@ impl Session {
     /// Why it got this state.
     pub const fn cause(&self) -> &Cause {
         &self.cause
+    }
+
+    /// What trackers and checkers go by: Up, or it was up when the neighbour said AdminDown. That is no statement about
+    /// the path (RFC 5882 section 3.2), and keepalived does not tell its trackers of it.
+    pub const fn counts_as_up(&self) -> bool {
+        self.counts_as_up
     }
 
     /// Its number, by which the neighbour addresses it.
@@ -256,9 +269,12 @@ impl Session {
             Event::Packet(packet) => self.receive(&packet, now, &mut actions),
             Event::Timeout => self.timeout(now, &mut actions),
             Event::Params(params) => self.change(params),
-            Event::Stop => {
+            Event::Remove | Event::Stop => {
                 self.enter(State::AdminDown, Cause::Stopped, now, &mut actions);
-                self.tell(now, &mut actions);
+                if self.may_send() {
+                    let state = if event == Event::Stop { State::Down } else { State::AdminDown };
+                    actions.push(Action::Send(Control { state, ..self.packet() }));
+                }
                 self.pace.next = None;
                 self.remote.heard_at = None;
                 return actions;
@@ -384,6 +400,14 @@ impl Session {
             Cause::DetectionTimeExpired { .. } => Diagnostic::DetectionTimeExpired,
             Cause::NeighbourDown { .. } => Diagnostic::NeighbourSignaledDown,
             Cause::Stopped => Diagnostic::AdministrativelyDown,
+        };
+        let says_nothing = matches!(cause, Cause::NeighbourDown { state: State::AdminDown, .. });
+        self.counts_as_up = match to {
+            State::Up => true,
+            // Only from Down, where it counts when the neighbour had switched itself off: it comes back.
+            State::Init => self.counts_as_up,
+            State::Down => self.counts_as_up && says_nothing,
+            State::AdminDown => false,
         };
         self.poll = Poll::Idle;
         self.tx.said = self.params.desired_tx(to);

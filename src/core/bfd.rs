@@ -1,5 +1,5 @@
 //! The bfd thread from the daemon's side: started when the configuration first has a `bfd_instance`, asked to take
-//! new settings at a reload, told to say AdminDown at the end. Its states are there to be watched from the start,
+//! new settings at a reload, told to say Down at the end. Its states are there to be watched from the start,
 //! whether it runs or not.
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ impl Frr {
     #[track_caller]
     pub(crate) fn wait_state(&self, mark: usize, peer: &str, state: &str) -> Instant {
         let ending = format!("-> {state}");
-        let change = |line: &&str| line.contains(&format!("peer:{peer} ")) && line.ends_with(&ending);
+        let change = |line: &&str| line.contains(&format!("peer:{peer} ")) && line.contains(&ending);
         wait(&format!("bfdd: {peer} {state}"), patience(), || {
             self.said().get(mark..).unwrap_or_default().lines().any(|line| change(&line))
         });

@@ -13,6 +13,7 @@ enum Step {
     /// Whatever time it is.
     Timeout,
     Params(Params),
+    Remove,
     Stop,
 }
 
@@ -52,7 +53,11 @@ fn any_step() -> impl Strategy<Value = Step> {
         8 => prop_oneof![3 => Just(0_u64), 1 => 0..10_000_u64].prop_map(Step::Due),
         2 => Just(Step::Timeout),
         3 => any_params().prop_map(Step::Params),
-        1 => prop::bool::weighted(0.1).prop_map(|stop| if stop { Step::Stop } else { Step::Timeout }),
+        1 => (0..20_u8).prop_map(|n| match n {
+            0 => Step::Stop,
+            1 => Step::Remove,
+            _ => Step::Timeout,
+        }),
     ]
 }
 
@@ -80,6 +85,7 @@ proptest! {
                 }
                 Step::Timeout => Event::Timeout,
                 Step::Params(params) => Event::Params(params),
+                Step::Remove => Event::Remove,
                 Step::Stop => Event::Stop,
             };
             let actions = session.handle(event, now);
@@ -118,7 +124,8 @@ fn check(
     prop_assert!(packets.len() <= 1, "{:?}", actions);
     for packet in &packets {
         prop_assert_eq!(Control::parse(&packet.encode()), Ok(*packet), "not what a neighbour takes");
-        prop_assert_eq!((packet.state, packet.my_discriminator), (after.state(), OWN));
+        let said = if event == Event::Stop { State::Down } else { after.state() };
+        prop_assert_eq!((packet.state, packet.my_discriminator), (said, OWN));
         prop_assert!(packet.required_min_rx >= 1000 && packet.desired_min_tx >= 1000);
         prop_assert!(
             packet.state == State::Up || packet.desired_min_tx >= 1_000_000,

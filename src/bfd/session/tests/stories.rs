@@ -200,6 +200,25 @@ fn while_not_up_a_change_needs_no_poll() {
 }
 
 #[test]
+fn after_admin_down_only_up_and_a_failure_from_there_count() {
+    let start = Instant::now();
+    let mut session = settled(start);
+    session.handle(Event::Packet(heard(State::AdminDown)), start);
+    session.handle(Event::Timeout, start + ms(10_000));
+    assert_eq!((session.state(), session.counts_as_up()), (State::Down, true), "it may be silent then");
+    let back = start + ms(20_000);
+    session.handle(Event::Packet(heard(State::Down)), back);
+    assert_eq!(
+        (session.state(), session.counts_as_up()),
+        (State::Init, false),
+        "another run of the neighbour"
+    );
+    session.handle(Event::Packet(heard(State::Up)), back);
+    session.handle(Event::Timeout, back + ms(10_000));
+    assert_eq!((session.state(), session.counts_as_up()), (State::Down, false));
+}
+
+#[test]
 fn the_passive_side_speaks_when_spoken_to() {
     let mut now = Instant::now();
     let mut session = Session::new(Params { passive: true, ..params() }, OWN, 1, now);

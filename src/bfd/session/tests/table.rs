@@ -32,6 +32,9 @@ fn every_pair_of_states() {
         let actions = session.handle(Event::Packet(heard(received)), later);
         assert_eq!(session.state(), expected, "{own} hears {received}");
         assert_eq!(session.packet().diagnostic, diagnostic, "{own} hears {received}");
+        // A neighbour that switches itself off says nothing about the path.
+        let counts = expected == Up || (own == Up && received == AdminDown);
+        assert_eq!(session.counts_as_up(), counts, "{own} hears {received}");
         let changes = transitions(&actions);
         assert_eq!(changes.len(), usize::from(own != expected), "{own} hears {received}: {actions:?}");
         // A change is told at once, and names the neighbour's number; without one nothing is sent out of turn.
@@ -71,15 +74,17 @@ fn every_state_under_silence_and_stop() {
             assert!(sent(&actions).iter().all(|packet| packet.your_discriminator == 0));
         }
 
-        let mut session = session_in(own, start);
-        let actions = session.handle(Event::Stop, start);
-        assert_eq!(session.state(), State::AdminDown);
-        assert_eq!(session.deadline(), None);
-        let said: Vec<_> = sent(&actions).iter().map(|p| (p.state, p.diagnostic)).collect();
-        let once = vec![(State::AdminDown, Diagnostic::AdministrativelyDown)];
-        assert_eq!(said, if own == State::AdminDown { Vec::new() } else { once });
-        assert!(session.handle(Event::Params(params()), start).is_empty());
-        assert!(session.handle(Event::Timeout, late).is_empty());
+        for (event, says) in [(Event::Stop, State::Down), (Event::Remove, State::AdminDown)] {
+            let mut session = session_in(own, start);
+            let actions = session.handle(event, start);
+            assert_eq!((session.state(), session.counts_as_up()), (State::AdminDown, false));
+            assert_eq!(session.deadline(), None);
+            let said: Vec<_> = sent(&actions).iter().map(|p| (p.state, p.diagnostic)).collect();
+            let once = vec![(says, Diagnostic::AdministrativelyDown)];
+            assert_eq!(said, if own == State::AdminDown { Vec::new() } else { once });
+            assert!(session.handle(Event::Params(params()), start).is_empty());
+            assert!(session.handle(Event::Timeout, late).is_empty());
+        }
     }
 }
 
