@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::model::{BfdInstance, Config};
+use crate::config::units::Secs;
 
 use super::accept::Path;
 use super::session::Params;
@@ -14,6 +15,8 @@ const TTL: u8 = 255;
 const KEEPALIVED_HOP_LIMIT: u8 = 64;
 /// keepalived's `min_rx` and `min_tx`.
 const INTERVAL: Duration = Duration::from_millis(10);
+/// Least `min_rx` and `min_tx`.
+const LEAST: Duration = Duration::from_millis(1);
 /// keepalived's `idle_tx`; less is not allowed (RFC 5880 section 6.8.3).
 const IDLE: Duration = Duration::from_secs(1);
 /// keepalived's `multiplier`.
@@ -58,8 +61,7 @@ impl Settings {
             None if multihop => None,
             None => Some(0),
         };
-        let milliseconds =
-            |value: Option<u32>| value.map_or(INTERVAL, |ms| Duration::from_millis(u64::from(ms.max(1))));
+        let interval = |value: Option<Secs>| value.map_or(INTERVAL, |time| time.0.max(LEAST));
         Self {
             name: instance.name.clone(),
             path: Path {
@@ -70,9 +72,9 @@ impl Settings {
             },
             ttl: instance.ttl.unwrap_or(TTL).max(1),
             params: Params {
-                min_tx: milliseconds(instance.min_tx),
-                min_rx: milliseconds(instance.min_rx),
-                idle_tx: instance.idle_tx.map_or(IDLE, |ms| Duration::from_millis(u64::from(ms)).max(IDLE)),
+                min_tx: interval(instance.min_tx),
+                min_rx: interval(instance.min_rx),
+                idle_tx: instance.idle_tx.map_or(IDLE, |time| time.0.max(IDLE)),
                 multiplier: instance.multiplier.unwrap_or(MULTIPLIER).max(1),
                 passive: instance.passive,
             },

@@ -50,9 +50,9 @@ fn ttl_sent_and_asked_for() {
 #[test]
 fn what_would_break_the_machine_is_put_right() {
     let mut one = instance("10.0.0.2");
-    one.min_rx = Some(0);
-    one.min_tx = Some(0);
-    one.idle_tx = Some(5);
+    one.min_rx = Some(Secs::default());
+    one.min_tx = Some(Secs::default());
+    one.idle_tx = Some(Secs(Duration::from_millis(5)));
     one.multiplier = Some(0);
     let params = Settings::of(&one).params;
     assert_eq!((params.min_rx, params.min_tx), (Duration::from_millis(1), Duration::from_millis(1)));
@@ -68,7 +68,7 @@ fn only_other_ends_make_another_session() {
         first.same_session(&Settings::of(&other))
     };
     assert!(with(&|_| ()));
-    assert!(with(&|o| o.min_rx = Some(500)));
+    assert!(with(&|o| o.min_rx = Some(Secs::from_secs(1))));
     assert!(with(&|o| o.max_hops = Some(5)));
     assert!(with(&|o| o.passive = true));
     assert!(!with(&|o| o.source_ip = Some("10.0.0.1".parse().unwrap())));

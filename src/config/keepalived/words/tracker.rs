@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{Address, Choice, DAY, Flag, Number, Seconds, Short, Switch};
-use crate::config::keepalived::forms::{Cmd, List, Names, Script, ScriptUserOf, Tracked, Tracks};
+use crate::config::keepalived::forms::{Cmd, List, Millis, Names, Script, ScriptUserOf, Tracked, Tracks};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
@@ -375,9 +375,9 @@ named_block!(
 const BFD: Table<BfdInstance> = keywords! { BfdInstance:
     "neighbor_ip" | "neighbour_ip" => { * Neighbour };
     "source_ip" => { source_ip: Address };
-    "min_rx" => { min_rx: Number(1, u32::MAX / 1000) };
-    "min_tx" => { min_tx: Number(1, u32::MAX / 1000) };
-    "idle_tx" => { idle_tx: Number(1000, u32::MAX / 1000) };
+    "min_rx" => { min_rx: Millis(1, u32::MAX / 1000) };
+    "min_tx" => { min_tx: Millis(1, u32::MAX / 1000) };
+    "idle_tx" => { idle_tx: Millis(1000, u32::MAX / 1000) };
     "multiplier" => { multiplier: Number(1, 255) };
     "passive" => { passive: Flag };
     "ttl" | "hoplimit" => { ttl: Number(1, 255) };
