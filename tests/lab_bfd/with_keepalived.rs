@@ -127,3 +127,32 @@ fn with_keepalived_passive_and_with_tandem_passive() {
         calm(&t, &["four"], s(2));
     }
 }
+
+/// RFC 5882 section 3.2, and what [`tandem::bfd::session::Session::counts_as_up`] follows: a neighbour that switches
+/// its session off says nothing about the path.
+#[test]
+fn keepalived_does_not_tell_its_trackers_of_admin_down() {
+    if tandem_only("keepalived is the other side") {
+        return;
+    }
+    let lab = two_hosts("bfdkadm");
+    let (four, six) = (session("four", "10.9.0.2", PACE), session("six", "fd09::2", PACE));
+    let t = Director::start_as(&lab, "d1", Kind::Tandem, &conf(&[four.clone(), six.clone()]));
+    let others = conf(&[session("four", "10.9.0.1", PACE), session("six", "fd09::1", PACE)]);
+    let k = Director::start_as(&lab, "d2", Kind::Keepalived, &others);
+    for name in ["four", "six"] {
+        wait_said(&t, 0, name, true);
+        wait_said(&k, 0, name, true);
+    }
+    let mark = k.mark();
+    t.reload(&conf(std::slice::from_ref(&six)));
+    wait("keepalived's session is down", patience(), || {
+        k.said_since(mark).contains("(four) Entering Down state")
+    });
+    pause(s(1));
+    assert!(!says(&k, mark, "four", false), "{}", k.said_since(mark));
+    // It comes back without its trackers having noticed anything but that.
+    let mark = k.mark();
+    t.reload(&conf(&[four, six]));
+    wait_said(&k, mark, "four", true);
+}
