@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tandem::bfd::accept as bfd_accept;
+use tandem::bfd::packet::{Control, State};
+use tandem::bfd::session::{Action, Event, Params, Session};
 use tandem::config::facts::Facts;
 use tandem::config::model::Config;
 use tandem::config::{Loaded, load_text, parse_bytes, to_conf, yaml as yaml_form};
@@ -20,7 +23,7 @@ const FINDINGS_ARE_PRINTABLE: bool = true;
 
 /// The names of all targets.
 #[allow(dead_code, reason = "each target knows its own name")]
-pub(crate) const TARGETS: [&str; 5] = ["lexer", "keepalived", "yaml", "vrrp", "netlink"];
+pub(crate) const TARGETS: [&str; 6] = ["lexer", "keepalived", "yaml", "vrrp", "bfd", "netlink"];
 
 /// Findings behind a variable, a sequence or a conditional point at the column that was written, not at that of the
 /// expanded text. Not so yet: until then such columns are not checked.
@@ -33,6 +36,7 @@ pub(crate) fn run(target: &str, bytes: &[u8]) {
         "keepalived" => keepalived(bytes),
         "yaml" => yaml(bytes),
         "vrrp" => vrrp(bytes),
+        "bfd" => bfd(bytes),
         "netlink" => netlink(bytes),
         other => panic!("there is no target {other}"),
     }
@@ -258,6 +262,53 @@ fn vrrp(bytes: &[u8]) {
             assert!(!accepted.interval().is_zero(), "an interval of zero would spin");
         }
         Err(discard) => assert!(!discard.to_string().is_empty() && !discard.name().is_empty()),
+    }
+}
+
+/// BFD packets of anybody who reaches the port, each with a byte of time before it: they move a session, and whatever it
+/// answers is what a neighbour takes.
+fn bfd(bytes: &[u8]) {
+    const OWN: u32 = 7;
+    let neighbour = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+    let path = bfd_accept::Path { neighbour, source: None, multihop: false, least_ttl: Some(255) };
+    let params = Params {
+        min_tx: Duration::from_millis(10),
+        min_rx: Duration::from_millis(10),
+        idle_tx: Duration::from_secs(1),
+        multiplier: 3,
+        passive: bytes.len() % 2 == 1,
+    };
+    let mut now = tandem::clock::now();
+    let mut session = Session::new(params, OWN, 1, now);
+    for chunk in bytes.chunks(40) {
+        let Some((pause, payload)) = chunk.split_first() else { return };
+        now += Duration::from_millis(u64::from(*pause) * 4);
+        let datagram = bfd_accept::Datagram {
+            payload,
+            source: neighbour,
+            destination: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
+            ttl: 255,
+            multihop: false,
+        };
+        let event = match bfd_accept::accept(&[(OWN, path)], &datagram) {
+            Ok((_, packet)) => {
+                assert_eq!(Control::parse(&packet.encode()), Ok(packet), "our own bytes are read");
+                Event::Packet(packet)
+            }
+            Err(discard) => {
+                assert!(!discard.to_string().is_empty() && !discard.name().is_empty());
+                Event::Timeout
+            }
+        };
+        for action in session.handle(event, now) {
+            if let Action::Send(packet) = action {
+                assert_eq!(Control::parse(&packet.encode()), Ok(packet), "no neighbour takes this");
+            }
+        }
+        let hears = matches!(session.state(), State::Init | State::Up);
+        assert!(!hears || session.detection_time().is_some(), "its failure would never be found");
+        session.handle(Event::Timeout, now);
+        assert!(session.deadline().is_none_or(|at| at > now), "a timer that is always due spins");
     }
 }
 

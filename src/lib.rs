@@ -7,6 +7,7 @@
 //! - [`core`]: the daemon's life, and the only room that knows vrrp and check both: it builds everything from a
 //!   [`config::model::Config`], carries events between the rooms, reloads and stops.
 //! - [`vrrp`]: who owns the addresses (RFC 9568, RFC 3768): pure machine, a driver on a thread of its own.
+//! - [`bfd`]: is the way to a neighbour open (RFC 5880): pure sessions, a driver on a thread of its own.
 //! - [`check`]: who is healthy, and the IPVS table that follows from it.
 //! - [`ipvs`]: the kernel's virtual server tables: table, diff, codec, programmer.
 //! - [`net`]: links and addresses: the monitor and the writer, over rtnetlink.
@@ -24,6 +25,7 @@
     )
 )]
 
+pub mod bfd;
 pub mod check;
 pub mod cli;
 pub mod clock;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 /// Each room with the rooms that it may use. `config`, `net` and `ipvs` entries may be narrowed by `only`.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["core", "config", "observe", "ipvs", "net", "clock"]),
-    ("core", &["vrrp", "check", "ipvs", "net", "notify", "observe", "process", "config", "clock"]),
+    ("core", &["vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "clock"]),
     ("vrrp", &["config", "net", "process", "notify", "observe", "clock"]),
+    ("bfd", &["config", "clock"]),
     ("check", &["config", "ipvs", "net", "process", "notify", "observe", "clock"]),
     ("ipvs", &["clock"]),
     ("net", &["clock"]),
@@ -41,6 +42,12 @@ const PURE: &[&str] = &[
     "vrrp/params.rs",
     "vrrp/report.rs",
     "vrrp/runner.rs",
+    "bfd/packet.rs",
+    "bfd/accept.rs",
+    "bfd/session.rs",
+    "bfd/session/cause.rs",
+    "bfd/params.rs",
+    "bfd/report.rs",
     "check/schedule.rs",
     "check/health.rs",
     "check/quorum.rs",

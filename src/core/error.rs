@@ -44,6 +44,9 @@ pub enum Error {
     /// The vrrp thread could not start.
     #[error(transparent)]
     Vrrp(#[from] StartError),
+    /// The bfd thread could not start.
+    #[error(transparent)]
+    Bfd(#[from] crate::bfd::driver::StartError),
     /// The vrrp thread ended by itself.
     #[error("the vrrp thread ended unexpectedly: leaving, so that the peer can take over")]
     VrrpDied,

@@ -1,10 +1,11 @@
 //! The daemon's life: the only room that knows vrrp and check both.
 //!
 //! Threads: `vrrp` (poll loop over raw sockets), `net` (monitor and address writer), `check` (probes), `ipvs` (the
-//! kernel's table), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
+//! kernel's table), `bfd` (where a file asks for it), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
 //! wins; "happened" ones by bounded channels; nobody waits for another's answer.
 
 pub mod alerts;
+mod bfd;
 pub mod error;
 mod lock;
 pub mod look;

@@ -24,6 +24,7 @@ use crate::vrrp::params::Setup;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
 
+use super::bfd::Bfd;
 use super::error::Error;
 use super::options::Options;
 use super::reload::judge;
@@ -74,6 +75,7 @@ struct Worker {
     net: threads::Net,
     check: threads::Check,
     ipvs: threads::Ipvs,
+    bfd: Bfd,
     scripts: Scripts,
     script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
     teller: Teller,
@@ -112,6 +114,8 @@ impl Worker {
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
         let teller = Teller::start(&config, net.generation.clone());
+        let mut bfd = Bfd::new();
+        bfd.configure(&config)?;
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -129,6 +133,7 @@ impl Worker {
             net,
             check,
             ipvs,
+            bfd,
             scripts: tracked,
             script_changes,
             table_number: 0,
@@ -151,16 +156,29 @@ impl Worker {
                     return Ok(());
                 }
                 Some(report) = self.reports.recv() => self.take_report(&report),
+                Some(report) = self.bfd.reports.recv() => log_bfd(&report),
                 Some(changed) = self.script_changes.recv() => self.take_script(changed),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.log_addresses(),
                 _ = self.signals.hangup.recv() => self.reload(),
-                _ = pulse.tick() => if self.vrrp.ended() {
-                    return Err(Error::VrrpDied);
-                },
+                _ = pulse.tick() => {
+                    if self.vrrp.ended() {
+                        return Err(Error::VrrpDied);
+                    }
+                    if self.bfd.died() {
+                        tracing::error!("the bfd thread ended unexpectedly: its sessions are down; starting it again");
+                        self.configure_bfd();
+                    }
+                }
             }
+        }
+    }
+
+    fn configure_bfd(&mut self) {
+        if let Err(error) = self.bfd.configure(&self.config) {
+            tracing::error!("{error}; sessions of bfd_instance are down");
         }
     }
 
@@ -249,9 +267,9 @@ impl Worker {
 
     /// A good file is taken over, only its differences; a bad one changes nothing and says why.
     fn reload(&mut self) {
-        let path = &self.options.config;
+        let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let loaded = config::load(path, &Facts::of_this_machine());
+        let loaded = config::load(&path, &Facts::of_this_machine());
         log_findings(&loaded.diagnostics);
         let difference = match judge(&self.config, &loaded) {
             Ok(difference) => difference,
@@ -270,6 +288,7 @@ impl Worker {
         self.vrrp.mailbox.trackers(self.scripts.values());
         self.vrrp.mailbox.reload(Setup::of(&self.config));
         self.check.configure(Arc::clone(&self.config));
+        self.configure_bfd();
         tracing::info!("reloaded {}: {difference}", path.display());
     }
 
@@ -283,6 +302,7 @@ impl Worker {
         while let Ok(report) = self.reports.try_recv() {
             self.take_report(&report);
         }
+        let bfd = self.bfd.end();
         self.check.end();
         let _ = wait_for(|| self.check.thread.is_finished()).await;
         let mut last = Vec::new();
@@ -296,6 +316,12 @@ impl Worker {
         let empty = Desired { number: self.table_number, ..Desired::default() };
         self.ipvs.desired.send_replace(Arc::new(empty));
         drop(self.ipvs.desired);
+        if let Some(thread) = bfd {
+            leave("bfd", thread).await;
+        }
+        while let Ok(report) = self.bfd.reports.try_recv() {
+            log_bfd(&report);
+        }
         leave("ipvs", self.ipvs.thread).await;
         leave("net", self.net.thread).await;
         self.teller.finish(STOP_SCRIPTS).await;
@@ -322,6 +348,17 @@ async fn wait_for(done: impl Fn() -> bool) -> bool {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     true
+}
+
+fn log_bfd(report: &crate::bfd::report::Report) {
+    let subject =
+        if report.session.is_empty() { "bfd".to_owned() } else { format!("bfd {}", report.session) };
+    let told = &report.told;
+    match told {
+        crate::bfd::report::Told::Transition(_) => tracing::info!("{subject}: {told}"),
+        _ if told.is_warning() => tracing::warn!("{subject}: {told}"),
+        _ => tracing::debug!("{subject}: {told}"),
+    }
 }
 
 fn log_findings(diagnostics: &[Diagnostic]) {

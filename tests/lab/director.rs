@@ -109,11 +109,13 @@ impl Director {
             }
             Kind::Keepalived => {
                 // A killed one leaves them, and a new one believes them while the number lives again.
-                for name in ["p", "r", "c"] {
+                for name in ["p", "r", "c", "b"] {
                     let _ = fs::remove_file(room.join(name));
                 }
                 argv.extend(["keepalived", "-n", "-l", "-D", "-f", &file].map(str::to_owned));
-                argv.extend(["-p".into(), path("p"), "-r".into(), path("r"), "-c".into(), path("c")]);
+                for name in ["p", "r", "c", "b"] {
+                    argv.extend([format!("-{name}"), path(name)]);
+                }
             }
         }
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
@@ -129,7 +131,7 @@ impl Director {
         let etc: Vec<_> = self.etc.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         if self.kind == Kind::Keepalived {
             // It takes the zombie of its killed child for a running daemon, for as long as nobody has reaped that.
-            for name in ["p", "r", "c"] {
+            for name in ["p", "r", "c", "b"] {
                 let _ = fs::remove_file(lab.work().join(&self.host).join(name));
             }
         }

@@ -1,5 +1,7 @@
 //! Argument forms that are made of several words: commands, users, lists, trackers.
 
+use std::time::Duration;
+
 use crate::config::diagnostic::Level;
 use crate::config::model::{Command, ExtraInterfaces, Fifo, ScriptUser, Track};
 use crate::config::units::Secs;
@@ -367,6 +369,58 @@ impl Form for ExtraIf {
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
         let interval = Secs::from_secs(s.below(86_400));
         *slot = Some(ExtraInterfaces { all: s.flip(), interval });
+    }
+}
+
+/// Decimal milliseconds from `.0` to `.1`, at microsecond resolution.
+pub(super) struct Millis(pub(super) u32, pub(super) u32);
+
+impl Millis {
+    fn holds(&self, time: Duration) -> bool {
+        let ms = |value: u32| Duration::from_millis(u64::from(value));
+        (ms(self.0)..=ms(self.1)).contains(&time)
+    }
+}
+
+impl Form for Millis {
+    type Slot = Option<Secs>;
+
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
+        let Some(text) = r.text(node) else { return };
+        // Read as seconds, which is a thousand times too much: its milliseconds are microseconds.
+        let micros = Secs::parse_decimal(&text).and_then(|read| u64::try_from(read.0.as_millis()).ok());
+        let Some(time) = micros.map(Duration::from_micros).filter(|time| self.holds(*time)) else {
+            return r.bad(node, &text, &self.says(), "the line is passed over");
+        };
+        *slot = Some(Secs(time));
+        if text.split_once('.').is_some_and(|(_, decimals)| decimals.len() > 3) {
+            let problem = format!("\"{text}\" has more than three decimals");
+            let consequence = "what is below a microsecond is cut";
+            r.find(Level::Warning, node, 1, "too-many-decimals", problem, consequence, "write three at most");
+        }
+    }
+
+    fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer) {
+        if let Some(Secs(time)) = slot {
+            // A number of milliseconds is written as one of seconds is, a thousand times as long.
+            w.line(word, &[Secs(*time * 1000).to_string()]);
+        }
+    }
+
+    fn says(&self) -> String {
+        format!("milliseconds from {} to {}", self.0, self.1)
+    }
+
+    fn inspect(&self, slot: &mut Self::Slot, i: &mut Inspection) {
+        if let Some(time) = slot.take_if(|time| !self.holds(time.0)) {
+            i.out_of_range(time, self.says());
+        }
+    }
+
+    #[cfg(test)]
+    fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
+        let micros = s.number(i64::from(self.0) * 1000, i64::from(self.1) * 1000);
+        *slot = u64::try_from(micros).ok().map(|micros| Secs(Duration::from_micros(micros)));
     }
 }
 

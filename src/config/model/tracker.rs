@@ -110,12 +110,13 @@ object! {
         ;
         /// Our address; default any.
         source_ip: Option<IpAddr>,
-        /// Least time between packets received, milliseconds; default 10.
-        min_rx: Option<u32>,
-        /// Least time between packets sent, milliseconds; default 10.
-        min_tx: Option<u32>,
-        /// Time between packets while the session is down, milliseconds, at least 1000 (the default).
-        idle_tx: Option<u32>,
+        /// Least time between packets received, at least 1 ms; default 10 ms. keepalived.conf writes milliseconds.
+        min_rx: Option<Secs>,
+        /// Least time between packets sent, at least 1 ms; default 10 ms. keepalived.conf writes milliseconds.
+        min_tx: Option<Secs>,
+        /// Time between packets while the session is down, at least 1 s (the default). keepalived.conf writes
+        /// milliseconds.
+        idle_tx: Option<Secs>,
         /// Packets that may be missed, 1..=255; default 5.
         multiplier: Option<u8>,
         /// Do not start the session.

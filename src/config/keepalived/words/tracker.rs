@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{Address, Choice, DAY, Flag, Number, Seconds, Short, Switch};
-use crate::config::keepalived::forms::{Cmd, List, Names, Script, ScriptUserOf, Tracked, Tracks};
+use crate::config::keepalived::forms::{Cmd, List, Millis, Names, Script, ScriptUserOf, Tracked, Tracks};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
@@ -376,16 +376,16 @@ named_block!(
 );
 
 const BFD: Table<BfdInstance> = keywords! { BfdInstance:
-    later "neighbor_ip" | "neighbour_ip" => { * Neighbour };
-    later "source_ip" => { source_ip: Address };
-    later "min_rx" => { min_rx: Number(1, u32::MAX / 1000) };
-    later "min_tx" => { min_tx: Number(1, u32::MAX / 1000) };
-    later "idle_tx" => { idle_tx: Number(1000, u32::MAX / 1000) };
-    later "multiplier" => { multiplier: Number(1, 255) };
-    later "passive" => { passive: Flag };
-    later "ttl" | "hoplimit" => { ttl: Number(1, 255) };
-    later "max_hops" => { max_hops: Number(-1, 255) };
-    later "multihop" => { multihop: Switch };
+    "neighbor_ip" | "neighbour_ip" => { * Neighbour };
+    "source_ip" => { source_ip: Address };
+    "min_rx" => { min_rx: Millis(1, u32::MAX / 1000) };
+    "min_tx" => { min_tx: Millis(1, u32::MAX / 1000) };
+    "idle_tx" => { idle_tx: Millis(1000, u32::MAX / 1000) };
+    "multiplier" => { multiplier: Number(1, 255) };
+    "passive" => { passive: Flag };
+    "ttl" | "hoplimit" => { ttl: Number(1, 255) };
+    "max_hops" => { max_hops: Number(-1, 255) };
+    "multihop" => { multihop: Switch };
     later "weight" => { * Weight(253) };
     later "vrrp" => { vrrp: Flag };
     later "checker" => { checker: Flag };
