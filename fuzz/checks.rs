@@ -1,6 +1,8 @@
 //! What must hold of any bytes that come from outside. `targets/` runs these checks under libFuzzer,
 //! `tests/fuzz_seeds.rs` runs them over the seeds and over everything that was ever found.
 
+mod receive;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ const FINDINGS_ARE_PRINTABLE: bool = true;
 
 /// The names of all targets.
 #[allow(dead_code, reason = "each target knows its own name")]
-pub(crate) const TARGETS: [&str; 5] = ["lexer", "keepalived", "yaml", "vrrp", "netlink"];
+pub(crate) const TARGETS: [&str; 6] = ["lexer", "keepalived", "yaml", "vrrp", "receive", "netlink"];
 
 /// Findings behind a variable, a sequence or a conditional point at the column that was written, not at that of the
 /// expanded text. Not so yet: until then such columns are not checked.
@@ -33,6 +35,7 @@ pub(crate) fn run(target: &str, bytes: &[u8]) {
         "keepalived" => keepalived(bytes),
         "yaml" => yaml(bytes),
         "vrrp" => vrrp(bytes),
+        "receive" => receive::receive(bytes),
         "netlink" => netlink(bytes),
         other => panic!("there is no target {other}"),
     }

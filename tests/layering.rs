@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "vrrp/machine.rs",
     "vrrp/priority.rs",
     "vrrp/announce.rs",
+    "vrrp/datagram.rs",
     "vrrp/auth/mod.rs",
     "vrrp/auth/ah.rs",
     "vrrp/auth/keys.rs",

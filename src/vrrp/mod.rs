@@ -26,6 +26,7 @@ pub mod accept;
 pub mod addresses;
 pub mod announce;
 pub mod auth;
+pub mod datagram;
 pub mod driver;
 pub mod frame;
 pub mod machine;

@@ -113,8 +113,8 @@ frr() {
     wanted "$name" || return
     local run=$work/$name mac=00:00:5e:00:01:33
     [ "$six" = 4 ] || mac=00:00:5e:00:02:33
-    mkdir -p "$run" && chmod 777 "$run" "$work"
-    ip -n "$one" link add vrrp-51 link eth0 addrgenmode random type macvlan mode bridge
+    mkdir -p "$run" && chmod 755 "$work" && chown frr:frr "$run"
+    ip -n "$one" link add vrrp-51 link eth0 type macvlan mode bridge
     ip -n "$one" link set vrrp-51 address $mac
     ip -n "$one" addr add "$address" dev vrrp-51
     ip -n "$one" link set vrrp-51 up
@@ -122,7 +122,7 @@ frr() {
     local plain=${address%/*}
     if [ "$six" = 6 ]; then printf ' vrrp 51 ipv6 %s\n' "$plain" >>"$run/conf"; else printf ' vrrp 51 ip %s\n' "$plain" >>"$run/conf"; fi
     listen "$name"
-    local common=(-u root -g root -z "$run/zebra.api" --vty_socket "$run")
+    local common=(-u frr -g frr -z "$run/zebra.api" --vty_socket "$run")
     ip netns exec "$one" /usr/lib/frr/zebra "${common[@]}" -f /dev/null -i "$run/zebra.pid" -P 0 >"$run/zebra.log" 2>&1 &
     local zebra=$!
     started+=("$zebra")
@@ -149,7 +149,7 @@ twenty=$(for last in $(seq 100 119); do printf '10.7.0.%s/24\\n' "$last"; done)
 
 scene ka_v2 6 4 "$three" '  priority 150' 'version 2, three addresses, no authentication; the last advert has priority 0'
 scene ka_v2_pass 6 4 10.7.0.100/24 "  priority 150\n$pass" 'version 2, auth_type PASS, auth_pass lab-pass'
-scene ka_v2_twenty 6 4 "$twenty" "  priority 254\n  advert_int 2" 'version 2, twenty addresses, advert_int 2, priority 254'
+scene ka_v2_twenty 11 4 "$twenty" "  priority 254\n  advert_int 2" 'version 2, twenty addresses, advert_int 2, priority 254'
 scene ka_v2_unicast 6 4 10.7.0.100/24 "  priority 150\n$pass$peer" 'version 2, unicast, auth_type PASS'
 scene ka_v2_ah 9 7 "$three" "  priority 150\n$ah" 'version 2, auth_type AH, auth_pass lab-pass, multicast'
 scene ka_v2_ah_short 6 4 10.7.0.100/24 "  priority 150\n${ah/lab-pass/abc}" 'version 2, auth_type AH, auth_pass abc'
@@ -158,7 +158,7 @@ scene ka_v3 5 4 "$three" '  version 3\n  priority 150' 'version 3, three address
 scene ka_v3_unicast 5 4 10.7.0.100/24 "  version 3\n  priority 150\n$peer" 'version 3, unicast'
 scene ka_v3_as_v2 5 4 10.7.0.100/24 '  version 3\n  priority 150\n  v3_checksum_as_v2' 'version 3 with v3_checksum_as_v2'
 scene ka_v3_fast 1 6 10.7.0.100/24 '  version 3\n  priority 150\n  advert_int 0.01' 'version 3, advert_int 0.01'
-scene ka_v3_slow 1 2 10.7.0.100/24 '  version 3\n  priority 255\n  advert_int 40.95' 'version 3, advert_int 40.95, priority 255'
+scene ka_v3_slow 3 2 10.7.0.100/24 '  state MASTER\n  version 3\n  priority 255\n  advert_int 40.95' 'version 3, advert_int 40.95, priority 255'
 scene ka_v6 5 4 'fe80::100/64\n2001:db8::100/64' '  version 3\n  priority 150' 'version 3 over IPv6, two addresses'
 scene ka_v6_unicast 5 4 'fe80::100/64' "  version 3\n  priority 150\n$peer6" 'version 3 over IPv6, unicast'
 # Debian's FRR 8.4.4 takes no priority 0 shutdown from a signal that we could wait for.
