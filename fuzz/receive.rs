@@ -145,7 +145,9 @@ fn judge(choice: u8, payload: Vec<u8>, source: IpAddr) -> Option<Vec<u8>> {
 }
 
 fn sound(error: &AuthError, scheme: Scheme) {
-    assert!(!error.to_string().is_empty() && !error.name().is_empty() && !error.keepalived_label().is_empty());
+    assert!(
+        !error.to_string().is_empty() && !error.name().is_empty() && !error.keepalived_label().is_empty()
+    );
     assert_eq!(error.scheme(), scheme);
 }
 

@@ -156,7 +156,7 @@ scene ka_v2_ah_short 6 4 10.7.0.100/24 "  priority 150\n${ah/lab-pass/abc}" 'ver
 scene ka_v2_ah_unicast 8 6 10.7.0.100/24 "  priority 150\n$ah$peer" 'version 2, auth_type AH, unicast'
 scene ka_v3 5 4 "$three" '  version 3\n  priority 150' 'version 3, three addresses'
 scene ka_v3_unicast 5 4 10.7.0.100/24 "  version 3\n  priority 150\n$peer" 'version 3, unicast'
-scene ka_v3_as_v2 5 4 10.7.0.100/24 '  version 3\n  priority 150\n  v3_checksum_as_v2' 'version 3 with v3_checksum_as_v2'
+scene ka_v3_old_checksum 5 4 10.7.0.100/24 "  version 3\n  priority 150\n  old_unicast_checksum\n$peer" 'version 3, unicast, old_unicast_checksum'
 scene ka_v3_fast 1 6 10.7.0.100/24 '  version 3\n  priority 150\n  advert_int 0.01' 'version 3, advert_int 0.01'
 scene ka_v3_slow 3 2 10.7.0.100/24 '  state MASTER\n  version 3\n  priority 255\n  advert_int 40.95' 'version 3, advert_int 40.95, priority 255'
 scene ka_v6 5 4 'fe80::100/64\n2001:db8::100/64' '  version 3\n  priority 150' 'version 3 over IPv6, two addresses'

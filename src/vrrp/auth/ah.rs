@@ -165,7 +165,8 @@ struct Parts<'a> {
 
 fn dissect(bytes: &[u8]) -> Result<(Opened<'_>, Parts<'_>), AuthError> {
     let nobody = IpAddr::from(Ipv4Addr::UNSPECIFIED);
-    let flawed = |source_address: IpAddr, flaw| AuthError::Malformed { source_address, scheme: Scheme::Ah, flaw };
+    let flawed =
+        |source_address: IpAddr, flaw| AuthError::Malformed { source_address, scheme: Scheme::Ah, flaw };
     let Some(ip) = bytes.first_chunk::<IP_HEADER>() else { return Err(flawed(nobody, Flaw::Packet)) };
     let &[first, _, length_high, length_low, _, _, fragment_high, fragment_low, ttl, protocol, ..] = ip;
     let &[.., s1, s2, s3, s4, d1, d2, d3, d4] = ip;
@@ -217,7 +218,8 @@ fn signature(key: &Key, packet: &[u8], ip_header: usize) -> Hmac<Md5> {
         _ => icv.contains(&at),
     };
     let (head, message) = packet.split_at_checked(icv.end).unwrap_or((packet, &[]));
-    let head: Vec<u8> = head.iter().enumerate().map(|(at, byte)| if unsigned(at) { 0 } else { *byte }).collect();
+    let head: Vec<u8> =
+        head.iter().enumerate().map(|(at, byte)| if unsigned(at) { 0 } else { *byte }).collect();
     // A block of the digest is longer than the key: every length is a good one, and zeros behind it change nothing.
     let mut mac = <Hmac<Md5>>::new(&md5_block(key));
     mac.update(&head);

@@ -83,13 +83,17 @@ pub enum KeyError {
         id: u8,
     },
     /// Something that is no pair of hexadecimal digits.
-    #[error("key {id} of auth_hmac: `hex:` is followed by something that is no even number of hexadecimal digits")]
+    #[error(
+        "key {id} of auth_hmac: `hex:` is followed by something that is no even number of hexadecimal digits"
+    )]
     NotHex {
         /// Its number.
         id: u8,
     },
     /// Too short or too long.
-    #[error("key {id} of auth_hmac has {found} bytes: {MIN} to {MAX} are needed (`openssl rand -hex 32` makes 32)")]
+    #[error(
+        "key {id} of auth_hmac has {found} bytes: {MIN} to {MAX} are needed (`openssl rand -hex 32` makes 32)"
+    )]
     Length {
         /// Its number.
         id: u8,
@@ -118,7 +122,9 @@ pub enum KeyError {
         name: String,
     },
     /// A name with a slash, or none.
-    #[error("key {id} of auth_hmac: `cred:` is followed by no name of a credential (a file name without a slash)")]
+    #[error(
+        "key {id} of auth_hmac: `cred:` is followed by no name of a credential (a file name without a slash)"
+    )]
     CredentialName {
         /// Its number.
         id: u8,
@@ -177,8 +183,11 @@ fn secret(key: &HmacKey, credentials: Option<&Path>, read: ReadFile<'_>) -> Resu
     } else {
         return literal(id, text.as_bytes());
     };
-    let bytes = read(&path)
-        .map_err(|error| KeyError::Unreadable { id, path: path.clone(), reason: error.to_string() })?;
+    let bytes = read(&path).map_err(|error| KeyError::Unreadable {
+        id,
+        path: path.clone(),
+        reason: error.to_string(),
+    })?;
     // Editors and `echo` end the last line.
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
     literal(id, bytes.strip_suffix(b"\r").unwrap_or(bytes))
@@ -202,7 +211,8 @@ mod tests {
     const TEXT: &str = "this is a text of thirty-two byt";
 
     fn config(keys: &[(u8, &str)], active_key: Option<u8>) -> AuthHmac {
-        let key = keys.iter().map(|(id, text)| HmacKey { id: *id, secret: Secret((*text).to_owned()) }).collect();
+        let key =
+            keys.iter().map(|(id, text)| HmacKey { id: *id, secret: Secret((*text).to_owned()) }).collect();
         AuthHmac { key, active_key, ..AuthHmac::default() }
     }
 

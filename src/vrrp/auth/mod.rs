@@ -69,7 +69,9 @@ impl fmt::Display for Flaw {
             Self::Length(bytes) => write!(f, "{bytes} bytes of it, which is no length that it can have"),
             Self::NextHeader(found) => write!(f, "IP protocol {found} behind it instead of 112, VRRP"),
             Self::LengthField(found) => write!(f, "length field {found} instead of 4"),
-            Self::Index(found) => write!(f, "security parameter index {found:#010x}, not the sender's address"),
+            Self::Index(found) => {
+                write!(f, "security parameter index {found:#010x}, not the sender's address")
+            }
             Self::Type(found) => write!(f, "type {found} instead of 1 (HMAC-SHA256/128)"),
             Self::Reserved(found) => write!(f, "reserved field {found:#06x} instead of 0"),
         }

@@ -36,7 +36,9 @@ impl Marks {
         self.marks.retain(|(address, _)| *address != sender);
         let peers = &self.peers;
         let is_stranger = |(address, _): &(IpAddr, u64)| !peers.contains(address);
-        if !self.peers.contains(&sender) && self.marks.iter().filter(|mark| is_stranger(mark)).count() >= STRANGERS {
+        if !self.peers.contains(&sender)
+            && self.marks.iter().filter(|mark| is_stranger(mark)).count() >= STRANGERS
+        {
             if let Some(oldest) = self.marks.iter().position(is_stranger) {
                 self.marks.remove(oldest);
             }
@@ -185,7 +187,10 @@ mod tests {
         marks.note(ip(0), 11);
         marks.note(ip(100), 12);
         assert_eq!(marks.last(ip(1)), None);
-        assert_eq!((marks.last(ip(0)), marks.last(ip(100)), marks.last(ip(200))), (Some(11), Some(12), Some(1)));
+        assert_eq!(
+            (marks.last(ip(0)), marks.last(ip(100)), marks.last(ip(200))),
+            (Some(11), Some(12), Some(1))
+        );
     }
 
     proptest! {

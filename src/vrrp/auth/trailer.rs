@@ -180,9 +180,7 @@ impl Receiver {
         };
         if trailer.is_empty() {
             return match settings.mode {
-                HmacMode::Enforce => {
-                    Err(AuthError::Missing { source_address: source, scheme: Scheme::Hmac })
-                }
+                HmacMode::Enforce => Err(AuthError::Missing { source_address: source, scheme: Scheme::Hmac }),
                 HmacMode::Permissive | HmacMode::ReceiveOnly => {
                     Ok(Checked { message: Cow::Borrowed(message), proof: None })
                 }
@@ -203,7 +201,11 @@ impl Receiver {
         let by_time = settings.anti_replay == AntiReplay::Time;
         let window = i64::from(settings.window);
         if by_time && ahead_by.abs() > window {
-            return Err(AuthError::Stale { source_address: source, ahead: ahead_by, window: settings.window });
+            return Err(AuthError::Stale {
+                source_address: source,
+                ahead: ahead_by,
+                window: settings.window,
+            });
         }
         let key = settings.keys.get(id).ok_or(AuthError::UnknownKey { source_address: source, id })?;
         signature(key, message, &whole[..SIGNED], source)

@@ -86,7 +86,8 @@ fn over_ipv6_the_checksum_takes_the_trailer_in() {
     // Without the trailer the checksum of the image is wrong, and wrong it stays.
     let mut wrong = hex(V6);
     wrong[7] ^= 4;
-    let checked = Receiver::default().judge(&settings(), &wrong, source, IMAGE_NOW).unwrap().message.into_owned();
+    let checked =
+        Receiver::default().judge(&settings(), &wrong, source, IMAGE_NOW).unwrap().message.into_owned();
     assert!(Advert::parse(&checked, source, destination).is_err());
 }
 
@@ -118,7 +119,12 @@ fn every_flipped_bit_has_its_name() {
                 assert!(Advert::parse(&changed, ip(source), ip(source)).is_err());
             }
         }
-        assert_eq!(judged(&image, if source.contains(':') { "fe80::11" } else { "198.51.100.11" }).unwrap_err().name(), "auth_invalid_hmac");
+        assert_eq!(
+            judged(&image, if source.contains(':') { "fe80::11" } else { "198.51.100.11" })
+                .unwrap_err()
+                .name(),
+            "auth_invalid_hmac"
+        );
     }
 }
 
@@ -164,7 +170,10 @@ fn time_replay_and_their_order() {
     let mut judge = |sequence: u64, now: u64| {
         let payload = signed(sequence, &settings.keys, source);
         let judged = receiver.judge(&settings, &payload, source, Duration::from_secs(now));
-        judged.map_or_else(|error| error.name(), |checked| if checked.proof.unwrap().skewed { "skewed" } else { "good" })
+        judged.map_or_else(
+            |error| error.name(),
+            |checked| if checked.proof.unwrap().skewed { "skewed" } else { "good" },
+        )
     };
     let at = |seconds: u64| seconds << 32;
     for (sequence, now, expected) in [
@@ -196,9 +205,13 @@ fn monotonic_asks_only_for_growth() {
         let judged = receiver.judge(&settings, &payload, source, Duration::from_secs(5));
         judged.map_or_else(|error| error.name(), |_| "good")
     };
-    for (sequence, expected) in
-        [(1 << 60, "good"), (1 << 60, "auth_replay"), ((1 << 60) + 1, "good"), (7, "auth_replay"), (1 << 62, "good")]
-    {
+    for (sequence, expected) in [
+        (1 << 60, "good"),
+        (1 << 60, "auth_replay"),
+        ((1 << 60) + 1, "good"),
+        (7, "auth_replay"),
+        (1 << 62, "good"),
+    ] {
         assert_eq!(judge(sequence), expected, "{sequence:#x}");
     }
 }
@@ -249,11 +262,17 @@ fn a_clock_that_is_stepped_back() {
 
 #[test]
 fn the_window_is_keepalived_s() {
-    for (advert_int, written, window) in
-        [(10, None, 5), (1000, None, 5), (2000, None, 6), (255_000, None, 300), (40_950, None, 123), (1000, Some(30), 30)]
-    {
+    for (advert_int, written, window) in [
+        (10, None, 5),
+        (1000, None, 5),
+        (2000, None, 6),
+        (255_000, None, 300),
+        (40_950, None, 123),
+        (1000, Some(30), 30),
+    ] {
         let config = AuthHmac { time_window: written, ..AuthHmac::default() };
-        let settings = Settings::new(&config, KeyRing::new(key(1), Vec::new()), Duration::from_millis(advert_int));
+        let settings =
+            Settings::new(&config, KeyRing::new(key(1), Vec::new()), Duration::from_millis(advert_int));
         assert_eq!(settings.window, window, "{advert_int} ms, {written:?}");
     }
 }
