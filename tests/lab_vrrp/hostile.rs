@@ -114,14 +114,23 @@ fn hostile(kind: usize, own: Own, random: &mut TestRng) -> (Vec<u8>, u8) {
     (payload, if kind == 4 { 254 } else { 255 })
 }
 
+/// A socket for whole IP packets, on the LAN.
+fn raw_socket() -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))).expect("a raw socket");
+    socket.bind_device(Some(b"eth0")).expect("bind");
+    socket
+}
+
+fn group() -> socket2::SockAddr {
+    std::net::SocketAddrV4::new(GROUP, 0).into()
+}
+
 /// Sends them at the rate, in bursts of a millisecond; returns how many of each kind left.
 fn attack(lab: &Lab, own: Own, time: Duration) -> [u32; KINDS.len()] {
     lab.inside("client", || {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))).expect("a raw socket");
-        socket.bind_device(Some(b"eth0")).expect("bind");
+        let socket = raw_socket();
         let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         let mut sent = [0; KINDS.len()];
-        let group = socket2::SockAddr::from(std::net::SocketAddrV4::new(GROUP, 0));
         let start = now();
         let mut total = 0_u32;
         while start.elapsed() < time {
@@ -131,7 +140,7 @@ fn attack(lab: &Lab, own: Own, time: Duration) -> [u32; KINDS.len()] {
             for _ in 0..burst {
                 let kind = random.next_u32() as usize % KINDS.len();
                 let (payload, ttl) = hostile(kind, own, &mut random);
-                if socket.send_to(&packet(&payload, ttl), &group).is_ok() {
+                if socket.send_to(&packet(&payload, ttl), &group()).is_ok() {
                     sent[kind] += 1;
                 }
             }
@@ -181,8 +190,11 @@ fn under_attack(name: &str, edit: impl Fn(Conf) -> Conf, own: Own, interval: Dur
         [&d1, &d2].iter().zip(marks).map(|(d, mark)| d.said_since(mark).lines().count()).collect();
     println!("adverts of d1 meanwhile: {adverts}; longest silence {silence:?}, before the attack {before:?}");
     println!("log lines meanwhile: {lines:?}");
-    // Half the rate is still an attack; less is none.
-    assert!(total > RATE / 2 * TIME.as_secs() as u32 / slow(), "the attacker was too slow: {total} packets");
+    for director in [&d1, &d2] {
+        assert!(director.said().contains("refused"), "the flood never came to {}", director.host);
+    }
+    // A quarter of the rate is still an attack; less is none.
+    assert!(total > RATE / 4 * TIME.as_secs() as u32 / slow(), "the attacker was too slow: {total} packets");
     assert!(sent.iter().all(|count| *count > 0), "{sent:?}");
     pair.calm(since, TIME + interval * 5);
     assert!(pair.wire.adverts("d2", since).is_empty(), "the backup stays silent");
@@ -190,6 +202,15 @@ fn under_attack(name: &str, edit: impl Fn(Conf) -> Conf, own: Own, interval: Dur
     // A backup takes over after three intervals: two are a grace of one.
     measured(&format!("hostile_{name}_silence"), silence, interval, interval.min(ms(100)));
     assert!(lines.iter().all(|lines| *lines < 200), "a flood must not flood the log: {lines:?} lines");
+    // The same sender with nothing wrong in its advert is believed: what was refused was refused for what was wrong.
+    pair.lab.inside("client", || {
+        let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let mut good = || {
+            std::iter::repeat_with(|| hostile(usize::MAX, own, &mut random).0).find(|bytes| bytes[2] == 255)
+        };
+        raw_socket().send_to(&packet(&good().expect("a good advert"), 255), &group()).expect("sent");
+    });
+    pair.watch.wait("d1", VIP, false, patience());
 }
 
 #[test]
