@@ -34,6 +34,7 @@ const PURE: &[&str] = &[
     "vrrp/datagram.rs",
     "vrrp/auth/mod.rs",
     "vrrp/auth/ah.rs",
+    "vrrp/auth/guard.rs",
     "vrrp/auth/keys.rs",
     "vrrp/auth/replay.rs",
     "vrrp/auth/trailer.rs",

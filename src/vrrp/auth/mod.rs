@@ -1,7 +1,7 @@
 //! Proof that an advert comes from a director that knows the secret: the authentication header of version 2
 //! ([`ah`], RFC 2338 section 10.3), and the signed trailer of both versions ([`trailer`], keepalived's `auth_hmac`).
 //! The plain password (`auth_type PASS`) is a field of the advert: [`super::packet`] reads it, [`super::accept`]
-//! compares it.
+//! compares it. [`guard`] is what an instance holds: either of them, or none.
 //!
 //! Everything here is pure: wall-clock time, files and random numbers come in as arguments. What is refused is an
 //! [`AuthError`], counted by its [name](AuthError::name).
@@ -13,6 +13,7 @@
 //! | `auth_hmac` | source address, VRID, version, the advert | the sender's clock |
 
 pub mod ah;
+pub mod guard;
 pub mod keys;
 pub mod replay;
 pub mod trailer;

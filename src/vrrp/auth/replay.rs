@@ -26,6 +26,11 @@ impl Marks {
         Self { peers, marks: Vec::new() }
     }
 
+    /// Takes other peers. Marks stay; those of former peers are a stranger's from now on.
+    pub fn set_peers(&mut self, peers: Vec<IpAddr>) {
+        self.peers = peers;
+    }
+
     /// The last number that was accepted from a sender.
     pub fn last(&self, sender: IpAddr) -> Option<u64> {
         self.marks.iter().find(|(address, _)| *address == sender).map(|(_, mark)| *mark)

@@ -159,6 +159,11 @@ impl Receiver {
         Self { marks: Marks::new(peers) }
     }
 
+    /// Takes other peers; what was heard stays known.
+    pub fn set_peers(&mut self, peers: Vec<IpAddr>) {
+        self.marks.set_peers(peers);
+    }
+
     /// Judges an IP payload whose VRID is the instance's. `now` is the time since 1970.
     ///
     /// A good trailer's number is noted at once, whatever becomes of the advert: only a holder of the key can make it
