@@ -49,7 +49,7 @@ fn hostile(kind: usize, own: Own, random: &mut TestRng) -> (Vec<u8>, u8) {
         version: own.version,
         vrid: 51,
         // 255: whoever believed it would hand over at once; 0: would take over at once.
-        priority: if random.next_u32() % 2 == 0 { 255 } else { 0 },
+        priority: if random.next_u32().is_multiple_of(2) { 255 } else { 0 },
         interval: match own.version {
             VrrpVersion::V2 => s(1),
             VrrpVersion::V3 => ms(100),
@@ -64,7 +64,8 @@ fn hostile(kind: usize, own: Own, random: &mut TestRng) -> (Vec<u8>, u8) {
             let mut bytes: Vec<u8> = (0..length).map(|_| byte(random)).collect();
             if kind == 1 {
                 bytes.resize(bytes.len().max(20), 0);
-                bytes[..2].copy_from_slice(&[if random.next_u32() % 2 == 0 { 0x21 } else { 0x31 }, 51]);
+                bytes[..2]
+                    .copy_from_slice(&[if random.next_u32().is_multiple_of(2) { 0x21 } else { 0x31 }, 51]);
             }
             bytes
         }

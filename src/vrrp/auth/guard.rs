@@ -247,7 +247,8 @@ mod tests {
     #[test]
     fn a_recording_is_not_believed_not_even_after_a_reload() {
         for policy in [ah(), hmac(1, HmacMode::Enforce)] {
-            let (mut from, mut to) = (Guard::new(policy.clone(), Vec::new()), Guard::new(policy.clone(), Vec::new()));
+            let (mut from, mut to) =
+                (Guard::new(policy.clone(), Vec::new()), Guard::new(policy.clone(), Vec::new()));
             let number = from.number(NOW);
             let sealed = from.seal(number, message(), SOURCE.into(), Some(&fields()));
             assert_eq!(arrives(&sealed, &mut to), "message");

@@ -41,13 +41,14 @@ impl Marks {
         self.marks.retain(|(address, _)| *address != sender);
         let peers = &self.peers;
         let is_stranger = |(address, _): &(IpAddr, u64)| !peers.contains(address);
-        if !self.peers.contains(&sender)
-            && self.marks.iter().filter(|mark| is_stranger(mark)).count() >= STRANGERS
-        {
-            if let Some(oldest) = self.marks.iter().position(is_stranger) {
-                self.marks.remove(oldest);
-            }
-        }
+        let strangers = self.marks.iter().filter(|mark| is_stranger(mark)).count();
+        let room = STRANGERS - usize::from(!peers.contains(&sender));
+        let mut too_many = strangers.saturating_sub(room);
+        self.marks.retain(|mark| {
+            let goes = too_many > 0 && is_stranger(mark);
+            too_many -= usize::from(goes);
+            !goes
+        });
         self.marks.push((sender, number));
     }
 }

@@ -182,8 +182,7 @@ impl Form for Keys {
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
-        let secret =
-            if s.flip() { format!("hex:{}", "0a".repeat(32)) } else { "cred:vrrp-key".to_owned() };
+        let secret = if s.flip() { format!("hex:{}", "0a".repeat(32)) } else { "cred:vrrp-key".to_owned() };
         slot.push(HmacKey { id: 7, secret: Secret(secret) });
     }
 }
