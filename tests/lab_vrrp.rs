@@ -5,6 +5,8 @@ mod lab;
 
 #[path = "lab_vrrp/config.rs"]
 mod config;
+#[path = "lab_vrrp/header.rs"]
+mod header;
 #[path = "lab_vrrp/hostile.rs"]
 mod hostile;
 #[path = "lab_vrrp/life.rs"]
