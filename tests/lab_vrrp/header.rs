@@ -53,7 +53,7 @@ impl Voice {
         let fields =
             IpFields { source: SOURCE, destination: GROUP, tos: 0xc0, identification: self.sent, ttl: 255 };
         self.sent += 1;
-        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let wall = tandem::clock::wall().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let number = self.guard.number(wall);
         let Sealed::Packet(packet) = self.guard.seal(number, message, SOURCE.into(), Some(&fields)) else {
             panic!("AH makes whole packets");
