@@ -1,6 +1,8 @@
 //! What must hold of any bytes that come from outside. `targets/` runs these checks under libFuzzer,
 //! `tests/fuzz_seeds.rs` runs them over the seeds and over everything that was ever found.
 
+mod receive;
+
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -23,7 +25,8 @@ const FINDINGS_ARE_PRINTABLE: bool = true;
 
 /// The names of all targets.
 #[allow(dead_code, reason = "each target knows its own name")]
-pub(crate) const TARGETS: [&str; 6] = ["lexer", "keepalived", "yaml", "vrrp", "bfd", "netlink"];
+pub(crate) const TARGETS: [&str; 7] =
+    ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink"];
 
 /// Findings behind a variable, a sequence or a conditional point at the column that was written, not at that of the
 /// expanded text. Not so yet: until then such columns are not checked.
@@ -37,6 +40,7 @@ pub(crate) fn run(target: &str, bytes: &[u8]) {
         "yaml" => yaml(bytes),
         "vrrp" => vrrp(bytes),
         "bfd" => bfd(bytes),
+        "receive" => receive::receive(bytes),
         "netlink" => netlink(bytes),
         other => panic!("there is no target {other}"),
     }
@@ -248,6 +252,7 @@ fn vrrp(bytes: &[u8]) {
         vrid: payload.get(1).copied().unwrap_or(1),
         ipv6: source.is_ipv6(),
         password: (choice & 4 != 0).then_some(*b"1111\0\0\0\0"),
+        ah: false,
         checksum: ChecksumMode::Rfc,
         advert_int: Duration::from_secs(1),
         addresses: [v4(100)].into(),

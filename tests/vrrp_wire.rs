@@ -246,6 +246,7 @@ proptest! {
             vrid: bytes.get(1).copied().unwrap_or(1),
             ipv6: six,
             password: None,
+            ah: false,
             checksum: ChecksumMode::Rfc,
             advert_int: Duration::from_secs(1),
             addresses: BTreeSet::new(),

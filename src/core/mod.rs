@@ -15,6 +15,7 @@ mod pidfile;
 pub mod plan;
 pub mod reload;
 pub mod scripts;
+mod secrets;
 pub mod settings;
 pub mod teller;
 pub mod telling;

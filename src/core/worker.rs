@@ -30,7 +30,7 @@ use super::options::Options;
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{scripts, threads};
+use super::{scripts, secrets, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -109,7 +109,7 @@ impl Worker {
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
-        let vrrp = driver::spawn(Setup::of(&config), Arc::clone(&links), tracked.values(), outputs)?;
+        let vrrp = driver::spawn(Setup::of(&config, &secrets::load(&config)), Arc::clone(&links), tracked.values(), outputs)?;
         let net = threads::net(links, wanted, vrrp.mailbox.clone())?;
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
@@ -286,7 +286,7 @@ impl Worker {
         self.teller.configure(&self.config);
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
-        self.vrrp.mailbox.reload(Setup::of(&self.config));
+        self.vrrp.mailbox.reload(Setup::of(&self.config, &secrets::load(&self.config)));
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
         tracing::info!("reloaded {}: {difference}", path.display());

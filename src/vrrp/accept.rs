@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::auth::AuthError;
+use super::auth::ah::AUTH_TYPE;
 use super::packet::{Advert, AuthField, ChecksumMode, ParseError, interval_seconds, peek_vrid};
 use crate::config::model::VrrpVersion;
 
@@ -37,6 +39,8 @@ pub struct Rules {
     pub ipv6: bool,
     /// PASS password, filled up with zero bytes; version 2 only.
     pub password: Option<[u8; 8]>,
+    /// What comes has an authentication header, which was opened already: authentication type 2 is right.
+    pub ah: bool,
     /// Which checksums count besides the right one.
     pub checksum: ChecksumMode,
     /// Its own interval: what version 2 demands of others.
@@ -60,6 +64,7 @@ impl fmt::Debug for Rules {
             .field("vrid", &self.vrid)
             .field("ipv6", &self.ipv6)
             .field("password", &self.password.map(|_| "XXXXXX"))
+            .field("ah", &self.ah)
             .field("checksum", &self.checksum)
             .field("advert_int", &self.advert_int)
             .field("addresses", &self.addresses)
@@ -241,6 +246,9 @@ pub enum Discard {
         /// Sender.
         source_address: IpAddr,
     },
+    /// The authentication header or the signed trailer is not right.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// Version 2 and another interval.
     #[error(
         "{source_address} advertises each {found} s, this instance each {expected} s: version 2 refuses that, and \
@@ -300,6 +308,7 @@ impl Discard {
             Self::Version { .. } => "version",
             Self::AuthType { .. } => "auth_type",
             Self::Password { .. } => "password",
+            Self::Auth(error) => error.name(),
             Self::Interval { .. } => "interval",
         }
     }
@@ -337,7 +346,7 @@ pub fn accept(rules: &Rules, datagram: &Datagram<'_>) -> Result<Accepted, Discar
     }
     let interval = match rules.version {
         VrrpVersion::V2 => {
-            check_auth(rules.password, advert.auth, source)?;
+            check_auth(rules, advert.auth, source)?;
             let (found, expected) = (interval_seconds(advert.interval), interval_seconds(rules.advert_int));
             if found != expected {
                 return Err(Discard::Interval { source_address: source, found, expected });
@@ -372,12 +381,15 @@ fn check_peer(rules: &UnicastRules, source: IpAddr, ttl: u8) -> Result<(), Disca
 }
 
 /// Authentication of a version 2 advert.
-fn check_auth(password: Option<[u8; 8]>, found: AuthField, source: IpAddr) -> Result<(), Discard> {
-    let found_name = match found {
-        AuthField::None => AuthName::None,
-        AuthField::Pass(_) => AuthName::Pass,
-        AuthField::Unknown(number) => AuthName::Unknown(number),
-    };
+fn check_auth(rules: &Rules, found: AuthField, source: IpAddr) -> Result<(), Discard> {
+    if rules.ah {
+        let right = found == AuthField::Unknown(AUTH_TYPE);
+        let found = name_of(found);
+        let expected = AuthName::Unknown(AUTH_TYPE);
+        return if right { Ok(()) } else { Err(Discard::AuthType { source_address: source, found, expected }) };
+    }
+    let password = rules.password;
+    let found_name = name_of(found);
     let wrong_type =
         |expected| Err(Discard::AuthType { source_address: source, found: found_name, expected });
     match (password, found) {
@@ -386,6 +398,14 @@ fn check_auth(password: Option<[u8; 8]>, found: AuthField, source: IpAddr) -> Re
         (Some(ours), AuthField::Pass(theirs)) if ours == theirs => Ok(()),
         (Some(_), AuthField::Pass(_)) => Err(Discard::Password { source_address: source }),
         (Some(_), AuthField::None | AuthField::Unknown(_)) => wrong_type(AuthName::Pass),
+    }
+}
+
+fn name_of(field: AuthField) -> AuthName {
+    match field {
+        AuthField::None => AuthName::None,
+        AuthField::Pass(_) => AuthName::Pass,
+        AuthField::Unknown(number) => AuthName::Unknown(number),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
 
+use super::auth::guard::peek_vrid;
 use super::group::{self, Group, Member};
 use super::machine::StateName;
 use super::mailbox::{Command, Inbox, Mailbox};
@@ -201,7 +202,7 @@ impl Drop for Driver {
 
 impl Driver {
     fn run(&mut self, setup: Setup) {
-        let mut turn = Turn::new(clock::now());
+        let mut turn = new_turn();
         let outcome = realtime::apply(&setup.scheduling);
         turn.reports.push(Report { instance: String::new(), told: Told::Scheduled(outcome) });
         let after_boot = setup.delay_after_boot.saturating_sub(clock::since_boot());
@@ -212,7 +213,7 @@ impl Driver {
         self.finish(turn);
         while !self.ending {
             let ready = self.wait();
-            let mut turn = Turn::new(clock::now());
+            let mut turn = new_turn();
             let inbox = self.mailbox.take();
             // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
             for key in ready {
@@ -266,7 +267,7 @@ impl Driver {
             let Some(socket) = self.sockets.get(key) else { break };
             // An error: the device went away. The link monitor will say so, and the socket is closed then.
             let Ok(Some(arrived)) = socket.receive(&mut buffer) else { break };
-            let vrid = arrived.payload.get(1).copied();
+            let vrid = peek_vrid(key.protocol, arrived.payload);
             let of_socket = self.listeners.get(key);
             // What is too short to name a VRID is counted once, by whoever comes first.
             let numbers = match (of_socket, vrid) {
@@ -476,6 +477,12 @@ impl Driver {
         let wanted = Wanted { generation: self.generation, want, ours: self.ours.clone() };
         self.out.wanted.send_replace(Arc::new(wanted));
     }
+}
+
+/// A new turn, both clocks read once.
+fn new_turn() -> Turn {
+    let since = clock::wall().duration_since(std::time::UNIX_EPOCH);
+    Turn::new(clock::now(), since.unwrap_or_default())
 }
 
 fn members(runners: &[Runner], numbers: &[usize]) -> Vec<Member> {

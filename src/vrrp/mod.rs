@@ -17,7 +17,8 @@
 //! | 8.1.2, 8.2.2 | gratuitous ARP, unsolicited neighbour advertisement | [`announce`] (when), [`frame`] (bytes) |
 //!
 //! Beyond the RFC, as keepalived does it: trackers and effective priority ([`priority`]), the FAULT state,
-//! `nopreempt`, `preempt_delay`, unicast peers, PASS authentication (RFC 2338 section 10.2).
+//! `nopreempt`, `preempt_delay`, unicast peers, authentication ([`auth`]; PASS and AH of RFC 2338 section 10, and
+//! the signed trailer of draft-cassen-vrrp-auth-hmac). [`datagram`] takes off the IP header before all of them.
 //!
 //! Every file named above is pure: no socket, no clock, no thread. A timer is moved by an accepted advert
 //! alone: whatever [`accept`] refuses is counted by its name and touches nothing.
@@ -25,6 +26,8 @@
 pub mod accept;
 pub mod addresses;
 pub mod announce;
+pub mod auth;
+pub mod datagram;
 pub mod driver;
 pub mod frame;
 pub mod group;

@@ -14,6 +14,9 @@ use crate::net::link::Links;
 use super::accept::{PeerRule, Rules, UnicastRules};
 use super::addresses::{advertised_addresses, wanted_addresses};
 use super::announce::Garp;
+use super::auth::guard::Policy;
+use super::auth::keys::KeyRing;
+use super::auth::{ah, trailer};
 use super::group::Group;
 use super::machine;
 use super::pace::{Gaps, Pacing};
@@ -74,6 +77,8 @@ pub struct Settings {
     pub track_source: bool,
     /// Receive buffer that is asked for, in bytes.
     pub receive_buffer: Option<u32>,
+    /// Authentication header, signed trailer, or neither.
+    pub policy: Policy,
     /// Password field of version 2 PASS.
     pub password: Option<[u8; 8]>,
     /// Source address that the file names.
@@ -113,11 +118,11 @@ pub struct Setup {
 
 impl Setup {
     /// The setup of a configuration.
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &Config, secrets: &Secrets) -> Self {
         let global = &config.global_defs;
         let delay = |secs: Option<Secs>| secs.map_or(Duration::ZERO, |secs| secs.0);
         Self {
-            instances: Settings::of_config(config),
+            instances: Settings::of_config(config, secrets),
             groups: groups(config),
             pacing: pacing(config),
             scheduling: Scheduling {
@@ -165,12 +170,12 @@ pub struct TrackerSpec {
 
 impl Settings {
     /// Settings of every instance.
-    pub fn of_config(config: &Config) -> Vec<Self> {
-        config.vrrp_instance.iter().map(|instance| Self::of(instance, config)).collect()
+    pub fn of_config(config: &Config, secrets: &Secrets) -> Vec<Self> {
+        config.vrrp_instance.iter().map(|instance| Self::of(instance, config, secrets)).collect()
     }
 
     /// Settings of one instance.
-    pub fn of(instance: &Instance, config: &Config) -> Self {
+    pub fn of(instance: &Instance, config: &Config, secrets: &Secrets) -> Self {
         let global = &config.global_defs;
         let ipv6 = instance.is_ipv6();
         let version = version(instance, global, ipv6);
@@ -226,10 +231,11 @@ impl Settings {
             timer_expired_backup: instance.timer_expired_backup,
             checksum: checksum(instance, global),
             old_checksum_counts: instance.old_unicast_checksum != Some(OldChecksum::Never),
-            standing_fault: (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
-                .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned()),
+            standing_fault: secrets.fault(&instance.name).or_else(|| (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
+                .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())),
             track_source: instance.track_src_ip,
             receive_buffer: instance.kernel_rx_buf_size,
+            policy: policy(instance, version, ipv6, strict, secrets),
             password: if strict { None } else { password(instance, version) },
             source: instance.unicast_src_ip.or(instance.mcast_src_ip),
             destination: destination(instance, global, ipv6),
@@ -288,6 +294,7 @@ impl Settings {
             vrid: self.vrid,
             ipv6: self.ipv6,
             password: self.password,
+            ah: matches!(self.policy, Policy::Ah(_)),
             checksum: match (self.checksum, &self.destination) {
                 (ChecksumMode::Rfc, Destination::Unicast { .. }) if self.old_checksum_counts => {
                     ChecksumMode::OldUnicast
@@ -446,6 +453,35 @@ fn garp(instance: &Instance, global: &Global) -> Garp {
         master_refresh_repeat: refresh_repeat.unwrap_or(default.master_refresh_repeat),
         lower_prio_delay: lower_delay.map_or(master_delay, |s| s.0),
         lower_prio_repeat: lower_repeat.unwrap_or(master_repeat),
+    }
+}
+
+/// The keys of `auth_hmac` blocks, by instance, as whoever may read files has found them; or why there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets(pub BTreeMap<String, Result<KeyRing, String>>);
+
+impl Secrets {
+    /// Without its keys an instance does not take part: unsigned it would be believed by nobody, or by everybody.
+    fn fault(&self, instance: &str) -> Option<String> {
+        let error = self.0.get(instance)?.as_ref().err()?;
+        Some(format!("auth_hmac: {error}"))
+    }
+}
+
+/// Authentication beyond PASS: AH is version 2 over IPv4; strict refuses both.
+fn policy(instance: &Instance, version: VrrpVersion, ipv6: bool, strict: bool, secrets: &Secrets) -> Policy {
+    if strict {
+        return Policy::Bare;
+    }
+    if let (Some(hmac), Some(Ok(keys))) = (&instance.auth_hmac, secrets.0.get(&instance.name)) {
+        let interval = advert_interval(instance, version);
+        return Policy::Hmac(trailer::Settings::new(hmac, keys.clone(), interval));
+    }
+    match &instance.authentication {
+        Some(auth) if auth.auth_type == AuthType::Ah && version == VrrpVersion::V2 && !ipv6 => {
+            Policy::Ah(ah::Key::of_password(&auth.auth_pass.0))
+        }
+        _ => Policy::Bare,
     }
 }
 

@@ -13,6 +13,9 @@ use crate::net::link::Links;
 
 use super::accept::{Datagram, Discard, Rules, accept};
 use super::announce::Schedule;
+use super::auth::ah::{self, IpFields};
+use super::auth::guard::{Guard, Incoming, Policy, Sealed};
+use super::datagram::Arrived;
 use super::group::Member;
 use super::machine::{Action, Event, Machine, Note, Occasion, StateName};
 use super::pace::Announcement;
@@ -20,14 +23,18 @@ use super::packet::{Advert, AuthField, PROTOCOL};
 use super::params::{Destination, Settings, TrackerValues};
 use super::priority::{Effective, effective};
 use super::report::{Report, Told};
-use super::socket::{Arrived, SocketKey};
+use super::socket::SocketKey;
 
+/// TOS byte of adverts: DSCP CS6.
+const TOS_CS6: u8 = 0xc0;
 /// Refusals of one kind are told at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What one turn of the loop wants carried out.
 pub(super) struct Turn {
     pub(super) now: Instant,
+    /// The wall clock: what signed adverts bear.
+    pub(super) since_1970: Duration,
     /// Adverts to send, in order.
     pub(super) adverts: Vec<Outgoing>,
     /// Some instance wants other addresses than before.
@@ -43,9 +50,10 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(super) const fn new(now: Instant, since_1970: Duration) -> Self {
         Self {
             now,
+            since_1970,
             adverts: Vec::new(),
             addresses_changed: false,
             reports: Vec::new(),
@@ -65,7 +73,7 @@ pub(super) struct Outgoing {
 
 /// Bytes and where they go.
 pub(super) struct Packet {
-    pub(super) payload: Vec<u8>,
+    pub(super) sealed: Sealed,
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     pub(super) ttl: u8,
@@ -95,6 +103,7 @@ pub(super) struct Runner {
     name: Arc<str>,
     settings: Settings,
     socket: Arc<SocketKey>,
+    guard: Guard,
     machine: Machine,
     rules: Rules,
     own: Option<IpAddr>,
@@ -112,6 +121,7 @@ impl Runner {
             number: 0,
             name: settings.name.as_str().into(),
             socket: Arc::new(socket_key(&settings)),
+            guard: Guard::new(settings.policy.clone(), peers(&settings)),
             machine: Machine::new(settings.machine_params(None)),
             rules: settings.rules(None),
             own: None,
@@ -193,6 +203,8 @@ impl Runner {
         let other_addresses = self.settings.addresses != settings.addresses;
         let other_garp = self.settings.garp != settings.garp;
         self.rules = settings.rules(self.own);
+        self.guard.reload(settings.policy.clone(), peers(&settings));
+        self.socket = Arc::new(socket_key(&settings));
         let params = settings.machine_params(self.own);
         let changed = self.settings != settings;
         self.settings = settings;
@@ -235,8 +247,14 @@ impl Runner {
 
     /// A datagram for this instance.
     pub(super) fn advert(&mut self, arrived: &Arrived<'_>, turn: &mut Turn) {
+        let incoming =
+            Incoming { payload: arrived.payload, packet: arrived.packet, source: arrived.source };
+        let opened = match self.guard.open(&incoming, turn.since_1970) {
+            Ok(opened) => opened,
+            Err(error) => return self.refused(&Discard::Auth(error), turn),
+        };
         let datagram = Datagram {
-            payload: arrived.payload,
+            payload: &opened.bytes,
             source: arrived.source,
             destination: arrived.destination,
             ttl: arrived.ttl,
@@ -321,7 +339,10 @@ impl Runner {
         turn.touched.insert(self.number);
         for action in self.machine.handle(event, turn.now) {
             match action {
-                Action::SendAdvert { priority } => turn.adverts.extend(self.outgoing(priority)),
+                Action::SendAdvert { priority } => {
+                    let advert = self.outgoing(priority, turn.since_1970);
+                    turn.adverts.extend(advert);
+                }
                 Action::Addresses { wanted } => {
                     turn.addresses_changed |= self.wants != wanted;
                     self.wants = wanted;
@@ -360,8 +381,9 @@ impl Runner {
         self.waiting = Some(Waiting { occasion, since: turn.now, generation: None, unseen });
     }
 
-    fn outgoing(&self, priority: u8) -> Option<Outgoing> {
+    fn outgoing(&mut self, priority: u8, since_1970: Duration) -> Option<Outgoing> {
         let source = self.own?;
+        let number = self.guard.number(since_1970);
         let s = &self.settings;
         let advert = Advert {
             version: s.version,
@@ -370,15 +392,21 @@ impl Runner {
             interval: s.advert_int,
             auth: match (s.version, s.password) {
                 (VrrpVersion::V2, Some(field)) => AuthField::Pass(field),
-                (VrrpVersion::V2, None) | (VrrpVersion::V3, _) => AuthField::None,
+                (VrrpVersion::V2, None) => self.guard.field().unwrap_or(AuthField::None),
+                (VrrpVersion::V3, _) => AuthField::None,
             },
             addresses: s.advertised.clone(),
         };
-        let packet = |destination: IpAddr, ttl: u8| Packet {
-            payload: advert.encode_as(source, destination, s.checksum),
-            source,
-            destination,
-            ttl,
+        let packet = |destination: IpAddr, ttl: u8| {
+            let message = advert.encode_as(source, destination, s.checksum);
+            let fields = match (source, destination) {
+                (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                    Some(IpFields { source, destination, tos: TOS_CS6, identification: 1, ttl })
+                }
+                _ => None,
+            };
+            let sealed = self.guard.seal(number, message, source, fields.as_ref());
+            Packet { sealed, source, destination, ttl }
         };
         let packets = match &s.destination {
             Destination::Multicast(group) => vec![packet(*group, 255)],
@@ -423,5 +451,17 @@ impl Waiting {
 }
 
 fn socket_key(settings: &Settings) -> SocketKey {
-    SocketKey { interface: settings.interface.clone(), ipv6: settings.ipv6, protocol: PROTOCOL }
+    let protocol = match settings.policy {
+        Policy::Ah(_) => ah::PROTOCOL,
+        Policy::Bare | Policy::Hmac(_) => PROTOCOL,
+    };
+    SocketKey { interface: settings.interface.clone(), ipv6: settings.ipv6, protocol }
+}
+
+/// The peers whose numbers are kept apart; none with multicast.
+fn peers(settings: &Settings) -> Vec<IpAddr> {
+    match &settings.destination {
+        Destination::Multicast(_) => Vec::new(),
+        Destination::Unicast { peers, .. } => peers.iter().map(|peer| peer.address).collect(),
+    }
 }

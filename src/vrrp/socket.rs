@@ -10,8 +10,10 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
 };
 use pnet_packet::ip::IpNextHeaderProtocol;
-use pnet_packet::ipv4::{Ipv4Packet, MutableIpv4Packet};
+use pnet_packet::ipv4::MutableIpv4Packet;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+
+use super::datagram::{Arrived, dissect};
 
 /// DSCP CS6, internetwork control: what keepalived marks adverts with.
 const DSCP_CS6: u8 = 48;
@@ -26,17 +28,6 @@ pub(super) struct SocketKey {
     pub(super) ipv6: bool,
     /// 112 (VRRP, RFC 9568 section 5.1.1.4), or 51 (AH in front of it).
     pub(super) protocol: u8,
-}
-
-/// A datagram as it came, cut to the length that its IP header names.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Arrived<'a> {
-    pub(super) payload: &'a [u8],
-    /// The IPv4 header, for AH; empty over IPv6.
-    pub(super) header: &'a [u8],
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) ttl: u8,
 }
 
 /// The IP socket of one interface.
@@ -109,6 +100,11 @@ impl AdvertSocket {
 
     /// Sends one advert with that very source and TTL, marked CS6.
     pub(super) fn send(&mut self, packet: &Datagram<'_>) -> io::Result<()> {
+        if let (true, IpAddr::V4(destination)) = (packet.whole, packet.destination) {
+            // The kernel fills in the header checksum.
+            let to = SocketAddrV4::new(destination, 0).into();
+            return self.socket.send_to(packet.payload, &to).map(|_| ());
+        }
         match (packet.source, packet.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 self.send_v4(packet.payload, source, destination, packet.ttl)
@@ -209,7 +205,7 @@ impl AdvertSocket {
             (message.bytes, source, destination, ttl)
         };
         let payload = buffer.get(..length).unwrap_or_default();
-        Ok(Some(Arrived { payload, header: &[], source: source.into(), destination: destination.into(), ttl }))
+        Ok(Some(Arrived { payload, packet: &[], source: source.into(), destination: destination.into(), ttl }))
     }
 }
 
@@ -222,7 +218,9 @@ impl AsFd for AdvertSocket {
 /// What is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Datagram<'a> {
+    /// What follows the IP header; or the whole IPv4 packet.
     pub(super) payload: &'a [u8],
+    pub(super) whole: bool,
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
     pub(super) ttl: u8,
@@ -259,29 +257,6 @@ fn set_multicast_all_v6(socket: &Socket) -> io::Result<()> {
     match error.and_then(|e| e.raw_os_error().map(|code| (code, e))) {
         Some((code, error)) if code != libc::ENOPROTOOPT => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Cuts the IP header off. A raw IPv4 socket is never given less than a valid header; should it be, the
-/// datagram comes out empty and the parser refuses and counts it.
-pub(super) fn dissect(bytes: &[u8]) -> Arrived<'_> {
-    let nothing = Arrived {
-        payload: &[],
-        header: &[],
-        source: Ipv4Addr::UNSPECIFIED.into(),
-        destination: Ipv4Addr::UNSPECIFIED.into(),
-        ttl: 0,
-    };
-    let Some(packet) = Ipv4Packet::new(bytes) else { return nothing };
-    let start = usize::from(packet.get_header_length()) * 4;
-    // Ethernet pads short frames: what lies beyond the IP length is not the packet's.
-    let end = usize::from(packet.get_total_length()).min(bytes.len());
-    Arrived {
-        payload: bytes.get(start..end).unwrap_or(&[]),
-        header: bytes.get(..start).unwrap_or(&[]),
-        source: packet.get_source().into(),
-        destination: packet.get_destination().into(),
-        ttl: packet.get_ttl(),
     }
 }
 
@@ -323,34 +298,5 @@ impl FrameSocket {
             )
         };
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ethernet_padding_and_options_are_cut_off() {
-        let mut bytes = vec![0u8; 60];
-        bytes[0] = 0x46; // one option word: the header is 24 bytes long
-        bytes[2..4].copy_from_slice(&32u16.to_be_bytes());
-        bytes[8] = 255;
-        bytes[12..16].copy_from_slice(&[10, 0, 0, 1]);
-        bytes[24] = 0x21;
-        let arrived = dissect(&bytes);
-        assert_eq!(arrived.payload.len(), 8);
-        assert_eq!(arrived.payload[0], 0x21);
-        assert_eq!((arrived.ttl, arrived.source), (255, "10.0.0.1".parse().unwrap()));
-    }
-
-    #[test]
-    fn lying_lengths_give_an_empty_payload() {
-        assert!(dissect(&[]).payload.is_empty());
-        assert!(dissect(&[0x4f; 20]).payload.is_empty());
-        let mut bytes = vec![0u8; 24];
-        bytes[0] = 0x45;
-        bytes[2..4].copy_from_slice(&8u16.to_be_bytes());
-        assert!(dissect(&bytes).payload.is_empty());
     }
 }

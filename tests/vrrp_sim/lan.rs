@@ -133,6 +133,7 @@ impl Lan {
                 vrid: FIRST_VRID + place as u8,
                 ipv6: false,
                 password: (self.version == VrrpVersion::V2).then_some(*b"secret99"),
+                ah: false,
                 checksum: ChecksumMode::Rfc,
                 advert_int: params.advert_int,
                 addresses: BTreeSet::from([VIP]),

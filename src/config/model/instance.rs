@@ -54,7 +54,7 @@ object! {
         anti_replay: Option<AntiReplay>,
         /// Greatest difference of the clocks, 1..=300 s; default the larger of 3 advert intervals and 5 s.
         time_window: Option<u32>,
-        /// What becomes of adverts without or with a wrong trailer; default enforce.
+        /// What becomes of adverts without a trailer; default enforce. A wrong trailer is refused in each.
         mode: Option<HmacMode>,
     }
 }
@@ -65,7 +65,7 @@ object! {
 pub struct HmacKey {
     /// 1..=255.
     pub id: u8,
-    /// `hex:…`, text of 32 to 64 bytes, or `file:PATH`.
+    /// `hex:…`, text of 32 to 64 bytes, `file:PATH`, or `cred:NAME` (a systemd credential).
     pub secret: Secret,
 }
 
@@ -83,11 +83,11 @@ pub enum AntiReplay {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HmacMode {
-    /// Adverts without a right trailer are discarded.
+    /// Adverts without a trailer are discarded.
     Enforce,
-    /// They are accepted and counted.
+    /// They are accepted; ours bear one.
     Permissive,
-    /// They are accepted, and we send none.
+    /// They are accepted, and ours bear none.
     ReceiveOnly,
 }
 

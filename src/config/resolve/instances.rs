@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Resolver;
 use crate::config::diagnostic::Level;
 use crate::config::model::{
-    AuthType, Config, Global, InitialState, Instance, Track, VirtualAddress, VrrpVersion,
+    Config, Global, InitialState, Instance, Track, VirtualAddress, VrrpVersion,
 };
 
 impl Resolver<'_> {
@@ -299,7 +299,9 @@ impl Resolver<'_> {
     }
 
     fn authentication(&mut self, object: &str, instance: &Instance, global: &Global) {
-        let Some(auth) = &instance.authentication else { return };
+        if instance.authentication.is_none() {
+            return;
+        }
         let origin = &instance.origin;
         let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
         if version == VrrpVersion::V3 || is_ipv6(instance) {
@@ -307,11 +309,6 @@ impl Resolver<'_> {
             let fix = "remove the authentication block";
             let consequence = "its adverts carry none";
             self.find(Level::Warning, origin, "authentication", "auth-v3", problem, consequence, fix);
-        } else if auth.auth_type == AuthType::Ah {
-            let problem = format!("accepted, not acted on yet: auth_type AH ({object})");
-            let consequence = "adverts are sent and expected without authentication";
-            let fix = "use PASS on both directors";
-            self.find(Level::Warning, &auth.origin, "auth_type", "not-acted-on", problem, consequence, fix);
         }
     }
 

@@ -13,6 +13,7 @@ fn rules(version: VrrpVersion) -> Rules {
         vrid: 51,
         ipv6: false,
         password: None,
+        ah: false,
         checksum: ChecksumMode::Rfc,
         advert_int: Duration::from_secs(1),
         addresses: BTreeSet::from([VIP]),

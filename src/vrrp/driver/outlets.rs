@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
+use crate::vrrp::auth::guard::Sealed;
 use crate::vrrp::frame::{gratuitous_arp, unsolicited_na};
 use crate::vrrp::params::Destination;
 use crate::vrrp::report::{Report, Told};
@@ -25,8 +26,13 @@ impl Driver {
                 None => Err(io::Error::new(io::ErrorKind::NotConnected, "its interface has no socket")),
                 // One peer that cannot be reached must not keep the advert from the others.
                 Some(socket) => advert.packets.iter().fold(Ok(()), |before, packet| {
+                    let (payload, whole) = match &packet.sealed {
+                        Sealed::Payload(payload) => (payload, false),
+                        Sealed::Packet(packet) => (packet, true),
+                    };
                     let datagram = Datagram {
-                        payload: &packet.payload,
+                        payload,
+                        whole,
                         source: packet.source,
                         destination: packet.destination,
                         ttl: packet.ttl,

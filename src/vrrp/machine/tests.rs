@@ -34,6 +34,7 @@ fn advert(params: &Params, source: IpAddr, priority: u8, interval: Duration) -> 
         vrid: 51,
         ipv6: false,
         password: None,
+        ah: false,
         checksum: ChecksumMode::Rfc,
         advert_int: params.advert_int,
         addresses: BTreeSet::new(),

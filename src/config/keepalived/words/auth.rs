@@ -106,12 +106,12 @@ impl WholeForm<Authentication> for AuthPass {
 }
 
 const HMAC: Table<AuthHmac> = keywords! { AuthHmac:
-    later "key" => { key: Keys };
-    later "active_key" => { active_key: Number(1, 255) };
-    later "anti_replay" => { anti_replay: Choice(
+    "key" => { key: Keys };
+    "active_key" => { active_key: Number(1, 255) };
+    "anti_replay" => { anti_replay: Choice(
         &[("time", AntiReplay::Time), ("monotonic", AntiReplay::Monotonic)], "time is taken") };
-    later "time_window" => { time_window: Number(1, 300) };
-    later "mode" => { mode: Choice(&[
+    "time_window" => { time_window: Number(1, 300) };
+    "mode" => { mode: Choice(&[
         ("enforce", HmacMode::Enforce), ("permissive", HmacMode::Permissive), ("receive-only", HmacMode::ReceiveOnly),
     ], "enforce is taken") };
 };
@@ -149,13 +149,14 @@ impl Form for Keys {
         };
         let bytes = match secret.strip_prefix("hex:") {
             Some(hex) => hex.bytes().all(|b| b.is_ascii_hexdigit()).then_some(hex.len() / 2),
-            None if secret.starts_with("file:") => Some(32),
+            // Read when the instance is made.
+            None if secret.starts_with("file:") || secret.starts_with("cred:") => Some(32),
             None => Some(secret.len()),
         };
         if !bytes.is_some_and(|n| (32..=64).contains(&n)) {
             // Never the text itself.
             let problem = format!("key {id} is no secret of 32 to 64 bytes");
-            let fix = "write hex: and 64 to 128 digits, 32 to 64 characters, or file:PATH";
+            let fix = "write hex: and 64 to 128 digits, 32 to 64 characters, file:PATH, or cred:NAME";
             r.find(Level::Error, node, 2, "bad-key", problem, "the key is dropped", fix);
             return;
         }
@@ -176,13 +177,12 @@ impl Form for Keys {
     }
 
     fn says(&self) -> String {
-        "ID hex:…|TEXT|file:PATH".to_owned()
+        "ID hex:…|TEXT|file:PATH|cred:NAME".to_owned()
     }
 
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
-        let secret =
-            if s.flip() { format!("hex:{}", "0a".repeat(32)) } else { "file:/etc/tandem/key".to_owned() };
+        let secret = if s.flip() { format!("hex:{}", "0a".repeat(32)) } else { "cred:vrrp-key".to_owned() };
         slot.push(HmacKey { id: 7, secret: Secret(secret) });
     }
 }
