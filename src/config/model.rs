@@ -10,10 +10,16 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::units::{Prefix, Secs};
+use super::units::Secs;
 
+mod element;
 mod server;
 
+pub use element::{
+    Block, Broadcast, Encap, Family, Fwmark, Insertion, IpEncap, Lifetime, Metric, Named, NewDestination,
+    Nexthop, Realms, Route, RouteMetrics, RoutePreference, RouteType, Rule, RuleAction, Scope,
+    VirtualAddress,
+};
 pub use server::{
     Connection, HttpGet, HttpProtocol, Method, MiscCheck, Pace, Protocol, RealServer, Scheduler, SorryServer,
     StatusRange, TcpCheck, Url, VirtualServer,
@@ -259,41 +265,6 @@ pub struct Authentication {
     /// The password as written; the first 8 bytes go into the packet.
     pub auth_pass: Secret,
 }
-
-/// One element of `virtual_ipaddress`: `IP[/MASK] [brd IP|+|-] [dev IF] [scope S] [label L] …`. In YAML it is
-/// that same text.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct VirtualAddress {
-    /// Address with prefix length; without a mask /32 or /128.
-    pub address: Prefix,
-    /// `dev`; else the instance's interface.
-    pub dev: Option<String>,
-    /// `brd` / `broadcast`.
-    pub broadcast: Option<Broadcast>,
-    /// `scope`; default global.
-    pub scope: Option<Scope>,
-    /// `label`, IPv4 only, below 16 characters.
-    pub label: Option<String>,
-    /// `peer`.
-    pub peer: Option<Prefix>,
-    /// `no_track`: its loss is nothing to the instance.
-    pub no_track: bool,
-}
-
-/// `brd` of an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Broadcast {
-    /// `+`: all host bits set.
-    Plus,
-    /// `-`: all host bits clear.
-    Minus,
-    /// As written.
-    Address(Ipv4Addr),
-}
-
-/// `scope` of an address, as rtnetlink's number (0 global, 200 site, 253 link, 254 host, 255 nowhere).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Scope(pub u8);
 
 /// One element of `unicast_peer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -230,14 +230,19 @@ fn addresses(r: &mut Reader, node: &Node) -> Vec<VirtualAddress> {
     let mut found = Vec::new();
     for child in node.children() {
         let (address, errors) = VirtualAddress::parse_words(&child.texts());
+        let fix = "the form is IP[/LENGTH] [dev IF] [label L] [brd +|-|IP] [scope S]";
+        let without = "the address is used without it";
         for error in errors {
-            let (level, code, consequence) = match (&address, error.passed_over) {
-                (None, _) => (Level::Error, "bad-address", "this address is dropped"),
-                (Some(_), true) => (Level::Warning, "not-acted-on", "the address is used without it"),
-                (Some(_), false) => (Level::Warning, "bad-option", "the address is used without it"),
+            let (level, code, consequence) = match &address {
+                None => (Level::Error, "bad-address", "this address is dropped"),
+                Some(_) => (Level::Warning, "bad-option", without),
             };
-            let fix = "the form is IP[/LENGTH] [dev IF] [label L] [brd +|-|IP] [scope S]";
             r.find(level, child, error.word, code, error.problem, consequence, fix);
+        }
+        for option in address.iter().flat_map(VirtualAddress::not_acted_on) {
+            let word = child.texts().iter().position(|text| *text == option).unwrap_or(0);
+            let problem = format!("\"{option}\" is accepted, not acted on yet");
+            r.find(Level::Warning, child, word, "not-acted-on", problem, without, fix);
         }
         found.extend(address);
     }

@@ -2,15 +2,7 @@ use super::*;
 use crate::config::model::Scope;
 
 fn address(text: &str) -> VirtualAddress {
-    VirtualAddress {
-        address: text.parse().unwrap(),
-        dev: None,
-        broadcast: None,
-        scope: None,
-        label: None,
-        peer: None,
-        no_track: false,
-    }
+    VirtualAddress::plain(text.parse().unwrap())
 }
 
 /// The least instance that serde accepts.
