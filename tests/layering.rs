@@ -68,6 +68,7 @@ const PURE: &[&str] = &[
     "config/text/encap.rs",
     "config/text/route.rs",
     "config/text/route_line.rs",
+    "config/text/route_words.rs",
     "config/text/rule.rs",
     "config/yaml.rs",
     "config/ranges.rs",

@@ -9,6 +9,7 @@ mod encap;
 mod numbers;
 mod route;
 mod route_line;
+mod route_words;
 mod rule;
 mod status;
 mod words;

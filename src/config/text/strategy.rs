@@ -1,4 +1,5 @@
-//! Random elements that can be written and read back. Used by the tests here and of the whole model.
+//! Random elements that can be written and read back. Used by the tests here and of the whole model. Parts are
+//! boxed: the value trees of such wide types would not fit into the stack of a test's thread.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -72,7 +73,8 @@ fn address() -> impl Strategy<Value = VirtualAddress> {
         let broadcast =
             prop_oneof![Just(Broadcast::Plus), Just(Broadcast::Minus), v4().prop_map(Broadcast::Address)];
         let lifetime = prop_oneof![Just(Lifetime::Forever), (0..u32::MAX).prop_map(Lifetime::Seconds)];
-        let values = (prefix(ipv6), of(name()), of(broadcast), of(scope()), of(text(14)), of(prefix(ipv6)));
+        let values =
+            (prefix(ipv6), of(name()), of(broadcast), of(scope()), of(text(14)), of(prefix(ipv6))).boxed();
         (values, any::<[bool; 6]>(), of(lifetime)).prop_map(
             move |((address, dev, broadcast, scope, label, peer), flags, preferred_lft)| {
                 let [home, mngtmpaddr, noprefixroute, autojoin, detect_duplicates, no_track] = flags;
@@ -99,13 +101,15 @@ fn address() -> impl Strategy<Value = VirtualAddress> {
 }
 
 /// An element of `virtual_ipaddress` and `virtual_ipaddress_excluded`.
-pub(crate) fn virtual_address() -> impl Strategy<Value = VirtualAddress> {
-    (address(), any::<bool>()).prop_map(|(address, use_vmac)| VirtualAddress { use_vmac, ..address })
+pub(crate) fn virtual_address() -> BoxedStrategy<VirtualAddress> {
+    (address(), any::<bool>()).prop_map(|(address, use_vmac)| VirtualAddress { use_vmac, ..address }).boxed()
 }
 
 /// An element of `static_ipaddress`.
-pub(crate) fn static_address() -> impl Strategy<Value = VirtualAddress> {
-    (address(), of(name())).prop_map(|(address, track_group)| VirtualAddress { track_group, ..address })
+pub(crate) fn static_address() -> BoxedStrategy<VirtualAddress> {
+    (address(), of(name()))
+        .prop_map(|(address, track_group)| VirtualAddress { track_group, ..address })
+        .boxed()
 }
 
 fn labels() -> impl Strategy<Value = Vec<u32>> {
@@ -115,7 +119,7 @@ fn labels() -> impl Strategy<Value = Vec<u32>> {
 fn outer<A: std::fmt::Debug + 'static>(
     address: impl Strategy<Value = A> + Clone + 'static,
 ) -> impl Strategy<Value = IpEncap<A>> {
-    let ends = (of(any::<u64>()), address.clone(), any::<bool>(), of(address));
+    let ends = (of(any::<u64>()), address.clone(), any::<bool>(), of(address)).boxed();
     (ends, of(named()), of(any::<u8>()), of(any::<u16>())).prop_map(
         |((id, dst, with_dst, src), tos, ttl, flags)| {
             let dst = (with_dst || id.is_none()).then_some(dst);
@@ -124,13 +128,14 @@ fn outer<A: std::fmt::Debug + 'static>(
     )
 }
 
-fn encap() -> impl Strategy<Value = Encap> {
+fn encap() -> BoxedStrategy<Encap> {
     prop_oneof![
         outer(any::<u32>().prop_map(Ipv4Addr::from).boxed()).prop_map(Encap::Ip),
         outer(any::<u128>().prop_map(Ipv6Addr::from).boxed()).prop_map(Encap::Ip6),
         labels().prop_map(Encap::Mpls),
         any::<[u16; 4]>().prop_map(Encap::Ila),
     ]
+    .boxed()
 }
 
 fn new_destination() -> impl Strategy<Value = NewDestination> {
@@ -146,7 +151,7 @@ fn gateway(ipv6: bool) -> impl Strategy<Value = IpAddr> {
 }
 
 fn nexthop(ipv6: bool) -> impl Strategy<Value = Nexthop> {
-    let path = (of(gateway(ipv6)), of(name()), of(1u16..=256), any::<bool>());
+    let path = (of(gateway(ipv6)), of(name()), of(1u16..=256), any::<bool>()).boxed();
     (path, of(realms()), of(new_destination()), of(encap())).prop_map(
         move |((gateway, dev, weight, onlink), realms, new_destination, encap)| Nexthop {
             gateway,
@@ -162,10 +167,11 @@ fn nexthop(ipv6: bool) -> impl Strategy<Value = Nexthop> {
 
 fn metrics() -> impl Strategy<Value = RouteMetrics> {
     let number = any::<u32>;
-    let locked = (metric(number()), metric(number()), metric(number()), metric(number()), metric(number()));
-    let times = (metric(0..=960_000u32), metric(0..=480_000u32), metric(0..=120_000u32));
-    let plain = (of(any::<u8>()), of(number()), of(number()), of(number()));
-    let flags = (any::<bool>(), of(any::<bool>()), of(any::<bool>()));
+    let locked =
+        (metric(number()), metric(number()), metric(number()), metric(number()), metric(number())).boxed();
+    let times = (metric(0..=960_000u32), metric(0..=480_000u32), metric(0..=120_000u32)).boxed();
+    let plain = (of(any::<u8>()), of(number()), of(number()), of(number())).boxed();
+    let flags = (any::<bool>(), of(any::<bool>()), of(any::<bool>())).boxed();
     (locked, times, plain, flags, metric(text(20))).prop_map(|(locked, times, plain, flags, congctl)| {
         let (mtu, advmss, reordering, cwnd, ssthresh) = locked;
         let (rtt, rttvar, rto_min) = times;
@@ -193,8 +199,8 @@ fn metrics() -> impl Strategy<Value = RouteMetrics> {
 }
 
 /// An element of `virtual_routes`; a static one may have a `track_group` too.
-pub(crate) fn route() -> impl Strategy<Value = Route> {
-    any::<bool>().prop_flat_map(route_of)
+pub(crate) fn route() -> BoxedStrategy<Route> {
+    any::<bool>().prop_flat_map(route_of).boxed()
 }
 
 fn route_of(ipv6: bool) -> impl Strategy<Value = Route> {
@@ -215,9 +221,10 @@ fn route_of(ipv6: bool) -> impl Strategy<Value = Route> {
         Nat,
         Xresolve,
     ]);
-    let ends = (prefix(ipv6), kinds, of(prefix(true)), of(ip(ipv6)), of(gateway(ipv6)), of(ip(ipv6)));
-    let place = (of(new_destination()), of(name()), any::<bool>(), of(named()), of(name()), of(any::<u32>()));
-    let kept = (of(scope()), of(named()), of(named()), of(realms()), metrics());
+    let ends = (prefix(ipv6), kinds, of(prefix(true)), of(ip(ipv6)), of(gateway(ipv6)), of(ip(ipv6))).boxed();
+    let place =
+        (of(new_destination()), of(name()), any::<bool>(), of(named()), of(name()), of(any::<u32>())).boxed();
+    let kept = (of(scope()), of(named()), of(named()), of(realms()), metrics()).boxed();
     let insertions = select(vec![Insertion::Add, Insertion::Prepend, Insertion::Append]);
     let rest = (
         of(any::<u32>()),
@@ -225,8 +232,9 @@ fn route_of(ipv6: bool) -> impl Strategy<Value = Route> {
         of(any::<bool>()),
         of(insertions),
         any::<bool>(),
-    );
-    let paths = (of(encap()), prop::collection::vec(nexthop(ipv6), 0..=3));
+    )
+        .boxed();
+    let paths = (of(encap()), prop::collection::vec(nexthop(ipv6), 0..=3)).boxed();
     (ends, place, kept, rest, paths).prop_map(move |(ends, place, kept, rest, (encap, nexthops))| {
         let (destination, kind, from, src, gateway, or_gateway) = ends;
         let (new_destination, dev, onlink, table, vrf, metric) = place;
@@ -280,17 +288,17 @@ fn action() -> impl Strategy<Value = RuleAction> {
 }
 
 /// An element of `virtual_rules`; a static one may have a `track_group` too.
-pub(crate) fn rule() -> impl Strategy<Value = Rule> {
-    any::<bool>().prop_flat_map(rule_of)
+pub(crate) fn rule() -> BoxedStrategy<Rule> {
+    any::<bool>().prop_flat_map(rule_of).boxed()
 }
 
 fn rule_of(ipv6: bool) -> impl Strategy<Value = Rule> {
     let fwmark = any::<(u32, Option<u32>)>().prop_map(|(mark, mask)| Fwmark { mark, mask });
-    let ends = (any::<bool>(), of(prefix(ipv6)), of(prefix(ipv6)), of(named()), of(fwmark));
-    let packet = (of(name()), of(name()), of(any::<u64>()), of(range(0u32)), of(named()));
-    let ports = (of(range(1u16)), of(range(1u16)));
-    let rest = (of(any::<u32>()), of(named()), action(), any::<bool>());
-    let lookup = (of(realms()), of(0u8..=128), of(named()));
+    let ends = (any::<bool>(), of(prefix(ipv6)), of(prefix(ipv6)), of(named()), of(fwmark)).boxed();
+    let packet = (of(name()), of(name()), of(any::<u64>()), of(range(0u32)), of(named())).boxed();
+    let ports = (of(range(1u16)), of(range(1u16))).boxed();
+    let rest = (of(any::<u32>()), of(named()), action(), any::<bool>()).boxed();
+    let lookup = (of(realms()), of(0u8..=128), of(named())).boxed();
     (ends, packet, ports, rest, lookup).prop_map(move |(ends, packet, (sport, dport), rest, lookup)| {
         let (not, from, to, tos, fwmark) = ends;
         let (iif, oif, tunnel_id, uidrange, ipproto) = packet;

@@ -131,12 +131,8 @@ impl<'a> Words<'a> {
     pub(super) fn no_option<'k>(&mut self, here: usize, what: &str, known: &[&'k str]) -> Option<&'k str> {
         let word = self.words.get(here).copied().unwrap_or_default();
         let near = suggest::closest(word, known.iter().copied());
-        match near {
-            Some(near) => {
-                self.error(here, format!("\"{word}\" is no option of {what}: did you mean {near}?"))
-            }
-            None => self.error(here, format!("\"{word}\" is no option of {what}")),
-        }
+        let hint = near.map_or(String::new(), |near| format!(": did you mean {near}?"));
+        self.error(here, format!("\"{word}\" is no option of {what}{hint}"));
         near
     }
 
