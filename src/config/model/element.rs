@@ -16,9 +16,9 @@ pub struct VirtualAddress {
     pub address: Prefix,
     /// `dev`; else the instance's interface, or `default_interface` for a static address.
     pub dev: Option<String>,
-    /// `brd` / `broadcast`, IPv4 only.
+    /// `brd` / `broadcast`, IPv4 only and not with a peer; `+` and `-` need a prefix of at most /30.
     pub broadcast: Option<Broadcast>,
-    /// `scope`; default global.
+    /// `scope`; default global. The kernel finds that of an IPv6 address itself, so there it is global at most.
     pub scope: Option<Scope>,
     /// `label`, IPv4 only, below 16 characters.
     pub label: Option<String>,
@@ -185,13 +185,13 @@ pub enum NewDestination {
     Labels(Vec<u32>),
 }
 
-/// `realms [FROM/]TO`.
+/// `realms [FROM/]TO`; numbers up to 255, as /etc/iproute2/rt_realms has them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realms {
     /// Realm of the source.
-    pub from: Option<Named<u16>>,
+    pub from: Option<Named<u8>>,
     /// Realm of the destination.
-    pub to: Named<u16>,
+    pub to: Named<u8>,
 }
 
 /// `pref`.
@@ -343,7 +343,7 @@ pub struct Rule {
     pub sport: Option<(u16, u16)>,
     /// `dport`, first and last, from 1 on.
     pub dport: Option<(u16, u16)>,
-    /// `realms`; with a table only.
+    /// `realms`, IPv4 only; with a table only.
     pub realms: Option<Realms>,
     /// `preference` / `order` / `priority`; without it numbers are handed out downwards from 16384.
     pub preference: Option<u32>,
@@ -351,7 +351,8 @@ pub struct Rule {
     pub protocol: Option<Named<u8>>,
     /// `suppress_prefixlength` / `sup_pl`: routes of at most this length do not count. With a table only.
     pub suppress_prefixlength: Option<u8>,
-    /// `suppress_ifgroup` / `sup_group`: routes to interfaces of this group do not count. With a table only.
+    /// `suppress_ifgroup` / `sup_group`: routes to interfaces of this group do not count. Below 2^31, with
+    /// a table only.
     pub suppress_ifgroup: Option<Named<u32>>,
     /// What happens to a packet that matches.
     pub action: RuleAction,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::super::model::{Block, Broadcast, VirtualAddress};
+use super::super::model::{Block, Broadcast, Scope, VirtualAddress};
 use super::super::units::Prefix;
 use super::numbers::name;
 use super::words::{Read, Words};
@@ -11,6 +11,9 @@ use super::{ElementError, Short, flag, one_line, option, set_options};
 
 /// Longest label, as the kernel keeps it.
 const LONGEST_LABEL: usize = 15;
+
+/// The longest prefix with an address to spare for a broadcast.
+const LONGEST_BROADCAST: u8 = 30;
 
 /// For "did you mean".
 const OPTIONS: &[&str] = &[
@@ -81,6 +84,7 @@ impl VirtualAddress {
         while let Some((here, option)) = words.next() {
             va.option(&mut words, here, option, block);
         }
+        va.check_broadcast(&mut words);
         if va.peer.is_some() && va.address.length != Prefix::host(va.address.address).length {
             let problem =
                 "the prefix length belongs to the peer: write IP peer IP/LENGTH, without one before it";
@@ -108,7 +112,10 @@ impl VirtualAddress {
                 words.read(here, &mut self.broadcast, broadcast);
             }
             "scope" => {
-                words.read(here, &mut self.scope, str::parse);
+                words.read(here, &mut self.scope, |text| match text.parse()? {
+                    Scope(1..) if ipv6 => Err("the kernel finds that of an IPv6 address itself".to_owned()),
+                    scope => Ok(scope),
+                });
             }
             "label" if ipv6 => {
                 words.error(here, "an IPv6 address has no label");
@@ -136,6 +143,21 @@ impl VirtualAddress {
                 words.no_option(here, "an address", OPTIONS);
             }
         }
+    }
+
+    /// What `brd` cannot be beside the rest, in whatever order it is written.
+    fn check_broadcast(&mut self, words: &mut Words<'_>) {
+        let length = self.address.length;
+        let computed = matches!(self.broadcast, Some(Broadcast::Plus | Broadcast::Minus));
+        let problem = if self.broadcast.is_some() && self.peer.is_some() {
+            "an address with a peer has no broadcast".to_owned()
+        } else if computed && length > LONGEST_BROADCAST {
+            format!("there is no broadcast to compute in a /{length}: write a shorter prefix length")
+        } else {
+            return;
+        };
+        words.error(words.last_of(&["brd", "broadcast"]), problem);
+        self.broadcast = None;
     }
 
     fn read_peer(&mut self, words: &mut Words<'_>, here: usize) {
@@ -218,7 +240,7 @@ fn label(text: &str) -> Read<String> {
 impl fmt::Display for VirtualAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Short(&self.address))?;
-        option(f, "peer", self.peer)?;
+        option(f, "peer", self.peer.as_ref().map(Short))?;
         match self.broadcast {
             None => {}
             Some(Broadcast::Plus) => f.write_str(" brd +")?,

@@ -235,7 +235,7 @@ impl FromStr for Realms {
         };
         let parts = from.map(str::parse).transpose().and_then(|from| Ok(Self { from, to: to.parse()? }));
         parts.map_err(|_: String| {
-            format!("\"{text}\" is no pair of realms: write TO or FROM/TO, each a name or 0 to 65535")
+            format!("\"{text}\" is no pair of realms: write TO or FROM/TO, each a name or 0 to 255")
         })
     }
 }

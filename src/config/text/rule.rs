@@ -52,6 +52,9 @@ const OPTIONS: &[&str] = &[
 /// Longest prefix length that a rule may suppress.
 const LONGEST_PREFIX: u64 = 128;
 
+/// The kernel keeps the group of a rule with a sign.
+const FIRST_BAD_GROUP: u32 = 1 << 31;
+
 /// A rule half read, with the places of the words that may yet prove wrong.
 struct Draft {
     rule: Rule,
@@ -224,7 +227,12 @@ impl Draft {
             }
             "suppress_ifgroup" | "sup_group" => {
                 self.lookup_only.push((here, "suppress_ifgroup"));
-                words.must(here, &mut rule.suppress_ifgroup, str::parse);
+                words.must(here, &mut rule.suppress_ifgroup, |text| match text.parse()? {
+                    Named::Number(FIRST_BAD_GROUP..) => {
+                        Err(format!("\"{text}\" is no group: write a name, or a number below 2147483648"))
+                    }
+                    group => Ok(group),
+                });
             }
             "no_track" => rule.no_track = true,
             "track_group" => words.track_group(here, &mut rule.track_group, block),
@@ -262,7 +270,7 @@ impl Draft {
         self.action = Some((here, action));
     }
 
-    fn finish(self, words: &mut Words<'_>) -> Option<Rule> {
+    fn finish(mut self, words: &mut Words<'_>) -> Option<Rule> {
         let mut rule = self.rule;
         let Some((at, action)) = self.action else {
             if !words.unusable {
@@ -281,6 +289,10 @@ impl Draft {
         rule.family = prefix.or(self.family.map(|(_, family)| family)).unwrap_or(Family::Inet);
         if let Some((at, _)) = self.family.filter(|(_, family)| *family != rule.family) {
             words.fatal(at, "the prefixes of the rule are of the other family: remove this word");
+        }
+        if rule.family == Family::Inet6 && rule.realms.take().is_some() {
+            words.error(words.last_of(&["realms"]), "realms are for IPv4");
+            self.lookup_only.retain(|(_, option)| *option != "realms");
         }
         match (&rule.action, rule.preference) {
             (RuleAction::Goto(_), None) => {

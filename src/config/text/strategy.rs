@@ -76,13 +76,17 @@ fn address() -> impl Strategy<Value = VirtualAddress> {
         let values =
             (prefix(ipv6), of(name()), of(broadcast), of(scope()), of(text(14)), of(prefix(ipv6))).boxed();
         (values, any::<[bool; 6]>(), of(lifetime)).prop_map(
-            move |((address, dev, broadcast, scope, label, peer), flags, preferred_lft)| {
+            move |((address, dev, mut broadcast, scope, label, peer), flags, preferred_lft)| {
+                let computed = !matches!(broadcast, Some(Broadcast::Address(_)));
+                if ipv6 || peer.is_some() || (computed && address.length > 30) {
+                    broadcast = None;
+                }
                 let [home, mngtmpaddr, noprefixroute, autojoin, detect_duplicates, no_track] = flags;
                 VirtualAddress {
                     address: if peer.is_some() { Prefix::host(address.address) } else { address },
                     dev,
-                    broadcast: broadcast.filter(|_| !ipv6),
-                    scope,
+                    broadcast,
+                    scope: scope.map(|scope| if ipv6 { Scope(0) } else { scope }),
                     label: label.filter(|_| !ipv6),
                     peer,
                     home,
@@ -298,7 +302,8 @@ fn rule_of(ipv6: bool) -> impl Strategy<Value = Rule> {
     let packet = (of(name()), of(name()), of(any::<u64>()), of(range(0u32)), of(named())).boxed();
     let ports = (of(range(1u16)), of(range(1u16))).boxed();
     let rest = (of(any::<u32>()), of(named()), action(), any::<bool>()).boxed();
-    let lookup = (of(realms()), of(0u8..=128), of(named())).boxed();
+    let group = prop_oneof![(0u32..1 << 31).prop_map(Named::Number), text(12).prop_map(Named::Name)];
+    let lookup = (of(realms()), of(0u8..=128), of(group)).boxed();
     (ends, packet, ports, rest, lookup).prop_map(move |(ends, packet, (sport, dport), rest, lookup)| {
         let (not, from, to, tos, fwmark) = ends;
         let (iif, oif, tunnel_id, uidrange, ipproto) = packet;
@@ -310,6 +315,7 @@ fn rule_of(ipv6: bool) -> impl Strategy<Value = Rule> {
         let looks_up = matches!(action, RuleAction::Table(_) | RuleAction::L3mdev);
         let (realms, suppress_prefixlength, suppress_ifgroup) =
             if looks_up { lookup } else { (None, None, None) };
+        let realms = realms.filter(|_| !ipv6);
         Rule {
             family: if ipv6 { Family::Inet6 } else { Family::Inet },
             not,

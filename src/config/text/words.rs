@@ -36,6 +36,11 @@ impl<'a> Words<'a> {
         self.words.get(here.checked_sub(1)?).copied()
     }
 
+    /// Where one of these words stands last.
+    pub(super) fn last_of(&self, words: &[&str]) -> usize {
+        self.words.iter().rposition(|word| words.contains(word)).unwrap_or(0)
+    }
+
     /// The next word, left where it is.
     pub(super) fn peek(&self) -> Option<&'a str> {
         self.words.get(self.at).copied()

@@ -36,8 +36,8 @@ fn what_people_write_is_understood() {
     ] {
         assert_eq!(line(written), canonical);
     }
-    let address = virtual_one("fd00::3:1/64 preferred_lft 200 scope 5").0.unwrap();
-    assert_eq!((address.preferred_lft, address.scope), (Some(Lifetime::Seconds(200)), Some(Scope(5))));
+    let address = virtual_one("fd00::3:1/64 preferred_lft 200 scope global").0.unwrap();
+    assert_eq!((address.preferred_lft, address.scope), (Some(Lifetime::Seconds(200)), Some(Scope(0))));
 }
 
 #[test]
@@ -47,6 +47,9 @@ fn mistakes_are_named_word_by_word_and_the_rest_is_used() {
         ("fd00::1/64 brd + dev lo", 1, "no broadcast", "fd00::1/64 dev lo"),
         ("10.0.0.1/24 brd fd00::1 dev lo", 2, "not an IPv4 address", "10.0.0.1/24 dev lo"),
         ("10.0.0.1/24 scope everywhere dev lo", 2, "no scope", "10.0.0.1/24 dev lo"),
+        ("fd00::1 scope link dev lo", 2, "kernel finds", "fd00::1 dev lo"),
+        ("10.0.0.1 brd 10.0.0.9 peer 10.0.0.2", 1, "peer has no broadcast", "10.0.0.1 peer 10.0.0.2"),
+        ("10.0.0.1 brd - dev lo", 1, "no broadcast to compute in a /32", "10.0.0.1 dev lo"),
         ("10.0.0.1/24 scope 256", 2, "no scope", "10.0.0.1/24"),
         ("10.0.0.1 peer fd00::1 dev lo", 2, "other family", "10.0.0.1 dev lo"),
         ("10.0.0.1/24 peer 10.0.0.2/24", 0, "belongs to the peer", "10.0.0.1 peer 10.0.0.2/24"),

@@ -148,7 +148,7 @@ fn an_option_that_is_wrong_is_named_and_the_route_used() {
         ("10.1.0.0/24 dev lo expires 30", 3, "for IPv6", "10.1.0.0/24 dev lo"),
         ("10.1.0.0/24 dev lo pref low", 3, "for IPv6", "10.1.0.0/24 dev lo"),
         ("fd00::/64 dev lo realms 3", 3, "for IPv4", "fd00::/64 dev lo"),
-        ("10.1.0.0/24 dev lo realms 65536", 4, "FROM/TO", "10.1.0.0/24 dev lo"),
+        ("10.1.0.0/24 dev lo realms 256", 4, "FROM/TO", "10.1.0.0/24 dev lo"),
         ("10.1.0.0/24 dev lo scope nearby", 4, "no scope", "10.1.0.0/24 dev lo"),
         ("10.1.0.0/24 dev lo protocol 256", 4, "protocol", "10.1.0.0/24 dev lo"),
         ("10.1.0.0/24 dev lo src fd00::5", 3, "an IPv4 destination", "10.1.0.0/24 dev lo"),

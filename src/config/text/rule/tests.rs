@@ -55,10 +55,11 @@ fn what_people_write_is_understood() {
 fn an_option_that_is_wrong_is_named_and_the_rule_used() {
     for (written, word, part, rest) in [
         ("table 5 protocol 256", 3, "protocol", "table 5"),
-        ("table 5 realms x/70000", 3, "FROM/TO", "table 5"),
+        ("table 5 realms x/256", 3, "FROM/TO", "table 5"),
         ("table 5 no-track", 2, "did you mean no_track?", "table 5"),
         ("table 5 track_group g", 2, "for static_", "table 5"),
         ("from 10.0.0.0/33 table 5", 1, "counts as /32", "from 10.0.0.0 table 5"),
+        ("from fd00::/64 realms 5 nop", 2, "for IPv4", "from fd00::/64 nop"),
         ("nop realms 5", 1, "rules with a table", "nop"),
         ("sup_pl 3 goto 5 preference 1", 0, "rules with a table", "preference 1 goto 5"),
     ] {
@@ -98,6 +99,7 @@ fn a_rule_that_would_take_other_packets_is_dropped() {
         ("table 5 dport http", 3, "one number"),
         ("table 5 ipproto 256", 3, "ipproto"),
         ("table 5 sup_pl 129", 3, "write 0 to 128"),
+        ("table 5 sup_group 2147483648", 3, "below 2147483648"),
         ("table 5 tunnel-id x", 3, "tunnel-id"),
     ] {
         let (rule, errors) = read(written);
