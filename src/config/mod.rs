@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod facts;
 mod keepalived;
 pub mod model;
+pub mod names;
 pub mod resolve;
 pub mod schema;
 mod suggest;

@@ -19,10 +19,10 @@ use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::notify::{Job, Notifier};
 use crate::process::Program;
-use crate::vrrp::driver;
 use crate::vrrp::params::Settings;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
+use crate::vrrp::{addresses, driver};
 
 use crate::notify::mail::{Alert, Mailer};
 
@@ -104,7 +104,7 @@ impl Worker {
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
         let settings = Settings::of_config(&config);
         let vrrp = driver::spawn(settings, Arc::clone(&links), tracked.values(), outputs)?;
-        let net = threads::net(links, wanted, vrrp.mailbox.clone())?;
+        let net = threads::net(links, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
         tracing::info!(
@@ -277,6 +277,11 @@ impl Worker {
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
         self.vrrp.mailbox.reload(Settings::of_config(&self.config));
+        self.net.fixed.send_modify(|current| {
+            let mut next = addresses::fixed(&self.config);
+            next.inherit(current);
+            *current = Arc::new(next);
+        });
         self.check.configure(Arc::clone(&self.config));
         tracing::info!("reloaded {}: {difference}", path.display());
     }

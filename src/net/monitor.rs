@@ -14,6 +14,7 @@ use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::watch;
 
 use super::link::{Link, LinkAddress, Links};
+use super::watch::Culprits;
 use super::{Error, codec, request};
 use crate::clock;
 
@@ -38,9 +39,14 @@ pub async fn first_dump() -> Result<Links, Error> {
 
 /// Publishes the interfaces whenever the kernel says anything of them or their addresses, changed or not. Returns when nobody listens any more.
 pub async fn run(links: watch::Sender<Arc<Links>>) {
+    run_with(links, &Culprits::default()).await;
+}
+
+/// The same, and notes who takes addresses away.
+pub async fn run_with(links: watch::Sender<Arc<Links>>, culprits: &Culprits) {
     let mut pause = LEAST_PAUSE;
     while !links.is_closed() {
-        match follow(&links, &mut pause).await {
+        match follow(&links, culprits, &mut pause).await {
             Ok(End::Overrun) => {
                 tracing::warn!("interfaces: the kernel had more news than it could keep; reading all again");
                 // Somebody may be adding thousands of addresses right now.
@@ -71,7 +77,11 @@ enum News {
 }
 
 /// One connection's life.
-async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Result<End, Error> {
+async fn follow(
+    links: &watch::Sender<Arc<Links>>,
+    culprits: &Culprits,
+    pause: &mut Duration,
+) -> Result<End, Error> {
     // Subscribed before the dump, so that no change falls between the two.
     let (mut handle, mut events) = request::connect(&GROUPS)?;
     let mut state = read_all(&mut handle).await?;
@@ -97,9 +107,11 @@ async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Resu
         let Some(event) = event else {
             return Err(Error::NoAnswer { operation: "following the interfaces".to_owned() });
         };
+        note(culprits, &event);
         let mut news = take_event(&mut state, event);
         // What came in the meantime is the same burst.
         while let Some(Some(event)) = events.next().now_or_never() {
+            note(culprits, &event);
             news = news.max(take_event(&mut state, event));
         }
         match news {
@@ -153,6 +165,14 @@ fn take_event(state: &mut ByIndex, event: NetlinkMessage<RouteNetlinkMessage>) -
         NetlinkPayload::InnerMessage(message) => take(state, message),
         NetlinkPayload::Overrun(_) => News::Lost,
         _ => News::None,
+    }
+}
+
+fn note(culprits: &Culprits, event: &NetlinkMessage<RouteNetlinkMessage>) {
+    if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) = &event.payload
+        && let Some(gone) = codec::address(message)
+    {
+        culprits.note(gone.address, event.header.port_number);
     }
 }
 

@@ -104,6 +104,7 @@ pub fn spawn(
         generation: 0,
         applied: 0,
         ours: BTreeSet::new(),
+        routing: Wanted::default(),
         dropped_reports: 0,
         send_told: BTreeMap::new(),
         ending: false,
@@ -130,6 +131,8 @@ struct Driver {
     applied: u64,
     /// Every address of this and earlier configurations of this run.
     ours: BTreeSet<AddressKey>,
+    /// The same of routes and rules.
+    routing: Wanted,
     dropped_reports: u64,
     /// When a failure to send was last told, by interface: a cut cable must not fill the log.
     send_told: BTreeMap<String, Instant>,
@@ -140,7 +143,7 @@ impl Drop for Driver {
     /// However the thread ends, a panic included, it leaves no address behind: the peer must be the only master.
     fn drop(&mut self) {
         self.generation += 1;
-        let wanted = Wanted { generation: self.generation, want: BTreeMap::new(), ours: self.ours.clone() };
+        let wanted = Wanted { ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
         self.out.wanted.send_replace(Arc::new(wanted));
     }
 }
@@ -248,6 +251,7 @@ impl Driver {
     fn take_settings(&mut self, settings: Vec<Settings>, now: Instant) {
         for one in &settings {
             self.ours.extend(one.addresses.keys().cloned());
+            self.routing.inherit(&one.routing);
         }
         let mut old: BTreeMap<String, Runner> =
             std::mem::take(&mut self.runners).into_iter().map(|r| (r.name().to_owned(), r)).collect();
@@ -368,7 +372,11 @@ impl Driver {
             .flat_map(|r| r.settings().addresses.iter().map(|(k, s)| (k.clone(), s.clone())))
             .collect();
         self.generation += 1;
-        let wanted = Wanted { generation: self.generation, want, ours: self.ours.clone() };
+        let mut wanted =
+            Wanted { want, ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
+        for runner in self.runners.iter().filter(|r| r.wants_addresses()) {
+            wanted.join(&runner.settings().routing);
+        }
         self.out.wanted.send_replace(Arc::new(wanted));
     }
 

@@ -33,6 +33,7 @@ pub mod packet;
 pub mod params;
 pub mod priority;
 pub mod report;
+pub mod routing;
 mod runner;
 mod socket;
 pub mod track;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::config::model::{AuthType, Config, Global, InitialState, Instance, VrrpVersion};
 use crate::net::address::{AddressKey, AddressSpec};
 use crate::net::link::{Link, Links};
+use crate::net::wanted::Wanted;
 
 use super::accept::{PeerRule, Rules, UnicastRules};
-use super::addresses::{advertised_addresses, wanted_addresses};
+use super::addresses::{advertised_addresses, needed_interfaces, wanted_addresses, wanted_routing};
 use super::announce::Garp;
 use super::machine;
 use super::priority::{Tracker, TrackerKind};
@@ -55,6 +56,8 @@ pub struct Settings {
     pub advertised: Vec<IpAddr>,
     /// Kernel addresses while master.
     pub addresses: BTreeMap<AddressKey, AddressSpec>,
+    /// Routes and rules while master, and which of all are not tracked. Names no addresses to add.
+    pub routing: Wanted,
     /// Announcement settings.
     pub garp: Garp,
     /// The own interface decides on FAULT.
@@ -118,6 +121,12 @@ impl Settings {
                 weight: track.weight.unwrap_or(0),
                 reverse: track.reverse.unwrap_or(false),
             }))
+            .chain(needed_interfaces(instance).into_iter().map(|name| TrackerSpec {
+                name,
+                kind: TrackerKind::Interface,
+                weight: 0,
+                reverse: false,
+            }))
             .collect();
         Self {
             name: instance.name.clone(),
@@ -135,6 +144,7 @@ impl Settings {
             destination: destination(instance, global),
             advertised: advertised_addresses(instance, false),
             addresses: wanted_addresses(instance, &instance.interface),
+            routing: wanted_routing(instance, &instance.interface),
             garp: garp(instance, global),
             track_primary: !instance.dont_track_primary,
             trackers,

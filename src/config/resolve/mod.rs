@@ -4,6 +4,7 @@
 mod groups;
 mod instances;
 mod names;
+mod routing;
 mod scripts;
 mod servers;
 
@@ -68,6 +69,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.instances(&mut config);
     resolver.groups(&mut config);
     resolver.links(&config);
+    resolver.routing(&mut config);
     resolver.runnable(&mut config);
     resolver.servers(&mut config);
     (config, resolver.findings)
