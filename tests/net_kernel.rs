@@ -9,6 +9,8 @@ use tandem::net::address::{AddressKey, AddressSpec, PROTOCOL, Wanted};
 
 #[path = "net_kernel/lab.rs"]
 mod lab;
+#[path = "net_kernel/routing.rs"]
+mod routing;
 #[path = "net_kernel/trouble.rs"]
 mod trouble;
 

@@ -193,8 +193,10 @@ fn same_hops(there: &[Hop], wish: &[Hop]) -> bool {
     }
     let several = wish.len() > 1;
     let mut left: Vec<&Hop> = there.iter().collect();
+    // A wish that leaves the interface open fits more: it chooses last.
+    let (named, open): (Vec<&Hop>, Vec<&Hop>) = wish.iter().partition(|hop| hop.dev.is_some());
     left.len() == wish.len()
-        && wish.iter().all(|hop| {
+        && named.into_iter().chain(open).all(|hop| {
             let found = left.iter().position(|other| other.fits(hop, several));
             found.map(|at| left.swap_remove(at)).is_some()
         })
@@ -205,7 +207,7 @@ impl Hop {
         self.gateway == wish.gateway
             && (wish.dev.is_none() || self.dev == wish.dev)
             && (!several || self.weight.max(1) == wish.weight.max(1))
-            && (!wish.onlink || self.onlink)
+            && self.onlink == wish.onlink
             && self.flow.unwrap_or(0) == wish.flow.unwrap_or(0)
             && match (&self.encap, &wish.encap) {
                 (None, None) => true,
@@ -266,9 +268,11 @@ impl fmt::Display for RouteKey {
 pub fn diff(actual: &[Route], wanted: &[Route], ours: &BTreeSet<RouteKey>) -> Vec<Change> {
     let mut missing: Vec<Option<&Route>> = wanted.iter().map(Some).collect();
     let mut changes = Vec::new();
+    let interfaces = |wish: &Route| wish.spec.hops.iter().filter(|hop| hop.dev.is_some()).count();
     for there in actual {
-        let wish = missing.iter().position(|wish| wish.is_some_and(|wish| there.fits(wish)));
-        match wish.and_then(|at| missing.get_mut(at)) {
+        // Of several wishes that it fits, the one that says most.
+        let fitting = missing.iter_mut().filter(|slot| slot.is_some_and(|wish| there.fits(wish)));
+        match fitting.max_by_key(|slot| slot.map(interfaces)) {
             Some(slot) => *slot = None,
             None if ours.contains(&there.key) || wanted.iter().any(|wish| wish.key == there.key) => {
                 changes.push(Change::Remove(there.clone()));

@@ -176,7 +176,7 @@ mod tests {
 
     const FILE: &str = "static_rules {\n from 10.0.0.1 table local\n fwmark 5 table 7 inet6\n}\n\
         static_routes {\n 10.0.0.0/8 dev lo table main\n 10.1.0.0/16 dev lo table tabel7\n}\n\
-        vrrp_instance A {\n interface lo\n virtual_router_id 7\n virtual_ipaddress {\n 10.0.0.1\n }\n\
+        vrrp_instance A {\n interface eth0\n virtual_router_id 7\n virtual_ipaddress {\n 10.0.0.1\n }\n\
         virtual_rules {\n to 10.0.0.2 table 9 ipproto tcp\n to 10.0.0.3 table 9 preference 7\n }\n}\n";
 
     fn load(facts: &Facts) -> (Config, Vec<String>) {

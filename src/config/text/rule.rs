@@ -329,7 +329,7 @@ impl Words<'_> {
         match self.prefix(at, text) {
             Ok(prefix) => Some(prefix),
             Err(problem) => {
-                self.fatal(at, format!("{problem}: write IP/LENGTH or all"));
+                self.fatal_named("bad-address", at, format!("{problem}: write IP/LENGTH or all"));
                 None
             }
         }

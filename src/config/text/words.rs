@@ -100,7 +100,7 @@ impl<'a> Words<'a> {
             }
             Err(problem) => {
                 let option = self.words.get(here).copied().unwrap_or_default();
-                self.error(at, format!("{option}: {problem}"));
+                self.named("bad-option", at, format!("{option}: {problem}"));
                 false
             }
         }
