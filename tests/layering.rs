@@ -63,6 +63,7 @@ const PURE: &[&str] = &[
     "net/wanted.rs",
     "net/codec.rs",
     "net/repair.rs",
+    "net/known.rs",
     "net/link.rs",
     "core/plan/mod.rs",
     "core/plan/addresses.rs",

@@ -7,6 +7,7 @@ pub mod address;
 mod address_codec;
 mod attribute;
 mod codec;
+mod known;
 pub mod link;
 pub mod monitor;
 mod plan;
