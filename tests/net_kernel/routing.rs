@@ -28,7 +28,7 @@ struct Net {
 
 async fn start(fixed: Wanted) -> Net {
     let first = monitor::first_dump().await.unwrap();
-    let (links_out, links) = watch::channel(Arc::new(first));
+    let (links_out, mut links) = watch::channel(Arc::new(first));
     let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
     let (fixed_out, fixed) = watch::channel(Arc::new(fixed));
     let (applied_out, applied) = watch::channel(Applied::default());
@@ -36,6 +36,9 @@ async fn start(fixed: Wanted) -> Net {
     let noted = culprits.clone();
     tokio::spawn(async move { monitor::run_with(links_out, &noted).await });
     let inputs = Inputs { wanted, fixed, links: links.clone(), culprits };
+    // What waits for an interface is no error; here it shall be one.
+    let up = links.wait_for(|links| links["eth0"].up);
+    tokio::time::timeout(Duration::from_secs(5), up).await.expect("eth0 is up").unwrap();
     let writer = tokio::spawn(writer::run_with(inputs, applied_out));
     Net { wanted: wanted_out, fixed: fixed_out, links, applied, writer, generation: 0 }
 }

@@ -94,7 +94,7 @@ fn what_differs_does_not_fit() {
         Hop { gateway: Some([10, 9, 0, 1].into()), dev: Some("eth0".into()), weight: 1, ..Hop::default() };
     let wish = Route {
         key: key(1, 0, 18),
-        spec: RouteSpec { hops: vec![hop.clone()], metrics: vec![(2, 1400)], ..RouteSpec::default() },
+        spec: RouteSpec { hops: vec![hop], metrics: vec![(2, 1400)], ..RouteSpec::default() },
     };
     let there = as_found(&wish);
     assert!(there.fits(&wish));

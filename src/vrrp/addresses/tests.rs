@@ -129,13 +129,15 @@ fn interfaces_of_tracked_addresses_and_routes_are_needed() {
 
 #[test]
 fn static_objects_know_their_groups() {
-    let mut config = Config::default();
-    config.static_ipaddress = vec!["10.0.0.1/24 track_group g".parse().unwrap()];
-    config.static_routes = vec!["10.1.0.0/16 dev eth3 track_group g".parse().unwrap()];
-    config.static_rules = vec!["from 10.0.0.1 table 7 preference 5 no_track".parse().unwrap()];
     let mut promoting = instance("eth5");
     promoting.promote_secondaries = true;
-    config.vrrp_instance = vec![promoting, instance("eth6")];
+    let config = Config {
+        static_ipaddress: vec!["10.0.0.1/24 track_group g".parse().unwrap()],
+        static_routes: vec!["10.1.0.0/16 dev eth3 track_group g".parse().unwrap()],
+        static_rules: vec!["from 10.0.0.1 table 7 preference 5 no_track".parse().unwrap()],
+        vrrp_instance: vec![promoting, instance("eth6")],
+        ..Config::default()
+    };
     let fixed = fixed(&config);
     assert!(fixed.want.contains_key(&key("eth0", "10.0.0.1", 24)), "default_interface is eth0");
     assert_eq!(fixed.groups.len(), 2);
