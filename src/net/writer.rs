@@ -76,15 +76,16 @@ pub async fn run_with(mut inputs: Inputs, applied: watch::Sender<Applied>) {
     let mut writer = Writer { culprits: inputs.culprits.clone(), ..Writer::default() };
     let mut watch = Watch::default();
     let mut last_attempts = None;
+    let mut joint = Joint::default();
     loop {
         let wish = inputs.wanted.borrow_and_update().clone();
         let fixed = inputs.fixed.borrow_and_update().clone();
         let known = inputs.links.borrow_and_update().clone();
         let wish = match last_attempts {
             _ if fixed.is_empty() => wish,
-            None => joined(&wish, &fixed),
+            None => joint.of(&wish, &fixed),
             // The end: what was there as long as the daemon ran goes with it.
-            Some(_) => joined(&wish, &fixed.without_wishes(0)),
+            Some(_) => joint.of(&wish, &Arc::new(fixed.without_wishes(0))),
         };
         watch.follow(&wish);
         let again = writer.turn(&wish, &known, &inputs, &applied).await;
@@ -107,10 +108,24 @@ pub async fn run_with(mut inputs: Inputs, applied: watch::Sender<Applied>) {
     }
 }
 
-fn joined(wish: &Wanted, fixed: &Wanted) -> Arc<Wanted> {
-    let mut all = wish.clone();
-    all.join(fixed);
-    Arc::new(all)
+/// Both wishes as one; made anew only when one of them is another.
+#[derive(Default)]
+struct Joint(Option<[Arc<Wanted>; 3]>);
+
+impl Joint {
+    fn of(&mut self, wish: &Arc<Wanted>, fixed: &Arc<Wanted>) -> Arc<Wanted> {
+        if let Some([one, other, both]) = &self.0
+            && Arc::ptr_eq(one, wish)
+            && Arc::ptr_eq(other, fixed)
+        {
+            return Arc::clone(both);
+        }
+        let mut both = Wanted::clone(wish);
+        both.join(fixed);
+        let both = Arc::new(both);
+        self.0 = Some([Arc::clone(wish), Arc::clone(fixed), Arc::clone(&both)]);
+        both
+    }
 }
 
 async fn pause(again: Option<Duration>) {

@@ -57,7 +57,7 @@ fn routes_and_rules_follow_the_mastership_and_static_ones_stay() {
 
 #[test]
 fn a_route_that_somebody_deletes_is_back_and_the_master_stays() {
-    if !tandem_only("keepalived goes through BACKUP") {
+    if director::tandem_only("a route deleted by hand") {
         return;
     }
     let pair = Pair::new("putback");
