@@ -19,6 +19,8 @@ pub enum Table {
 
 /// Number of the table `main`.
 pub const MAIN: u32 = 254;
+/// rtm_type of blackhole, unreachable, prohibit and throw.
+const LEAD_NOWHERE: std::ops::RangeInclusive<u8> = 6..=9;
 /// The metric that the kernel gives an IPv6 route that names none (IP6_RT_PRIO_USER).
 pub const IPV6_METRIC: u32 = 1024;
 
@@ -181,14 +183,14 @@ impl Route {
             && there.congestion == spec.congestion
             && there.preference.unwrap_or(0) == spec.preference.unwrap_or(0)
             && spec.ttl_propagate.is_none_or(|on| there.ttl_propagate == Some(on))
-            && same_hops(&there.hops, &spec.hops)
+            && same_hops(&there.hops, &spec.hops, spec.kind)
     }
 }
 
 /// The ways in any order: the kernel sorts them as it likes.
-fn same_hops(there: &[Hop], wish: &[Hop]) -> bool {
-    if wish.is_empty() {
-        // A blackhole of IPv6 shows the loopback device.
+fn same_hops(there: &[Hop], wish: &[Hop], kind: u8) -> bool {
+    if wish.is_empty() && LEAD_NOWHERE.contains(&kind) {
+        // Of IPv6 they show the loopback device.
         return there.iter().all(|hop| hop.gateway.is_none());
     }
     let several = wish.len() > 1;
