@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config
+.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
@@ -13,6 +13,7 @@ help:
 	@echo "make lab-shell  a shell as root on a kernel with ip_vs"
 	@echo "make fuzz TIME=600     each fuzz target for so many seconds (needs the nightly toolchain)"
 	@echo "make bench-config      reading large configurations, beside keepalived -t"
+	@echo "make bench-addresses   thousands of addresses on one device, beside ip -batch (as root)"
 
 setup:
 	@tests/lab/setup.sh
@@ -46,3 +47,6 @@ fuzz:
 # RUNS=7 of each; the files are made in target/bench.
 bench-config:
 	@cargo bench --locked --bench config
+
+bench-addresses:
+	@cargo bench --locked --bench addresses

@@ -17,6 +17,8 @@ mod hostile;
 mod life;
 #[path = "lab_vrrp/mixed.rs"]
 mod mixed;
+#[path = "lab_vrrp/routing.rs"]
+mod routing;
 #[path = "lab_vrrp/seeds.rs"]
 mod seeds;
 #[path = "lab_vrrp/takeover.rs"]

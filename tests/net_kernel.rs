@@ -9,6 +9,8 @@ use tandem::net::address::{AddressKey, AddressSpec, PROTOCOL, Wanted};
 
 #[path = "net_kernel/lab.rs"]
 mod lab;
+#[path = "net_kernel/routing.rs"]
+mod routing;
 #[path = "net_kernel/trouble.rs"]
 mod trouble;
 
@@ -141,7 +143,7 @@ fn a_leftover_is_removed_and_the_last_wish_is_applied_at_the_end() {
         assert!(!shown("address show dev eth0").contains("10.0.0.100"));
         let want = BTreeMap::from([(key("10.0.0.100", 24), AddressSpec::default())]);
         let ours = BTreeSet::from([key("10.0.0.100", 24)]);
-        run.wanted.send_replace(Arc::new(Wanted { generation: 2, want, ours }));
+        run.wanted.send_replace(Arc::new(Wanted { generation: 2, want, ours, ..Wanted::default() }));
         drop(run.wanted);
         tokio::time::timeout(Duration::from_secs(2), run.writer).await.expect("the writer ends").unwrap();
         assert!(shown("address show dev eth0").contains("10.0.0.100/24"));

@@ -11,6 +11,7 @@ pub mod facts;
 mod keepalived;
 mod marks;
 pub mod model;
+pub mod names;
 pub mod resolve;
 pub mod schema;
 mod suggest;

@@ -20,7 +20,11 @@ pub use check::{
     RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 pub use common::{Command, ExtraInterfaces, Fifo, ScriptUser, Secret, SmtpServer, Track, VrrpVersion};
-pub use element::{Broadcast, ElementOption, Lifetime, Route, RouteTarget, Rule, Scope, VirtualAddress};
+pub use element::{
+    Block, Broadcast, Encap, Family, Fwmark, Insertion, IpEncap, Lifetime, Metric, Named, NewDestination,
+    Nexthop, Realms, Route, RouteMetrics, RoutePreference, RouteType, Rule, RuleAction, Scope,
+    VirtualAddress,
+};
 pub use global::{FlushOnStop, Global, Linkbeat, LinkbeatMethod, LvsTimeouts, Ssl, SyncDaemon, UpDownDelay};
 pub use instance::{
     AntiReplay, AuthHmac, AuthType, Authentication, HmacKey, HmacMode, InitialState, Instance, Ipvlan,

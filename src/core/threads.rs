@@ -10,9 +10,10 @@ use crate::check;
 use crate::config::model::Config;
 use crate::ipvs::kernel::{self, Desired};
 use crate::ipvs::table::Table;
-use crate::net::address::Wanted;
 use crate::net::link::Links;
-use crate::net::writer::Applied;
+use crate::net::wanted::Wanted;
+use crate::net::watch::Culprits;
+use crate::net::writer::{Applied, Inputs};
 use crate::net::{monitor, writer};
 use crate::vrrp::mailbox::Mailbox;
 
@@ -23,14 +24,23 @@ pub(super) const EVENTS: usize = 1024;
 pub(super) struct Net {
     /// What the writer last did.
     pub(super) applied: watch::Receiver<Applied>,
+    /// What should be there as long as the daemon runs; goes when the wish of the instances ends.
+    pub(super) fixed: watch::Sender<Arc<Wanted>>,
     /// Only its generation, for whoever waits for addresses.
     pub(super) generation: watch::Receiver<u64>,
     /// Ends after the last apply, once the vrrp thread has dropped its wish.
     pub(super) thread: JoinHandle<()>,
 }
 
-/// Starts the monitor and the address writer; links and applied generations go on to the vrrp thread.
-pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp: Mailbox) -> io::Result<Net> {
+/// Starts the monitor and the writer of addresses, routes and rules; links and applied generations go on to the vrrp
+/// thread. `fixed`: what is there whatever the instances do.
+pub(super) fn net(
+    first: Arc<Links>,
+    wanted: watch::Receiver<Arc<Wanted>>,
+    fixed: Wanted,
+    vrrp: Mailbox,
+) -> io::Result<Net> {
+    let (fixed_out, fixed) = watch::channel(Arc::new(fixed));
     let (links_out, links) = watch::channel(first);
     let (applied_out, applied) = watch::channel(Applied::default());
     let (generation_out, generation) = watch::channel(0);
@@ -39,7 +49,9 @@ pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp:
     let runtime = runtime()?;
     let thread = spawn("net", move || {
         runtime.block_on(async move {
-            tokio::spawn(monitor::run(links_out));
+            let culprits = Culprits::default();
+            let noted = culprits.clone();
+            tokio::spawn(async move { monitor::run_with(links_out, &noted).await });
             let mailbox = vrrp.clone();
             tokio::spawn(async move {
                 while links_to_forward.changed().await.is_ok() {
@@ -54,12 +66,12 @@ pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp:
                     generation_out.send_replace(generation);
                 }
             });
-            writer::run(wanted, links, applied_out).await;
+            writer::run_with(Inputs { wanted, fixed, links, culprits }, applied_out).await;
             // The last generation is told, too: stop scripts wait for it.
             let _ = forward.await;
         });
     })?;
-    Ok(Net { applied, generation, thread })
+    Ok(Net { applied, fixed: fixed_out, generation, thread })
 }
 
 /// The check thread's outputs.

@@ -1,5 +1,6 @@
 //! Builds everything from a configuration, carries events between the rooms, reloads and stops.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,11 +19,11 @@ use crate::ipvs::kernel::Desired;
 use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::process;
-use crate::vrrp::driver;
 use crate::vrrp::machine::Note;
-use crate::vrrp::params::Setup;
+use crate::vrrp::params::{Faults, Setup};
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
+use crate::vrrp::{addresses, driver};
 
 use super::bfd::Bfd;
 use super::error::Error;
@@ -79,6 +80,8 @@ struct Worker {
     scripts: Scripts,
     script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
     teller: Teller,
+    /// Static objects that are missing, by `track_group`.
+    missing: BTreeMap<String, BTreeSet<String>>,
     table_number: u64,
     signals: Signals,
 }
@@ -110,7 +113,7 @@ impl Worker {
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
         let vrrp = driver::spawn(Setup::of(&config, &secrets::load(&config)), Arc::clone(&links), tracked.values(), outputs)?;
-        let net = threads::net(links, wanted, vrrp.mailbox.clone())?;
+        let net = threads::net(links, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
         let teller = Teller::start(&config, net.generation.clone());
@@ -136,6 +139,7 @@ impl Worker {
             bfd,
             scripts: tracked,
             script_changes,
+            missing: BTreeMap::new(),
             table_number: 0,
             signals,
         })
@@ -161,7 +165,7 @@ impl Worker {
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
-                Ok(()) = self.net.applied.changed() => self.log_addresses(),
+                Ok(()) = self.net.applied.changed() => self.take_applied(),
                 _ = self.signals.hangup.recv() => self.reload(),
                 _ = pulse.tick() => {
                     if self.vrrp.ended() {
@@ -259,10 +263,34 @@ impl Worker {
         }
     }
 
-    fn log_addresses(&mut self) {
-        for error in &self.net.applied.borrow_and_update().errors {
-            tracing::error!("addresses: {error}");
+    /// What the net thread last did: errors, and which static objects are missing.
+    fn take_applied(&mut self) {
+        let missing = {
+            let applied = self.net.applied.borrow_and_update();
+            for error in &applied.errors {
+                tracing::error!("addresses: {error}");
+            }
+            applied.missing.clone()
+        };
+        if self.missing != missing {
+            self.missing = missing;
+            self.tell_faults();
         }
+    }
+
+    /// Instances of a `track_group` are in FAULT while one of its static objects is missing.
+    fn tell_faults(&self) {
+        let mut faults = Faults::new();
+        for group in &self.config.track_group {
+            let Some(element) = self.missing.get(&group.name).and_then(|missing| missing.first()) else {
+                continue;
+            };
+            let reason = format!("track_group {}: {element} is missing", group.name);
+            for instance in &group.group {
+                faults.entry(instance.clone()).or_insert_with(|| reason.clone());
+            }
+        }
+        self.vrrp.mailbox.faults(Arc::new(faults));
     }
 
     /// A good file is taken over, only its differences; a bad one changes nothing and says why.
@@ -287,8 +315,14 @@ impl Worker {
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
         self.vrrp.mailbox.reload(Setup::of(&self.config, &secrets::load(&self.config)));
+        self.net.fixed.send_modify(|current| {
+            let mut next = addresses::fixed(&self.config);
+            next.inherit(current);
+            *current = Arc::new(next);
+        });
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
+        self.tell_faults();
         tracing::info!("reloaded {}: {difference}", path.display());
     }
 

@@ -1,7 +1,9 @@
 //! Addresses that should be there: desired state, its difference from what is there, and what is ours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+
+pub use super::wanted::Wanted;
 
 /// What identifies an address in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,18 +27,18 @@ pub struct AddressSpec {
     pub label: Option<String>,
     /// Other end of a point-to-point address, with its prefix length.
     pub peer: Option<(IpAddr, u8)>,
-}
-
-/// The addresses that should be there now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// Grows with each change of wish; the writer says which one is in place.
-    pub generation: u64,
-    /// Should be there.
-    pub want: BTreeMap<AddressKey, AddressSpec>,
-    /// Ours to remove when not wanted: every virtual address of the configuration, and of earlier ones in this
-    /// process's life. Nothing outside this set is ever removed.
-    pub ours: BTreeSet<AddressKey>,
+    /// Home address of mobile IPv6.
+    pub home: bool,
+    /// The kernel derives temporary addresses from it (IPv6).
+    pub manage_temporary: bool,
+    /// No route to its subnet comes with it.
+    pub no_prefix_route: bool,
+    /// A multicast address whose group the kernel joins.
+    pub auto_join: bool,
+    /// IPv6: duplicate address detection runs; without it the address answers at once.
+    pub detect_duplicates: bool,
+    /// Seconds until it is deprecated, 0 = at once: never chosen as a source. None = never.
+    pub preferred: Option<u32>,
 }
 
 /// IFA_PROTO of the addresses that we add, so that people and later runs can tell them: the number that route
@@ -58,12 +60,22 @@ pub struct Installed {
     pub peer: Option<IpAddr>,
     /// Duplicate address detection still runs, or found a duplicate: the address does not answer.
     pub tentative: bool,
+    /// Home address of mobile IPv6.
+    pub home: bool,
+    /// Temporary addresses are derived from it.
+    pub manage_temporary: bool,
+    /// It came without a route to its subnet.
+    pub no_prefix_route: bool,
+    /// Its multicast group is joined.
+    pub auto_join: bool,
+    /// Never chosen as a source.
+    pub deprecated: bool,
 }
 
 impl Installed {
     /// True when it is as it should be. An unknown owner is no difference: what a crashed run or keepalived left
     /// behind is adopted. One that waits for duplicate address detection is not as it should be: ours never do.
-    fn fits(&self, key: &AddressKey, spec: &AddressSpec) -> bool {
+    pub(super) fn fits(&self, key: &AddressKey, spec: &AddressSpec) -> bool {
         let label = match &spec.label {
             Some(label) => self.label.as_deref() == Some(label),
             None => self.label.as_deref().is_none_or(|l| l == key.interface),
@@ -71,7 +83,22 @@ impl Installed {
         // The kernel knows no scope of an IPv6 address but its own.
         let scope = key.address.is_ipv6() || self.scope == spec.scope;
         let peer = spec.peer.map(|(address, _)| address).filter(|peer| *peer != key.address);
-        label && scope && self.broadcast == spec.broadcast && self.peer == peer && !self.tentative
+        // A lifetime that runs out some day is no difference, before or after.
+        let deprecated = match spec.preferred {
+            None => !self.deprecated,
+            Some(0) => self.deprecated,
+            Some(_) => true,
+        };
+        label
+            && scope
+            && deprecated
+            && self.broadcast == spec.broadcast
+            && self.peer == peer
+            && self.home == spec.home
+            && self.manage_temporary == spec.manage_temporary
+            && self.no_prefix_route == spec.no_prefix_route
+            && self.auto_join == spec.auto_join
+            && (!self.tentative || spec.detect_duplicates)
     }
 }
 

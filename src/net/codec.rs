@@ -1,14 +1,11 @@
-//! Route netlink messages to values and back.
+//! Route netlink messages of the monitor to values.
 
 use std::net::IpAddr;
 
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol,
-};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 
-use super::address::{AddressKey, AddressSpec, Installed, PROTOCOL};
 use super::link::{Link, LinkAddress};
 
 /// True for messages about the interface itself. A bridge sends messages of its own family about its ports on the
@@ -44,30 +41,6 @@ pub(super) fn link(message: &LinkMessage, before: Option<Link>) -> Option<Link> 
 
 /// An address message as the monitor publishes it.
 pub(super) fn address(message: &AddressMessage) -> Option<LinkAddress> {
-    Some(read(message)?.0)
-}
-
-/// An address message as the writer compares it.
-pub(super) fn installed(message: &AddressMessage, interface: &str) -> Option<(AddressKey, Installed)> {
-    let (found, peer, flags) = read(message)?;
-    // With "nodad" tentative lasts a moment only (or until the interface is up): that heals by itself.
-    let waits = flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Nodad);
-    let tentative = waits || flags.contains(AddressFlags::Dadfailed);
-    let key =
-        AddressKey { interface: interface.to_owned(), address: found.address, prefix_len: found.prefix_len };
-    let installed = Installed {
-        scope: found.scope,
-        label: found.label,
-        broadcast: found.broadcast,
-        protocol: found.protocol,
-        peer,
-        tentative,
-    };
-    Some((key, installed))
-}
-
-/// The address, its other end, its flags.
-fn read(message: &AddressMessage) -> Option<(LinkAddress, Option<IpAddr>, AddressFlags)> {
     let mut local: Option<IpAddr> = None;
     let mut other: Option<IpAddr> = None;
     let mut found = LinkAddress {
@@ -94,43 +67,5 @@ fn read(message: &AddressMessage) -> Option<(LinkAddress, Option<IpAddr>, Addres
     // IFA_LOCAL is ours and IFA_ADDRESS the peer's, on point-to-point addresses; alone, IFA_ADDRESS is ours.
     found.address = local.or(other)?;
     found.tentative = flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed);
-    let peer = other.filter(|other| *other != found.address);
-    Some((found, peer, flags))
-}
-
-/// The request that adds an address.
-pub(super) fn addition(key: &AddressKey, spec: &AddressSpec, index: u32) -> AddressMessage {
-    let mut message = removal(key, spec.peer.map(|(peer, _)| peer), index);
-    message.header.scope = spec.scope.into();
-    if let Some((_, length)) = spec.peer {
-        message.header.prefix_len = length;
-    }
-    if let Some(broadcast) = spec.broadcast {
-        message.attributes.push(AddressAttribute::Broadcast(broadcast));
-    }
-    if let Some(label) = &spec.label {
-        message.attributes.push(AddressAttribute::Label(label.clone()));
-    }
-    if key.address.is_ipv6() {
-        // A virtual address moves in an instant: no second of duplicate detection before it answers.
-        message.header.flags = AddressHeaderFlags::Nodad;
-        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-    }
-    message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL)));
-    message
-}
-
-/// The request that removes an address. Both addresses are always named: without IFA_ADDRESS the kernel does not
-/// look at the prefix length and removes the first one with this local address, which may be somebody else's.
-pub(super) fn removal(key: &AddressKey, peer: Option<IpAddr>, index: u32) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.index = index;
-    message.header.prefix_len = key.prefix_len;
-    message.header.family = match key.address {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    };
-    message.attributes.push(AddressAttribute::Local(key.address));
-    message.attributes.push(AddressAttribute::Address(peer.unwrap_or(key.address)));
-    message
+    Some(found)
 }

@@ -1,14 +1,27 @@
-//! Links and addresses of this machine, over rtnetlink: what is there ([`monitor`]), what should be there
-//! ([`address`]), and who makes it so ([`writer`]).
+//! Links, addresses, routes and rules of this machine, over rtnetlink: what is there ([`monitor`]), what should be there
+//! ([`wanted`]), and who makes it so ([`writer`]).
 
 use std::io;
 
 pub mod address;
+mod address_codec;
+mod attribute;
 mod codec;
+mod known;
 pub mod link;
 pub mod monitor;
+mod plan;
+mod read;
 mod repair;
 mod request;
+pub mod route;
+mod route_codec;
+pub mod rule;
+mod rule_codec;
+mod session;
+mod sysctl;
+pub mod wanted;
+pub mod watch;
 pub mod writer;
 
 /// What went wrong between us and the kernel's route netlink.

@@ -1,7 +1,6 @@
 //! What the kernel says of its interfaces and addresses: subscribe, dump, follow. After an overrun or a broken
 //! connection everything is read anew, so that nothing is ever believed that the kernel did not say.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +12,9 @@ use rtnetlink::packet_route::link::LinkMessage;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::watch;
 
-use super::link::{Link, LinkAddress, Links};
+use super::known::{Known, News};
+use super::link::Links;
+use super::watch::Culprits;
 use super::{Error, codec, request};
 use crate::clock;
 
@@ -27,20 +28,22 @@ const PACE: Duration = Duration::from_millis(2);
 /// Publishing is copying: with thousands of addresses it may take this part of the thread's time, the writer the rest.
 const SHARE: u32 = 8;
 
-/// Interfaces by kernel index, as messages name them.
-type ByIndex = BTreeMap<u32, Link>;
-
 /// Reads all interfaces with their addresses once.
 pub async fn first_dump() -> Result<Links, Error> {
     let (mut handle, _events) = request::connect(&[])?;
-    Ok(by_name(&read_all(&mut handle).await?))
+    Ok(read_all(&mut handle).await?.links())
 }
 
 /// Publishes the interfaces whenever the kernel says anything of them or their addresses, changed or not. Returns when nobody listens any more.
 pub async fn run(links: watch::Sender<Arc<Links>>) {
+    run_with(links, &Culprits::default()).await;
+}
+
+/// The same, and notes who takes addresses away.
+pub async fn run_with(links: watch::Sender<Arc<Links>>, culprits: &Culprits) {
     let mut pause = LEAST_PAUSE;
     while !links.is_closed() {
-        match follow(&links, &mut pause).await {
+        match follow(&links, culprits, &mut pause).await {
             Ok(End::Overrun) => {
                 tracing::warn!("interfaces: the kernel had more news than it could keep; reading all again");
                 // Somebody may be adding thousands of addresses right now.
@@ -61,17 +64,12 @@ enum End {
     NobodyListens,
 }
 
-/// What a message did to what is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum News {
-    None,
-    Address,
-    Interface,
-    Lost,
-}
-
 /// One connection's life.
-async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Result<End, Error> {
+async fn follow(
+    links: &watch::Sender<Arc<Links>>,
+    culprits: &Culprits,
+    pause: &mut Duration,
+) -> Result<End, Error> {
     // Subscribed before the dump, so that no change falls between the two.
     let (mut handle, mut events) = request::connect(&GROUPS)?;
     let mut state = read_all(&mut handle).await?;
@@ -97,9 +95,11 @@ async fn follow(links: &watch::Sender<Arc<Links>>, pause: &mut Duration) -> Resu
         let Some(event) = event else {
             return Err(Error::NoAnswer { operation: "following the interfaces".to_owned() });
         };
+        note(culprits, &event);
         let mut news = take_event(&mut state, event);
         // What came in the meantime is the same burst.
         while let Some(Some(event)) = events.next().now_or_never() {
+            note(culprits, &event);
             news = news.max(take_event(&mut state, event));
         }
         match news {
@@ -120,79 +120,42 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-async fn read_all(handle: &mut Handle) -> Result<ByIndex, Error> {
-    let mut state = ByIndex::new();
+async fn read_all(handle: &mut Handle) -> Result<Known, Error> {
+    let mut state = Known::default();
     let links = RouteNetlinkMessage::GetLink(LinkMessage::default());
     for message in request::dump(handle, links, "reading the interfaces").await? {
-        take(&mut state, message);
+        state.take(message);
     }
     let addresses = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     for message in request::dump(handle, addresses, "reading the addresses").await? {
-        take(&mut state, message);
+        state.take(message);
     }
     Ok(state)
 }
 
 /// Whoever listens is woken also when all is as it was published last: an address that came and went again in between
 /// is news for the writer, who put it there.
-fn publish(links: &watch::Sender<Arc<Links>>, state: &ByIndex) {
+fn publish(links: &watch::Sender<Arc<Links>>, state: &Known) {
     links.send_modify(|current| {
-        let next = by_name(state);
+        let next = state.links();
         if **current != next {
             *current = Arc::new(next);
         }
     });
 }
 
-fn by_name(state: &ByIndex) -> Links {
-    state.values().map(|link| (link.name.clone(), link.clone())).collect()
-}
-
-fn take_event(state: &mut ByIndex, event: NetlinkMessage<RouteNetlinkMessage>) -> News {
+fn take_event(state: &mut Known, event: NetlinkMessage<RouteNetlinkMessage>) -> News {
     match event.payload {
-        NetlinkPayload::InnerMessage(message) => take(state, message),
+        NetlinkPayload::InnerMessage(message) => state.take(message),
         NetlinkPayload::Overrun(_) => News::Lost,
         _ => News::None,
     }
 }
 
-/// Folds one message into what is known.
-fn take(state: &mut ByIndex, message: RouteNetlinkMessage) -> News {
-    match message {
-        RouteNetlinkMessage::NewLink(message) if codec::is_of_the_interface(&message) => {
-            let before = state.remove(&message.header.index);
-            if let Some(link) = codec::link(&message, before) {
-                state.insert(link.index, link);
-            }
-            News::Interface
-        }
-        RouteNetlinkMessage::DelLink(message) if codec::is_of_the_interface(&message) => {
-            state.remove(&message.header.index);
-            News::Interface
-        }
-        RouteNetlinkMessage::NewAddress(message) => {
-            let (Some(link), Some(address)) =
-                (state.get_mut(&message.header.index), codec::address(&message))
-            else {
-                return News::None;
-            };
-            match link.addresses.iter_mut().find(|a| same(a, &address)) {
-                Some(known) => *known = address,
-                None => link.addresses.push(address),
-            }
-            News::Address
-        }
-        RouteNetlinkMessage::DelAddress(message) => {
-            if let (Some(link), Some(gone)) = (state.get_mut(&message.header.index), codec::address(&message))
-            {
-                link.addresses.retain(|a| !same(a, &gone));
-            }
-            News::Address
-        }
-        _ => News::None,
+fn note(culprits: &Culprits, event: &NetlinkMessage<RouteNetlinkMessage>) {
+    if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(message)) = &event.payload
+        && let Some(gone) = codec::address(message)
+    {
+        culprits.note(gone.address, event.header.port_number);
     }
-}
-
-fn same(a: &LinkAddress, b: &LinkAddress) -> bool {
-    a.address == b.address && a.prefix_len == b.prefix_len
 }

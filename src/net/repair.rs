@@ -1,9 +1,9 @@
-//! How often an address that somebody else takes away is put back: at once, but not in an endless quarrel.
+//! How often an address, route or rule that somebody else takes away is put back: at once, but not in an endless quarrel.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::address::AddressKey;
+use super::wanted::Id;
 
 /// So many repairs of one address within the window are made at once.
 const AT_ONCE: usize = 10;
@@ -12,15 +12,22 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Beyond that one repair in this time.
 const PACE: Duration = Duration::from_secs(1);
 
+/// What was put back: when lately, and how often in all.
+#[derive(Debug, Default)]
+struct History {
+    lately: VecDeque<Instant>,
+    total: u64,
+}
+
 /// The latest repairs of each address. The limit is each address's own: a flush of a whole interface is one repair
 /// of each, and one address that two programs quarrel about delays no other.
 #[derive(Debug, Default)]
-pub(super) struct Repairs(BTreeMap<AddressKey, VecDeque<Instant>>);
+pub(super) struct Repairs(BTreeMap<Id, History>);
 
 impl Repairs {
     /// May it be put back now? Else when.
-    pub(super) fn check(&self, key: &AddressKey, now: Instant) -> Result<(), Instant> {
-        let Some(at) = self.0.get(key) else { return Ok(()) };
+    pub(super) fn check(&self, key: &Id, now: Instant) -> Result<(), Instant> {
+        let Some(History { lately: at, .. }) = self.0.get(key) else { return Ok(()) };
         let lately = at.iter().filter(|t| now.saturating_duration_since(**t) < WINDOW).count();
         match at.back() {
             Some(last) if lately >= AT_ONCE && now < *last + PACE => Err(*last + PACE),
@@ -29,16 +36,22 @@ impl Repairs {
     }
 
     /// It was put back.
-    pub(super) fn done(&mut self, key: &AddressKey, now: Instant) {
-        let at = self.0.entry(key.clone()).or_default();
-        at.push_back(now);
-        if at.len() > AT_ONCE {
-            at.pop_front();
+    pub(super) fn done(&mut self, key: &Id, now: Instant) {
+        let history = self.0.entry(key.clone()).or_default();
+        history.total += 1;
+        history.lately.push_back(now);
+        if history.lately.len() > AT_ONCE {
+            history.lately.pop_front();
         }
     }
 
+    /// How often it was put back since it is wished.
+    pub(super) fn total(&self, key: &Id) -> u64 {
+        self.0.get(key).map_or(0, |history| history.total)
+    }
+
     /// Forgets the addresses that nobody asks about any more.
-    pub(super) fn keep(&mut self, still: impl Fn(&AddressKey) -> bool) {
+    pub(super) fn keep(&mut self, still: impl Fn(&Id) -> bool) {
         self.0.retain(|key, _| still(key));
     }
 }
@@ -46,9 +59,12 @@ impl Repairs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::address::AddressKey;
 
-    fn key(host: u8) -> AddressKey {
-        AddressKey { interface: "eth0".to_owned(), address: [10, 0, 0, host].into(), prefix_len: 32 }
+    fn key(host: u8) -> Id {
+        let key =
+            AddressKey { interface: "eth0".to_owned(), address: [10, 0, 0, host].into(), prefix_len: 32 };
+        Id::Address(key)
     }
 
     /// When repairs happen if somebody deletes the address the moment it is back.

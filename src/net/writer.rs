@@ -1,25 +1,26 @@
-//! Makes the addresses be as wished: waits for a new wish or for the interfaces to change, reads the kernel's
-//! addresses, applies the difference, reads again until there is none, says which wish is in place. It never trusts
+//! Makes addresses, routes and rules be as wished: waits for a new wish or for the interfaces to change, reads what the
+//! kernel has, applies the difference, reads again until there is none, says which wish is in place. It never trusts
 //! its memory of what it did.
 //!
-//! Requests go out one after the other: the kernel works them off one by one under one lock, so that many in flight
-//! gain nothing (measured), and each acknowledgement is seen before the next request.
+//! Requests go out many in one datagram, on a socket of its own; every acknowledgement is matched and seen. Between
+//! datagrams the other tasks of the thread get their turn, and a newer wish is noticed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rtnetlink::Handle;
-use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::address::AddressMessage;
 use tokio::sync::watch;
 
-use super::address::{AddressKey, Change, Installed, Wanted, diff};
+use super::Error;
+use super::address::{AddressKey, Installed};
 use super::link::Links;
+use super::plan::{Actual, Plan, Step, is_there, plan};
+use super::read;
 use super::repair::Repairs;
-use super::{Error, codec, request};
+use super::session::Session;
+use super::sysctl::Promoted;
+use super::wanted::{Id, Wanted};
+use super::watch::{Culprits, Watch};
 use crate::clock;
 
 /// After an error everything is read again, after this pause; it doubles with each error in a row.
@@ -31,31 +32,63 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 4;
 /// Attempts at the last wish: who does not come back cannot try later. With the pauses between them 1.5 s.
 const LAST_ATTEMPTS: usize = 5;
+/// Requests in one datagram. With thousands of addresses on a device each takes the kernel a tenth of a millisecond.
+const BATCH: usize = 64;
 
 /// What the writer last did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
     /// The latest wish that is in place, as far as its interfaces exist and the kernel did not refuse.
     pub generation: u64,
-    /// Addresses put back after somebody else removed or changed them, since the start.
+    /// Addresses, routes and rules put back after somebody else removed or changed them, since the start.
     pub repaired: u64,
     /// What went wrong at the last attempt; empty when all is well.
     pub errors: Vec<String>,
+    /// `track_group`: what is not there of each group, in words. A group with nothing missing is not named.
+    pub missing: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Runs until the wish's sender is dropped; the last wish is applied first. A wish of generation 0 is none: nothing
-/// is touched before the first real one. Errors are published, not logged; repairs are logged.
+/// What the writer follows.
+pub struct Inputs {
+    /// The wish of the instances. Generation 0 is none: nothing of theirs is touched before the first real one. The
+    /// writer ends when its sender is dropped; the last wish is applied first.
+    pub wanted: watch::Receiver<Arc<Wanted>>,
+    /// What is there as long as the daemon runs: goes when the writer ends.
+    pub fixed: watch::Receiver<Arc<Wanted>>,
+    /// The interfaces.
+    pub links: watch::Receiver<Arc<Links>>,
+    /// Who took addresses away, for the log.
+    pub culprits: Culprits,
+}
+
+/// Runs with the wish of the instances alone.
 pub async fn run(
-    mut wanted: watch::Receiver<Arc<Wanted>>,
-    mut links: watch::Receiver<Arc<Links>>,
+    wanted: watch::Receiver<Arc<Wanted>>,
+    links: watch::Receiver<Arc<Links>>,
     applied: watch::Sender<Applied>,
 ) {
-    let mut writer = Writer::default();
+    let (_keep, fixed) = watch::channel(Arc::default());
+    run_with(Inputs { wanted, fixed, links, culprits: Culprits::default() }, applied).await;
+}
+
+/// Runs until the wish's sender is dropped. Errors are published, not logged; repairs are logged.
+pub async fn run_with(mut inputs: Inputs, applied: watch::Sender<Applied>) {
+    let mut writer = Writer { culprits: inputs.culprits.clone(), ..Writer::default() };
+    let mut watch = Watch::default();
     let mut last_attempts = None;
+    let mut joint = Joint::default();
     loop {
-        let wish = wanted.borrow_and_update().clone();
-        let known = links.borrow_and_update().clone();
-        let again = writer.turn(&wish, &known, &wanted, &applied).await;
+        let wish = inputs.wanted.borrow_and_update().clone();
+        let fixed = inputs.fixed.borrow_and_update().clone();
+        let known = inputs.links.borrow_and_update().clone();
+        let wish = match last_attempts {
+            _ if fixed.is_empty() => wish,
+            None => joint.of(&wish, &fixed),
+            // The end: what was there as long as the daemon ran goes with it.
+            Some(_) => joint.of(&wish, &Arc::new(fixed.without_wishes(0))),
+        };
+        watch.follow(&wish);
+        let again = writer.turn(&wish, &known, &inputs, &applied).await;
         if let Some(attempts) = &mut last_attempts {
             *attempts += 1;
             if applied.borrow().errors.is_empty() || *attempts >= LAST_ATTEMPTS {
@@ -64,11 +97,34 @@ pub async fn run(
             pause(again).await;
             continue;
         }
+        let own = writer.session.as_ref().and_then(Session::port);
         tokio::select! {
-            changed = wanted.changed() => last_attempts = changed.is_err().then_some(0),
-            Ok(()) = links.changed() => {}
+            changed = inputs.wanted.changed() => last_attempts = changed.is_err().then_some(0),
+            Ok(()) = inputs.fixed.changed() => {}
+            Ok(()) = inputs.links.changed() => {}
+            () = watch.removed(own) => {}
             () = pause(again) => {}
         }
+    }
+}
+
+/// Both wishes as one; made anew only when one of them is another.
+#[derive(Default)]
+struct Joint(Option<[Arc<Wanted>; 3]>);
+
+impl Joint {
+    fn of(&mut self, wish: &Arc<Wanted>, fixed: &Arc<Wanted>) -> Arc<Wanted> {
+        if let Some([one, other, both]) = &self.0
+            && Arc::ptr_eq(one, wish)
+            && Arc::ptr_eq(other, fixed)
+        {
+            return Arc::clone(both);
+        }
+        let mut both = Wanted::clone(wish);
+        both.join(fixed);
+        let both = Arc::new(both);
+        self.0 = Some([Arc::clone(wish), Arc::clone(fixed), Arc::clone(&both)]);
+        both
     }
 }
 
@@ -79,26 +135,45 @@ async fn pause(again: Option<Duration>) {
     }
 }
 
-/// How one attempt ended.
+/// How an attempt ended without an error.
 enum End {
-    /// The wish is in place but for what the kernel refused and what must wait a moment.
     Settled,
-    /// A newer wish came meanwhile: nothing is said of this one.
+    /// There is a newer wish.
     Overtaken,
 }
 
 #[derive(Default)]
 struct Writer {
-    handle: Option<Handle>,
-    /// Seen in place when the last wish settled, with the interface's index: what is missing of these was taken away
-    /// by somebody. Only for telling repairs from first additions.
-    in_place: BTreeSet<(u32, AddressKey)>,
+    session: Option<Session>,
+    culprits: Culprits,
+    promoted: Promoted,
+    /// Seen in place when the last wish settled, addresses with the interface's index: what is missing of these was
+    /// taken away by somebody. Only for telling repairs from first additions.
+    in_place: BTreeSet<(u32, Id)>,
+    /// What is not tracked and was there once since it is wished.
+    placed: BTreeSet<Id>,
     repairs: Repairs,
     repaired: u64,
     /// Attempts in a row that ended with an error.
     failures: u32,
     /// Interfaces that the wish names and that do not exist, for the log.
     missing: BTreeSet<String>,
+    /// What is missing of tracked groups.
+    groups: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What one turn has found out so far.
+#[derive(Default)]
+struct Turn {
+    errors: Vec<String>,
+    /// When something may be put back that is held back now.
+    held_back: Option<Instant>,
+    /// Not tried (again) in this turn.
+    passed: BTreeSet<Id>,
+    /// Of these, held back.
+    waiting: BTreeSet<Id>,
+    /// Taken away by somebody.
+    repairs: BTreeSet<Id>,
 }
 
 impl Writer {
@@ -107,37 +182,45 @@ impl Writer {
         &mut self,
         wish: &Wanted,
         links: &Links,
-        newer: &watch::Receiver<Arc<Wanted>>,
+        inputs: &Inputs,
         applied: &watch::Sender<Applied>,
     ) -> Option<Duration> {
-        if wish.generation == 0 {
+        if wish.generation == 0 && wish.is_empty() {
             return None;
         }
-        self.note_missing(wish, links);
-        self.repairs.keep(|key| wish.want.contains_key(key));
-        self.in_place.retain(|(_, key)| wish.want.contains_key(key));
-        let mut errors = Vec::new();
-        let mut held_back = None;
-        let (generation, errors) = match self.apply(wish, links, newer, &mut errors, &mut held_back).await {
+        let wished = |id: &Id| match id {
+            Id::Address(key) => wish.want.contains_key(key),
+            Id::Route(key) => wish.routes.iter().any(|route| route.key == *key),
+            Id::Rule(rule) => wish.rules.contains(rule),
+        };
+        self.repairs.keep(wished);
+        self.placed.retain(wished);
+        self.in_place.retain(|(_, id)| wished(id));
+        let mut turn = Turn {
+            errors: self.promoted.follow(&wish.promote, |name| links.contains_key(name)),
+            ..Turn::default()
+        };
+        let generation = match self.apply(wish, links, inputs, &mut turn).await {
             Ok(End::Overtaken) => return Some(Duration::ZERO),
-            Ok(End::Settled) => (wish.generation, errors),
+            Ok(End::Settled) => wish.generation,
             Err(error) => {
                 // Nothing is known of what the kernel did: another connection, and nothing is said to be in place.
-                self.handle = None;
-                errors.push(error.to_string());
-                (applied.borrow().generation, errors)
+                self.session = None;
+                turn.errors.push(error.to_string());
+                applied.borrow().generation
             }
         };
+        let errors = turn.errors;
         self.failures = if errors.is_empty() { 0 } else { self.failures.saturating_add(1) };
         let after_error = (self.failures > 0)
             .then(|| (LEAST_PAUSE * 2u32.saturating_pow(self.failures.min(10) - 1)).min(LONGEST_PAUSE));
-        let next = Applied { generation, repaired: self.repaired, errors };
+        let next = Applied { generation, repaired: self.repaired, errors, missing: self.groups.clone() };
         applied.send_if_modified(|current| {
             let changed = *current != next;
             *current = next;
             changed
         });
-        let held_back = held_back.map(|then: Instant| then.saturating_duration_since(clock::now()));
+        let held_back = turn.held_back.map(|then: Instant| then.saturating_duration_since(clock::now()));
         after_error.into_iter().chain(held_back).min()
     }
 
@@ -146,92 +229,164 @@ impl Writer {
         &mut self,
         wish: &Wanted,
         links: &Links,
-        newer: &watch::Receiver<Arc<Wanted>>,
-        errors: &mut Vec<String>,
-        held_back: &mut Option<Instant>,
+        inputs: &Inputs,
+        turn: &mut Turn,
     ) -> Result<End, Error> {
-        let mut handle = match self.handle.take() {
-            Some(handle) => handle,
-            None => request::connect(&[])?.0,
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => Session::open()?,
         };
-        // What is not tried (again) in this turn.
-        let mut passed = BTreeSet::new();
-        let mut waiting = BTreeSet::new();
         for round in 0.. {
-            let actual = read(&mut handle, links).await?;
-            let mut changes = diff(&actual, wish);
-            changes.retain(|c| links.contains_key(&c.key().interface) && !passed.contains(c.key()));
+            let actual = read::actual(&mut session, wish, links)?;
+            let Plan { mut steps, missing } = plan(&actual, wish, links);
+            self.note_missing(missing);
+            steps.retain(|step| !turn.passed.contains(&step.id));
+            self.leave_untracked(wish, &mut steps);
             // Later rounds mend what our own removals took along: no repair of what others did.
-            let repairs = if round == 0 { self.repairs_among(&changes, links) } else { BTreeSet::new() };
-            for key in &repairs {
-                if let Err(then) = self.repairs.check(key, clock::now()) {
-                    *held_back = Some(held_back.map_or(then, |known| known.min(then)));
-                    passed.insert(key.clone());
-                    waiting.insert(key.clone());
-                }
+            if round == 0 {
+                turn.repairs = self.repairs_among(&steps, links);
             }
-            changes.retain(|change| !waiting.contains(change.key()));
-            if changes.is_empty() {
-                self.settle(wish, links, |key| actual.contains_key(key) || waiting.contains(key));
+            self.hold_back(turn, &mut steps);
+            if steps.is_empty() {
+                self.settle(wish, links, &actual, turn);
                 break;
             }
             if round == ROUNDS {
-                errors.extend(changes.iter().map(|c| format!("{} does not stay as it should be", c.key())));
+                turn.errors
+                    .extend(steps.iter().map(|step| format!("{} does not stay as it should be", step.id)));
+                self.settle(wish, links, &actual, turn);
                 break;
             }
-            for change in changes {
+            for batch in steps.chunks(BATCH) {
                 // Thousands of addresses take seconds, and the next wish may be to have none of them.
-                if newer.borrow().generation != wish.generation {
-                    self.handle = Some(handle);
+                if inputs.wanted.has_changed().unwrap_or(false) {
+                    self.session = Some(session);
                     return Ok(End::Overtaken);
                 }
-                let key = change.key();
-                let Some(link) = links.get(&key.interface) else { continue };
-                let peer = actual.get(key).and_then(|installed| installed.peer);
-                match carry_out(&mut handle, &change, link.index, peer).await {
-                    Ok(Step::Made) if matches!(change, Change::Add(..)) && repairs.contains(key) => {
-                        self.repairs.done(key, clock::now());
-                        self.repaired += 1;
-                        tracing::warn!("{key} was removed or changed by somebody else: put back");
-                    }
-                    Ok(Step::Made) => {}
-                    Ok(Step::AlreadyThere | Step::NoInterface) => _ = passed.insert(key.clone()),
-                    Err(error @ Error::Refused { .. }) => {
-                        errors.push(error.to_string());
-                        passed.insert(key.clone());
-                    }
-                    Err(error) => return Err(error),
-                }
+                self.carry_out(&mut session, batch, turn)?;
+                tokio::task::yield_now().await;
             }
         }
-        self.handle = Some(handle);
+        self.session = Some(session);
         Ok(End::Settled)
     }
 
-    /// The addresses to add that were in place already, on the same interface.
-    fn repairs_among(&self, changes: &[Change], links: &Links) -> BTreeSet<AddressKey> {
-        let additions = changes.iter().filter(|change| matches!(change, Change::Add(..))).map(Change::key);
-        let was_there = |key: &&AddressKey| {
-            links
-                .get(&key.interface)
-                .is_some_and(|link| self.in_place.contains(&(link.index, (*key).clone())))
+    /// One datagram.
+    fn carry_out(&mut self, session: &mut Session, batch: &[Step], turn: &mut Turn) -> Result<(), Error> {
+        let requests: Vec<_> = batch.iter().map(|step| step.request.clone()).collect();
+        let answers = session.apply(&requests, "changing addresses, routes and rules")?;
+        for (step, answer) in batch.iter().zip(answers) {
+            let Some(refusal) = answer else {
+                if step.add && turn.repairs.contains(&step.id) {
+                    self.put_back(&step.id);
+                }
+                continue;
+            };
+            match (step.add, refusal.errno) {
+                // Somebody put it there between our reading and now, or (IPv6) with another prefix length; or the
+                // interface went away: it waits for the monitor to say which one has this name now.
+                (true, libc::EEXIST) | (_, libc::ENODEV) => _ = turn.passed.insert(step.id.clone()),
+                // Somebody else was faster.
+                (false, libc::EADDRNOTAVAIL | libc::ESRCH | libc::ENOENT) => {}
+                // It waits for its interface, whose coming up wakes the writer.
+                (true, _) if step.down => _ = turn.passed.insert(step.id.clone()),
+                _ => {
+                    turn.errors.push(refusal.error(step.operation()).to_string());
+                    turn.passed.insert(step.id.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what was put back, how often, and who took it away.
+    fn put_back(&mut self, id: &Id) {
+        self.repairs.done(id, clock::now());
+        self.repaired += 1;
+        let times = self.repairs.total(id);
+        let who = match id {
+            Id::Address(key) => self.culprits.of(key.address),
+            Id::Route(_) | Id::Rule(_) => None,
         };
+        let who = who.unwrap_or_else(|| "somebody else".to_owned());
+        let often = if times > 1 { format!(" (for the {times}. time)") } else { String::new() };
+        tracing::warn!("{id} was removed or changed by {who}: put back{often}");
+    }
+
+    /// What is not tracked is not put back once it was there.
+    fn leave_untracked(&self, wish: &Wanted, steps: &mut Vec<Step>) {
+        if wish.untracked.is_empty() {
+            return;
+        }
+        let removed: BTreeSet<Id> =
+            steps.iter().filter(|step| !step.add).map(|step| step.id.clone()).collect();
+        let left = |step: &Step| {
+            step.add
+                && wish.untracked.contains(&step.id)
+                && self.placed.contains(&step.id)
+                && !removed.contains(&step.id)
+        };
+        steps.retain(|step| !left(step));
+    }
+
+    /// Takes out what is put back too often.
+    fn hold_back(&self, turn: &mut Turn, steps: &mut Vec<Step>) {
+        for id in &turn.repairs {
+            if turn.waiting.contains(id) {
+                continue;
+            }
+            if let Err(then) = self.repairs.check(id, clock::now()) {
+                turn.held_back = Some(turn.held_back.map_or(then, |known| known.min(then)));
+                turn.passed.insert(id.clone());
+                turn.waiting.insert(id.clone());
+            }
+        }
+        steps.retain(|step| !turn.waiting.contains(&step.id));
+    }
+
+    /// What is to be added and was in place already, on the same interface.
+    fn repairs_among(&self, steps: &[Step], links: &Links) -> BTreeSet<Id> {
+        if self.in_place.is_empty() {
+            return BTreeSet::new();
+        }
+        let additions = steps.iter().filter(|step| step.add).map(|step| &step.id);
+        let was_there =
+            |id: &&Id| index(id, links).is_some_and(|index| self.in_place.contains(&(index, (*id).clone())));
         additions.filter(was_there).cloned().collect()
     }
 
-    fn settle(&mut self, wish: &Wanted, links: &Links, there: impl Fn(&AddressKey) -> bool) {
-        let there = wish.want.keys().filter(|key| there(key));
-        self.in_place =
-            there.filter_map(|key| Some((links.get(&key.interface)?.index, key.clone()))).collect();
+    fn settle(&mut self, wish: &Wanted, links: &Links, actual: &Actual, turn: &Turn) {
+        self.in_place.clear();
+        self.groups.clear();
+        for id in wish.ids() {
+            let there = is_there(&id, actual);
+            if let Some(group) = wish.groups.get(&id).filter(|_| !there) {
+                self.groups.entry(group.clone()).or_default().insert(id.to_string());
+            }
+            if !there && !turn.waiting.contains(&id) {
+                continue;
+            }
+            if wish.untracked.contains(&id) {
+                self.placed.insert(id);
+            } else if let Some(index) = index(&id, links) {
+                self.in_place.insert((index, id));
+            }
+        }
     }
 
-    fn note_missing(&mut self, wish: &Wanted, links: &Links) {
-        let names = wish.want.keys().map(|key| &key.interface);
-        let missing: BTreeSet<String> = names.filter(|name| !links.contains_key(*name)).cloned().collect();
+    fn note_missing(&mut self, missing: BTreeSet<String>) {
         for name in missing.difference(&self.missing) {
-            tracing::warn!("addresses wait for {name}: there is no such interface");
+            tracing::warn!("addresses and routes wait for {name}: there is no such interface");
         }
         self.missing = missing;
+    }
+}
+
+/// The interface of an address; 0 for what is not of one interface.
+fn index(id: &Id, links: &Links) -> Option<u32> {
+    match id {
+        Id::Address(key) => links.get(&key.interface).map(|link| link.index),
+        Id::Route(_) | Id::Rule(_) => Some(0),
     }
 }
 
@@ -241,56 +396,6 @@ impl Writer {
 /// Why the kernel could not be asked.
 pub async fn read_once() -> Result<(Links, BTreeMap<AddressKey, Installed>), Error> {
     let links = super::monitor::first_dump().await?;
-    let mut handle = request::connect(&[])?.0;
-    let installed = read(&mut handle, &links).await?;
-    Ok((links, installed))
-}
-
-/// The addresses of all interfaces, as the kernel has them now.
-async fn read(handle: &mut Handle, links: &Links) -> Result<BTreeMap<AddressKey, Installed>, Error> {
-    let names: BTreeMap<u32, &str> = links.values().map(|link| (link.index, link.name.as_str())).collect();
-    let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let parts = request::dump(handle, message, "reading the addresses").await?;
-    let of = |part: &RouteNetlinkMessage| {
-        let RouteNetlinkMessage::NewAddress(message) = part else { return None };
-        codec::installed(message, names.get(&message.header.index)?)
-    };
-    Ok(parts.iter().filter_map(of).collect())
-}
-
-/// What became of one change.
-enum Step {
-    /// The kernel acknowledged it, or it was so already.
-    Made,
-    /// Somebody put it there between our reading and now, or (IPv6) with another prefix length.
-    AlreadyThere,
-    /// The interface went away: it waits for the monitor to say which one has this name now.
-    NoInterface,
-}
-
-async fn carry_out(
-    handle: &mut Handle,
-    change: &Change,
-    index: u32,
-    peer: Option<IpAddr>,
-) -> Result<Step, Error> {
-    let result = match change {
-        Change::Remove(key) => {
-            let message = RouteNetlinkMessage::DelAddress(codec::removal(key, peer, index));
-            request::change(handle, message, 0, || format!("removing {key}")).await
-        }
-        Change::Add(key, spec) => {
-            let message = RouteNetlinkMessage::NewAddress(codec::addition(key, spec, index));
-            let flags = NLM_F_CREATE | NLM_F_EXCL;
-            request::change(handle, message, flags, || format!("adding {key}")).await
-        }
-    };
-    match (change, result) {
-        (_, Ok(())) => Ok(Step::Made),
-        (_, Err(error)) if error.errno() == Some(libc::ENODEV) => Ok(Step::NoInterface),
-        // Somebody else was faster.
-        (Change::Remove(_), Err(error)) if error.errno() == Some(libc::EADDRNOTAVAIL) => Ok(Step::Made),
-        (Change::Add(..), Err(error)) if error.errno() == Some(libc::EEXIST) => Ok(Step::AlreadyThere),
-        (_, Err(error)) => Err(error),
-    }
+    let actual = read::actual(&mut Session::open()?, &Wanted::default(), &links)?;
+    Ok((links, actual.addresses))
 }

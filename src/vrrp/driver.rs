@@ -27,7 +27,7 @@ use super::group::{self, Group, Member};
 use super::machine::StateName;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
-use super::params::{Setup, TrackerValues};
+use super::params::{Faults, Setup, TrackerValues};
 use super::realtime;
 use super::report::{Report, Told};
 use super::runner::{Runner, Turn};
@@ -129,11 +129,13 @@ pub fn spawn(
         deadlines: Deadlines::default(),
         links,
         trackers,
+        faults: Arc::default(),
         out,
         generation: 0,
         applied: 0,
         ours: BTreeSet::new(),
         virtuals: BTreeSet::new(),
+        routing: Wanted::default(),
         dropped_reports: 0,
         told: BTreeMap::new(),
         tell_unknown_vrids: false,
@@ -175,6 +177,7 @@ struct Driver {
     deadlines: Deadlines,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
+    faults: Arc<Faults>,
     out: Outputs,
     /// Generation of the last published wish.
     generation: u64,
@@ -184,6 +187,8 @@ struct Driver {
     ours: BTreeSet<AddressKey>,
     /// The same without interfaces: never a source of adverts.
     virtuals: BTreeSet<IpAddr>,
+    /// The same of routes and rules.
+    routing: Wanted,
     dropped_reports: u64,
     /// When what cannot be sent, and which unknown VRID, was last told, by interface: a cut cable must not fill the log.
     told: BTreeMap<String, Instant>,
@@ -195,7 +200,7 @@ impl Drop for Driver {
     /// However the thread ends, a panic included, it leaves no address behind: the peer must be the only master.
     fn drop(&mut self) {
         self.generation += 1;
-        let wanted = Wanted { generation: self.generation, want: BTreeMap::new(), ours: self.ours.clone() };
+        let wanted = Wanted { ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
         self.out.wanted.send_replace(Arc::new(wanted));
     }
 }
@@ -296,7 +301,10 @@ impl Driver {
             self.applied = applied;
             turn.touched.extend(0..self.runners.len());
         }
-        let changed = inbox.links.is_some() || inbox.trackers.is_some();
+        let changed = inbox.links.is_some() || inbox.trackers.is_some() || inbox.faults.is_some();
+        if let Some(faults) = inbox.faults {
+            self.faults = faults;
+        }
         if let Some(links) = inbox.links {
             self.links = links;
             self.open_sockets(turn);
@@ -318,7 +326,8 @@ impl Driver {
     /// Tells every machine its source address and effective priority as they are now.
     fn look_around(&mut self, turn: &mut Turn) {
         for runner in &mut self.runners {
-            runner.look_around(&self.links, &self.trackers, &self.virtuals, turn);
+            let fault = self.faults.get(runner.name()).cloned();
+            runner.look_around(&self.links, &self.trackers, fault, &self.virtuals, turn);
         }
         self.settle_groups(turn);
         self.send_adverts(turn);
@@ -327,6 +336,7 @@ impl Driver {
     fn take_setup(&mut self, setup: Setup, hold: Duration, turn: &mut Turn) {
         for one in &setup.instances {
             self.ours.extend(one.addresses.keys().cloned());
+            self.routing.inherit(&one.routing);
         }
         self.virtuals = self.ours.iter().map(|key| key.address).collect();
         self.paces.configure(setup.pacing);
@@ -474,7 +484,11 @@ impl Driver {
             .flat_map(|r| r.settings().addresses.iter().map(|(k, s)| (k.clone(), s.clone())))
             .collect();
         self.generation += 1;
-        let wanted = Wanted { generation: self.generation, want, ours: self.ours.clone() };
+        let mut wanted =
+            Wanted { want, ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
+        for runner in self.runners.iter().filter(|r| r.wants_addresses()) {
+            wanted.join(&runner.settings().routing);
+        }
         self.out.wanted.send_replace(Arc::new(wanted));
     }
 }

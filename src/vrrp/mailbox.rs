@@ -10,13 +10,15 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::net::link::Links;
 
-use super::params::{Setup, TrackerValues};
+use super::params::{Faults, Setup, TrackerValues};
 
 /// What came in since the last look.
 #[derive(Default)]
 pub(super) struct Inbox {
     pub(super) links: Option<Arc<Links>>,
     pub(super) trackers: Option<Arc<TrackerValues>>,
+    /// Instances that must not take part, for reasons of other rooms.
+    pub(super) faults: Option<Arc<Faults>>,
     /// Generation of addresses that is in place.
     pub(super) applied: Option<u64>,
     pub(super) commands: VecDeque<Command>,
@@ -53,6 +55,11 @@ impl Mailbox {
     /// The script results as they are now.
     pub fn trackers(&self, values: Arc<TrackerValues>) {
         self.post(|inbox| inbox.trackers = Some(values));
+    }
+
+    /// The instances that must not take part now, with the reasons; all others may.
+    pub fn faults(&self, faults: Arc<Faults>) {
+        self.post(|inbox| inbox.faults = Some(faults));
     }
 
     /// This generation of wanted addresses is in place.

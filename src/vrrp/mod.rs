@@ -39,6 +39,7 @@ pub mod params;
 pub mod priority;
 pub mod realtime;
 pub mod report;
+pub mod routing;
 mod runner;
 mod schedule;
 mod socket;

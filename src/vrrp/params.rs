@@ -10,9 +10,10 @@ use crate::config::model::{AuthType, Config, Global, InitialState, Instance, Old
 use crate::config::units::Secs;
 use crate::net::address::{AddressKey, AddressSpec};
 use crate::net::link::Links;
+use crate::net::wanted::Wanted;
 
 use super::accept::{PeerRule, Rules, UnicastRules};
-use super::addresses::{advertised_addresses, wanted_addresses};
+use super::addresses::{advertised_addresses, needed_interfaces, wanted_addresses, wanted_routing};
 use super::announce::Garp;
 use super::auth::guard::Policy;
 use super::auth::keys::KeyRing;
@@ -31,6 +32,10 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// Results of the `vrrp_script`s, by name: `None` until the first one.
 pub type TrackerValues = BTreeMap<String, Option<bool>>;
+
+/// Instances that must not take part, by name, and why: a static object of their `track_group` is missing, a device
+/// that they need.
+pub type Faults = BTreeMap<String, String>;
 
 /// Everything that one instance's runner needs from the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +94,8 @@ pub struct Settings {
     pub advertised: Vec<IpAddr>,
     /// Kernel addresses while master.
     pub addresses: BTreeMap<AddressKey, AddressSpec>,
+    /// Routes and rules while master, and which of all are not tracked. Names no addresses to add.
+    pub routing: Wanted,
     /// Announcement settings.
     pub garp: Garp,
     /// The own interface decides on FAULT.
@@ -199,6 +206,12 @@ impl Settings {
                 weight: track.weight.unwrap_or(0),
                 reverse: track.reverse.unwrap_or(false),
             }))
+            .chain(needed_interfaces(instance).into_iter().map(|name| TrackerSpec {
+                name,
+                kind: TrackerKind::Interface,
+                weight: 0,
+                reverse: false,
+            }))
             .collect();
         Self {
             name: instance.name.clone(),
@@ -241,6 +254,7 @@ impl Settings {
             destination: destination(instance, global, ipv6),
             advertised: advertised_addresses(instance, ipv6),
             addresses: wanted_addresses(instance, &instance.interface),
+            routing: wanted_routing(instance, &instance.interface),
             garp: garp(instance, global),
             track_primary: !instance.dont_track_primary,
             trackers,

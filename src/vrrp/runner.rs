@@ -225,6 +225,7 @@ impl Runner {
         &mut self,
         links: &Links,
         values: &TrackerValues,
+        fault: Option<String>,
         virtuals: &BTreeSet<IpAddr>,
         turn: &mut Turn,
     ) {
@@ -234,8 +235,8 @@ impl Runner {
             self.rules = self.settings.rules(own);
             self.feed(Event::Own(own), turn);
         }
-        let now = match &self.settings.standing_fault {
-            Some(reason) => Effective::Fault(reason.clone()),
+        let now = match self.settings.standing_fault.clone().or(fault) {
+            Some(reason) => Effective::Fault(reason),
             None => effective(self.settings.base_priority, &self.settings.trackers_now(links, values)),
         };
         if self.effective.as_ref() != Some(&now) {

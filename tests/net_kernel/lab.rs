@@ -69,7 +69,7 @@ impl Running {
         let begun = Instant::now();
         let want: BTreeMap<_, _> = want.iter().cloned().collect();
         let ours: BTreeSet<_> = want.keys().chain(ours).cloned().collect();
-        self.wanted.send_replace(Arc::new(Wanted { generation, want, ours }));
+        self.wanted.send_replace(Arc::new(Wanted { generation, want, ours, ..Wanted::default() }));
         let done = self.applied.wait_for(|a| a.generation == generation);
         let applied =
             tokio::time::timeout(Duration::from_secs(5), done).await.expect("applied in time").unwrap();

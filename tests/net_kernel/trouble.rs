@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tandem::net::address::{AddressKey, AddressSpec};
+use tandem::net::address::{AddressKey, AddressSpec, Wanted};
 
 use crate::lab::{in_a_namespace, ip, key, shown, start};
 
@@ -161,7 +161,7 @@ fn a_refusal_carries_the_kernels_words_and_is_tried_again() {
         let wanted = plain("2001:db8::100", 64);
         let want = [wanted.clone()].into();
         let ours = [wanted.0].into();
-        let wish = tandem::net::address::Wanted { generation: 1, want, ours };
+        let wish = Wanted { generation: 1, want, ours, ..Wanted::default() };
         run.wanted.send_replace(std::sync::Arc::new(wish));
         let refused = run.applied.wait_for(|a| !a.errors.is_empty());
         let refused = tokio::time::timeout(Duration::from_secs(2), refused).await.expect("refused").unwrap();
@@ -188,7 +188,7 @@ fn a_newer_wish_does_not_wait_for_a_thousand_addresses() {
         let keys: Vec<_> = want.iter().map(|(key, _)| key.clone()).collect();
         let map = want.into_iter().collect();
         let wish =
-            tandem::net::address::Wanted { generation: 1, want: map, ours: keys.iter().cloned().collect() };
+            Wanted { generation: 1, want: map, ours: keys.iter().cloned().collect(), ..Wanted::default() };
         run.wanted.send_replace(std::sync::Arc::new(wish));
         tokio::time::sleep(Duration::from_millis(30)).await;
         assert_eq!(run.applied.borrow().generation, 0, "the kernel is too fast for this test");

@@ -4,6 +4,7 @@
 mod groups;
 mod instances;
 mod names;
+mod routing;
 mod scripts;
 mod servers;
 mod together;
@@ -72,6 +73,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.links(&config);
     resolver.followers(&mut config);
     resolver.address_options(&mut config);
+    resolver.routing(&mut config);
     resolver.runnable(&mut config);
     resolver.servers(&mut config);
     (config, resolver.findings)

@@ -163,13 +163,10 @@ impl Resolver<'_> {
             address.track_group.take_if(|name| unknown("static_ipaddress", n, name));
         }
         for (n, route) in config.static_routes.iter_mut().enumerate() {
-            route
-                .options
-                .retain(|option| option.word != "track_group" || !unknown("static_routes", n, &option.value));
+            route.track_group.take_if(|name| unknown("static_routes", n, name));
         }
         for (n, rule) in config.static_rules.iter_mut().enumerate() {
-            rule.options
-                .retain(|option| option.word != "track_group" || !unknown("static_rules", n, &option.value));
+            rule.track_group.take_if(|name| unknown("static_rules", n, name));
         }
     }
 

@@ -19,14 +19,14 @@ pub(super) fn plan(question: &Question<'_>, basis: Basis, net: &Net, plan: &mut 
     ours.extend(before.as_deref().map(keys).unwrap_or_default());
     let of_roles: BTreeMap<AddressKey, AddressSpec> =
         found.iter().filter(|one| one.role == Role::Master).flat_map(Found::addresses).collect();
-    let wanted = Wanted { generation: 1, want: of_roles.clone(), ours: ours.clone() };
+    let wanted = Wanted { generation: 1, want: of_roles.clone(), ours: ours.clone(), ..Wanted::default() };
     let now = merge(diff(&net.installed, &wanted));
 
     let mut everybody = of_roles.clone();
     everybody.extend(settings.iter().flat_map(|one| one.addresses.clone()));
     let mut after = net.installed.clone();
     after.retain(|key, _| now.get(key) != Some(&Action::Remove));
-    let all = Wanted { generation: 1, want: everybody.clone(), ours };
+    let all = Wanted { generation: 1, want: everybody.clone(), ours, ..Wanted::default() };
     let as_master = merge(diff(&after, &all));
 
     let mut told = BTreeSet::new();
@@ -117,6 +117,7 @@ impl<'a> Found<'a> {
             generation: 1,
             want: settings.addresses.clone(),
             ours: settings.addresses.keys().cloned().collect(),
+            ..Wanted::default()
         };
         let as_master = merge(diff(&net.installed, &of_this));
         let count = |wanted: Action| as_master.values().filter(|action| **action == wanted).count();

@@ -171,7 +171,7 @@ fn an_interface_that_is_down_means_fault() {
 
 #[test]
 fn addresses_of_an_interface_that_is_not_there_wait() {
-    let file = config(&instance("A", 51, &["10.0.0.100/24", "10.0.9.100/24 dev late0"], ""));
+    let file = config(&instance("A", 51, &["10.0.0.100/24", "10.0.9.100/24 dev late0 no_track"], ""));
     let plan = plan(Ask::default(), &file, &machine(&["10.0.0.100/24 eth0"]));
     assert_eq!(lines(&plan), ["interface + 10.0.9.100/24 on late0"]);
     assert!(!plan.changes_something());

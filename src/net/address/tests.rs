@@ -1,5 +1,7 @@
 //! The law of the difference: applied, it gives the wish on what is ours, and touches nothing else.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -24,6 +26,7 @@ fn installed() -> impl Strategy<Value = Installed> {
             protocol,
             peer,
             tentative,
+            ..Installed::default()
         },
     )
 }
@@ -43,6 +46,8 @@ fn spec() -> impl Strategy<Value = AddressSpec> {
             label,
             broadcast: broadcast.then_some(Ipv4Addr::BROADCAST),
             peer: peer.map(|peer| (peer, 24)),
+            no_prefix_route: broadcast,
+            ..AddressSpec::default()
         },
     )
 }
@@ -55,7 +60,8 @@ fn as_installed(key: &AddressKey, spec: &AddressSpec) -> Installed {
         broadcast: spec.broadcast,
         protocol: PROTOCOL,
         peer: spec.peer.map(|(peer, _)| peer),
-        tentative: false,
+        no_prefix_route: spec.no_prefix_route,
+        ..Installed::default()
     }
 }
 
@@ -67,7 +73,7 @@ proptest! {
         more in prop::collection::btree_set(keys(), 0..6),
     ) {
         let ours: BTreeSet<AddressKey> = want.keys().cloned().chain(more).collect();
-        let wanted = Wanted { generation: 1, want, ours: ours.clone() };
+        let wanted = Wanted { generation: 1, want, ours: ours.clone(), ..Wanted::default() };
         let mut kernel = actual.clone();
         for change in diff(&actual, &wanted) {
             prop_assert!(ours.contains(change.key()), "{} is not ours", change.key());
@@ -101,7 +107,7 @@ fn what_a_crash_left_behind_is_adopted() {
     let left = Installed { label: Some("eth0".to_owned()), ..Installed::default() };
     let actual = BTreeMap::from([(key.clone(), left)]);
     let want = BTreeMap::from([(key.clone(), AddressSpec::default())]);
-    let wanted = Wanted { generation: 1, want, ours: BTreeSet::from([key.clone()]) };
+    let wanted = Wanted { generation: 1, want, ours: BTreeSet::from([key.clone()]), ..Wanted::default() };
     assert_eq!(diff(&actual, &wanted), []);
     let nobody = Wanted { want: BTreeMap::new(), ..wanted };
     assert_eq!(diff(&actual, &nobody), [Change::Remove(key)]);
@@ -119,9 +125,14 @@ fn the_same_address_in_another_form_is_replaced() {
         Installed { broadcast: Some(Ipv4Addr::BROADCAST), ..right.clone() },
         Installed { peer: Some([10, 0, 1, 1].into()), ..right.clone() },
         Installed { tentative: true, ..right.clone() },
+        Installed { home: true, ..right.clone() },
+        Installed { manage_temporary: true, ..right.clone() },
+        Installed { no_prefix_route: true, ..right.clone() },
+        Installed { auto_join: true, ..right.clone() },
+        Installed { deprecated: true, ..right.clone() },
     ];
     let want = BTreeMap::from([(key.clone(), spec.clone())]);
-    let wanted = Wanted { generation: 1, want, ours: BTreeSet::new() };
+    let wanted = Wanted { generation: 1, want, ..Wanted::default() };
     for other in others {
         let changes = diff(&BTreeMap::from([(key.clone(), other.clone())]), &wanted);
         assert_eq!(
@@ -139,4 +150,15 @@ fn an_ipv6_address_has_no_scope_of_ours() {
     let spec = AddressSpec::default();
     let installed = Installed { scope: 253, ..as_installed(&key, &spec) };
     assert!(installed.fits(&key, &spec));
+}
+
+#[test]
+fn waiting_for_duplicate_detection_fits_where_it_is_asked_for() {
+    let key = AddressKey { address: "fd00::100".parse().unwrap(), ..key(0, 0, 64) };
+    let spec = AddressSpec { detect_duplicates: true, preferred: Some(0), ..AddressSpec::default() };
+    let waiting = Installed { tentative: true, deprecated: true, ..Installed::default() };
+    assert!(waiting.fits(&key, &spec));
+    assert!(!waiting.fits(&key, &AddressSpec { detect_duplicates: false, ..spec.clone() }));
+    assert!(!waiting.fits(&key, &AddressSpec { preferred: None, ..spec.clone() }));
+    assert!(waiting.fits(&key, &AddressSpec { preferred: Some(30), ..spec }), "it ran out");
 }

@@ -160,8 +160,8 @@ const GLOBAL: Table<Global> = keywords! { Global:
     later "stats_dump_file" => { stats_dump_file: Text };
     later "json_dump_file" => { json_dump_file: Text };
     later "json_version" => { json_version: Number(1, 2) };
-    later "iproute_usr_dir" => { iproute_usr_dir: Text };
-    later "iproute_etc_dir" => { iproute_etc_dir: Text };
+    "iproute_usr_dir" => { iproute_usr_dir: Text };
+    "iproute_etc_dir" => { iproute_etc_dir: Text };
     "include_check" => { * IncludeCheck };
 };
 
