@@ -1,14 +1,20 @@
 //! Links and addresses of this machine, over rtnetlink: what is there ([`monitor`]), what should be there
-//! ([`address`]), and who makes it so ([`writer`]).
+//! ([`address`]), and who makes it so ([`writer`]); interfaces and settings of our own ([`device`], [`sysctl`],
+//! [`device_writer`]).
 
 use std::io;
 
 pub mod address;
 mod codec;
+pub mod device;
+mod device_codec;
+pub mod device_writer;
 pub mod link;
 pub mod monitor;
 mod repair;
 mod request;
+pub mod sysctl;
+pub mod sysctl_writer;
 pub mod writer;
 
 /// What went wrong between us and the kernel's route netlink.
