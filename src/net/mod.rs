@@ -9,6 +9,7 @@ mod codec;
 pub mod device;
 mod device_codec;
 pub mod device_writer;
+pub mod firewall;
 pub mod link;
 pub mod monitor;
 mod repair;
