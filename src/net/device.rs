@@ -69,6 +69,12 @@ pub struct DevicePlan {
 }
 
 impl DevicePlan {
+    /// The kernel makes a link-local address by itself: on an ipvlan without an address of its own there is nothing
+    /// else that IPv6 adverts could be sent from, and a copy of its parent's would take the parent's packets away.
+    pub fn makes_link_local(&self) -> bool {
+        matches!(self.kind, Kind::Ipvlan(_)) && self.ipv6 && self.address.is_none()
+    }
+
     /// Its own sysctls, set between its creation and its going up.
     pub fn sysctls(&self) -> Vec<(sysctl::Key, sysctl::Wish)> {
         let mut all = Vec::new();
@@ -257,7 +263,7 @@ pub fn diff(
 
 fn is_finished(plan: &DevicePlan, found: &Found) -> bool {
     found.up
-        && found.no_link_local
+        && (found.no_link_local || plan.makes_link_local())
         && found.alias.as_deref() == Some(OWNER)
         && plan.group.is_none_or(|group| found.group == group)
 }

@@ -256,10 +256,12 @@ async fn finish(
     let set = RouteNetlinkMessage::SetLink;
     let mark = set(device_codec::mark(plan, index));
     request::change(handle, mark, 0, || format!("marking {name}")).await?;
-    let quiet = set(device_codec::no_link_local(index));
-    let quieted = request::change(handle, quiet, 0, || format!("no link-local address on {name}")).await;
-    // A kernel without IPv6.
-    unless(quieted, libc::EAFNOSUPPORT)?;
+    if !plan.makes_link_local() {
+        let quiet = set(device_codec::no_link_local(index));
+        let quieted = request::change(handle, quiet, 0, || format!("no link-local address on {name}")).await;
+        // A kernel without IPv6.
+        unless(quieted, libc::EAFNOSUPPORT)?;
+    }
     // They go with the device: nothing of it is remembered.
     let own = sysctl_writer::apply(&plan.sysctls().into_iter().collect(), &Memory::default());
     warnings.extend(own.warning.into_iter().chain(own.errors));

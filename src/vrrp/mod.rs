@@ -14,6 +14,8 @@
 //! | 6.3, 6.4 | the state machine | [`machine`] |
 //! | 7.1 | receiving: what is checked before the machine sees it | [`accept`] |
 //! | 7.2 | sending | [`packet`] (the bytes), the driver (the socket) |
+//! | 6.1 Accept_Mode | whether a virtual address answers here, the packet filter | [`firewall`] |
+//! | 7.3 | the virtual router's hardware address, interfaces of our own | [`vmac`] |
 //! | 8.1.2, 8.2.2 | gratuitous ARP, unsolicited neighbour advertisement | [`announce`] (when), [`frame`] (bytes) |
 //!
 //! Beyond the RFC, as keepalived does it: trackers and effective priority ([`priority`]), the FAULT state,
@@ -26,6 +28,7 @@ pub mod accept;
 pub mod addresses;
 pub mod announce;
 pub mod driver;
+pub mod firewall;
 pub mod frame;
 pub mod machine;
 pub mod mailbox;
@@ -36,3 +39,4 @@ pub mod report;
 mod runner;
 mod socket;
 pub mod track;
+pub mod vmac;

@@ -88,7 +88,7 @@ mod tests {
             let parts = [bytes.clone()];
             let _ = (rules(&parts), elements(&parts), generation(&bytes), comment(&bytes));
             for message in wire::messages(&bytes) {
-                let _ = (message.errno(), message.attributes().count());
+                let _ = (message.errno(), attributes(message.payload).count());
             }
         }
     }

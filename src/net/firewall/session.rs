@@ -148,7 +148,7 @@ impl Session {
         let operation = format!("reading table {family} {name}");
         match self.request(&operation, GETTABLE, 0, family, table, |_| {}) {
             Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(None),
-            other => other?,
+            other => _ = other?,
         }
         let mut found = Found::default();
         self.dump(&operation, GETRULE, family, table, |parts| found.rules = read::rules(&parts))?;

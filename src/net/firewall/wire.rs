@@ -17,8 +17,6 @@ pub(super) const F_CREATE: u16 = 0x400;
 pub(super) const F_APPEND: u16 = 0x800;
 
 const HEADER: usize = 16;
-/// With `struct nfgenmsg`.
-const BODY: usize = 20;
 const NESTED: u16 = 0x8000;
 const TYPE_MASK: u16 = 0x3fff;
 
@@ -105,12 +103,7 @@ pub(super) struct Message<'a> {
     pub(super) payload: &'a [u8],
 }
 
-impl<'a> Message<'a> {
-    /// The attributes behind `struct nfgenmsg`.
-    pub(super) fn attributes(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
-        attributes(self.payload.get(BODY - HEADER..).unwrap_or_default())
-    }
-
+impl Message<'_> {
     /// The errno of an error message; 0 = acknowledged.
     pub(super) fn errno(&self) -> Option<i32> {
         let bytes = self.payload.get(..4)?.try_into().ok()?;
