@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tandem::net::device::{DevicePlan, Kind, Wanted};
+use tandem::net::device::{DevicePlan, IpvlanFlag, Kind, Wanted};
 use tandem::net::device_writer::{self, Applied};
 use tandem::net::monitor;
 use tandem::net::sysctl::{Key, Memory, Wish};
@@ -212,5 +212,47 @@ fn settings_that_are_wished_by_themselves() {
         until("it is set", || value(&key) == "1").await;
         run.wanted.send_replace(wish(2, &[]));
         until("it is put back", || value(&key) == "0").await;
+    });
+}
+
+#[test]
+fn an_ipvlan_has_its_address_from_the_start() {
+    in_a_namespace(|| async {
+        let probe = std::process::Command::new("ip")
+            .args("link add probe link eth0 type ipvlan mode l2".split_whitespace())
+            .output()
+            .unwrap();
+        if !probe.status.success() {
+            println!(
+                "SKIPPED: this kernel has no ipvlan ({})",
+                String::from_utf8_lossy(&probe.stderr).trim()
+            );
+            return;
+        }
+        ip("link del probe");
+        let four = DevicePlan {
+            kind: Kind::Ipvlan(IpvlanFlag::Private),
+            mac: None,
+            address: Some(("10.0.0.9".parse().unwrap(), 24)),
+            ..plan("ipv0", false)
+        };
+        let six = DevicePlan {
+            kind: Kind::Ipvlan(IpvlanFlag::Private),
+            mac: None,
+            link_local: false,
+            ..plan("ipv6", true)
+        };
+        let mut run = start(Memory::default()).await;
+        run.wish(1, &[four.clone(), six.clone()]).await;
+        let shows = as_ip_shows_it("ipv0");
+        assert!(shows.contains("ipvlan mode l2 private"), "{shows}");
+        assert!(shown("address show dev ipv0").contains("inet 10.0.0.9/24"));
+        until("a link-local address of its own", || shown("-6 address show dev ipv6").contains("inet6 fe80"))
+            .await;
+        let before = shown("-oneline link");
+        run.wish(2, &[four, six]).await;
+        assert_eq!(shown("-oneline link"), before, "it is found as it was made");
+        run.wish(3, &[]).await;
+        assert!(!shown("link").contains("ipv"), "{}", shown("link"));
     });
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::session::{Session, lacks_reports};
-use super::{Error, Family, Ruleset, Shape, diff, resolve};
+use super::{Error, Family, Found, Ruleset, Shape, Step, diff, resolve};
 use crate::net::link::Links;
 
 /// How often others' changes are looked for.
@@ -90,8 +90,37 @@ struct Writer {
     reports: bool,
     /// The last wish in place, with the interfaces it was resolved with, and the kernel's generation number then.
     settled: Option<(u64, BTreeMap<String, u32>, u32)>,
+    seen: Seen,
     repaired: u64,
+    /// Attempts in a row that ended with an error.
     failures: u32,
+}
+
+/// Tables as they were read, while nobody changed any: ten thousand elements are not read twice.
+#[derive(Default)]
+struct Seen {
+    /// The kernel's generation number before they were read.
+    at: u32,
+    tables: BTreeMap<(Family, String), Option<Found>>,
+}
+
+impl Seen {
+    fn table(
+        &mut self,
+        session: &mut Session,
+        key: &(Family, String),
+        now: u32,
+    ) -> Result<Option<&Found>, Error> {
+        if self.at != now {
+            self.tables.clear();
+            self.at = now;
+        }
+        if !self.tables.contains_key(key) {
+            let found = session.read(key.0, &key.1)?;
+            self.tables.insert(key.clone(), found);
+        }
+        Ok(self.tables.get(key).and_then(Option::as_ref))
+    }
 }
 
 impl Writer {
@@ -105,6 +134,7 @@ impl Writer {
         if let Err(error) = self.apply(wish, links) {
             self.session = None;
             self.settled = None;
+            self.seen = Seen::default();
             errors.push(error.to_string());
             generation = applied.borrow().generation;
         }
@@ -151,7 +181,7 @@ impl Writer {
             return Ok(());
         }
         for round in 0.. {
-            let steps = self.steps(&mut session, wish, &named)?;
+            let steps = self.steps(&mut session, wish, &named, now)?;
             if steps.is_empty() {
                 break;
             }
@@ -176,15 +206,17 @@ impl Writer {
     }
 
     fn steps(
-        &self,
+        &mut self,
         session: &mut Session,
         wish: &Ruleset,
         named: &BTreeMap<String, u32>,
-    ) -> Result<Vec<super::Step>, Error> {
+        now: u32,
+    ) -> Result<Vec<Step>, Error> {
         let mut steps = Vec::new();
-        for (family, name) in self.tables.keys().filter(|(_, name)| *name != wish.table) {
-            let found = session.read(*family, name)?;
-            steps.extend(diff(*family, name, found.as_ref(), None, true));
+        let renamed: Vec<_> = self.tables.keys().filter(|(_, name)| *name != wish.table).cloned().collect();
+        for key in renamed {
+            let found = self.seen.table(session, &key, now)?;
+            steps.extend(diff(key.0, &key.1, found, None, true));
         }
         for family in Family::ALL {
             let key = (family, wish.table.clone());
@@ -194,20 +226,20 @@ impl Writer {
                 continue;
             }
             let keeps_shape = table.as_ref().is_some_and(|table| self.tables.get(&key) == Some(&table.shape));
-            let found = session.read(family, &wish.table)?;
-            steps.extend(diff(family, &wish.table, found.as_ref(), table.as_ref(), keeps_shape));
+            let found = self.seen.table(session, &key, now)?;
+            steps.extend(diff(family, &wish.table, found, table.as_ref(), keeps_shape));
         }
         Ok(steps)
     }
 
-    fn note(&mut self, steps: &[super::Step]) {
+    fn note(&mut self, steps: &[Step]) {
         for step in steps {
             match step {
-                super::Step::Make(family, name, shape) => {
+                Step::Make(family, name, shape) => {
                     self.tables.insert((*family, name.clone()), shape.clone());
                 }
-                super::Step::Drop(family, name) => _ = self.tables.remove(&(*family, name.clone())),
-                super::Step::Add(..) | super::Step::Remove(..) => {}
+                Step::Drop(family, name) => _ = self.tables.remove(&(*family, name.clone())),
+                Step::Add(..) | Step::Remove(..) => {}
             }
         }
     }
