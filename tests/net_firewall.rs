@@ -235,7 +235,7 @@ fn a_blocked_ipv6_address_is_still_resolved() {
 /// What the other end of eth0 sees while vmac0 joins a group of each family.
 async fn reports(host: &Host, group: u8) -> String {
     let capture = host
-        .command("tcpdump -l -e -n -i peer igmp or (icmp6 and ip6[48]==143)")
+        .command("tcpdump -l -e -n -i peer igmp or (ip6[6]==0 and ip6[48]==143)")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
