@@ -161,10 +161,10 @@ impl Writer {
                 self.make(*family, name, shape);
             }
             Step::Add(family, name, set, elements) => {
-                self.elements(NEWSETELEM, *family, name, *set, elements)
+                self.elements(NEWSETELEM, *family, name, *set, elements);
             }
             Step::Remove(family, name, set, elements) => {
-                self.elements(DELSETELEM, *family, name, *set, elements)
+                self.elements(DELSETELEM, *family, name, *set, elements);
             }
         }
     }
