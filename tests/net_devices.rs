@@ -80,6 +80,11 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("not within two seconds: {what}");
 }
 
+/// The kernel says `state UP` a moment after the interface is up.
+async fn settled(name: &str) {
+    until("state UP", || as_ip_shows_it(name).contains("state UP")).await;
+}
+
 /// What `ip -details link` says of interfaces that keepalived makes, without what differs from run to run.
 fn as_ip_shows_it(name: &str) -> String {
     let text = shown(&format!("-details link show dev {name}"));
@@ -103,6 +108,7 @@ fn a_vmac_is_as_keepalived_makes_it() {
             )
         };
         for (name, mac) in [("vrrp.51", "00:00:5e:00:01:33"), ("vrrp6.51", "00:00:5e:00:02:33")] {
+            settled(name).await;
             let is = as_ip_shows_it(name);
             assert!(is.starts_with(&golden(name, mac)), "{is}");
             assert!(is.contains("macvlan mode private") && is.contains("addrgenmode none"), "{is}");
@@ -145,6 +151,7 @@ fn rp_filter_of_all_gives_way_and_comes_back_after_a_crash() {
         let all = |names: [&str; 4]| names.map(|name| v4(name, "rp_filter"));
         let names = ["all", "eth0", "peer", "vrrp.51"];
         assert_eq!(all(names), ["0", "1", "2", "0"]);
+        settled("vrrp.51").await;
         // Killed: the interface and the settings stay.
         run.task.abort();
         let _ = run.task.await;

@@ -15,6 +15,8 @@
 //! | sysctls of it | `arp_ignore` 1, `accept_local` 1, `promote_secondaries` 1, `rp_filter` 0; IPv6: none |
 //! | sysctls of the parent | `arp_ignore` 1, `arp_filter` 1 (keepalived leaves them so at stop; we put them back) |
 //! | `all.rp_filter` above 0 | every interface gets the larger of its own and that, `all` 0; put back at stop |
+//! | `group G` | 2.2.7 sets none; we do |
+//! | `use_ipvlan [ADDRESS]` | ipvlan mode l2, `bridge` unless said, up, with that address; no settings but `disable_ipv6` 1 without IPv6; IPv6 without an address: a link-local one of its own |
 //! | adverts | by the macvlan from the parent's address; `vmac_xmit_base`, unicast: by the parent |
 
 use std::collections::{BTreeMap, BTreeSet};
