@@ -263,3 +263,16 @@ fn an_ipvlan_has_its_address_from_the_start() {
         assert!(!shown("link").contains("ipv"), "{}", shown("link"));
     });
 }
+
+#[test]
+fn a_link_local_address_that_its_parent_gets_later_is_copied() {
+    in_a_namespace(|| async {
+        ip("link set eth0 addrgenmode none");
+        ip("-6 address flush dev eth0");
+        let mut run = start(Memory::default()).await;
+        run.wish(1, &[plan("vrrp6.51", true)]).await;
+        assert!(!shown("-6 address show dev vrrp6.51").contains("fe80"));
+        ip("address add fe80::3/64 dev eth0 nodad");
+        until("the copy", || shown("-6 address show dev vrrp6.51").contains("inet6 fe80::3/64")).await;
+    });
+}

@@ -2,11 +2,10 @@
 //! or for the interfaces to change, reads, applies the difference, reads again until there is none.
 //!
 //! The order at a start: settings of the parents, then each device down, its mark, no link-local address by itself,
-//! its settings, its own address, up. A parent that is deleted takes its devices along: when it is back they come
+//! its settings, its own address, up; last, copies of link-local addresses. A parent that is deleted takes its devices along: when it is back they come
 //! back by the same way. At stop: send a wish without devices and drop the sender.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::LinkMessage;
 use tokio::sync::watch;
 
-use super::device::{Change, DevicePlan, Found, FoundAll, Wanted, diff};
+use super::device::{Change, DevicePlan, FoundAll, Wanted, diff, is_planned};
 use super::link::Links;
 use super::sysctl::{self, Memory};
 use super::{Error, device_codec, request, sysctl_writer};
@@ -164,6 +163,7 @@ impl Writer {
             changes.retain(|change| !passed.contains(name_of(change)));
             if changes.is_empty() {
                 warnings.extend(obstacles.iter().map(ToString::to_string));
+                copy_link_locals(&mut handle, wish, &found, errors).await?;
                 break;
             }
             if round == ROUNDS {
@@ -241,7 +241,7 @@ async fn carry_out(
             // It is finished in the next round, by the same way as one that was left half made.
             unless(made, libc::ENODEV)
         }
-        Change::Finish(plan, index) => finish(handle, plan, *index, found, warnings).await,
+        Change::Finish(plan, index) => finish(handle, plan, *index, warnings).await,
     }
 }
 
@@ -249,7 +249,6 @@ async fn finish(
     handle: &mut Handle,
     plan: &DevicePlan,
     index: u32,
-    found: &FoundAll,
     warnings: &mut BTreeSet<String>,
 ) -> Result<(), Error> {
     let name = &plan.name;
@@ -265,15 +264,6 @@ async fn finish(
     // They go with the device: nothing of it is remembered.
     let own = sysctl_writer::apply(&plan.sysctls().into_iter().collect(), &Memory::default());
     warnings.extend(own.warning.into_iter().chain(own.errors));
-    if plan.link_local
-        && let Some(parent) = found.get(&plan.parent)
-        && let Some(address) = link_local_of(handle, parent).await?
-    {
-        let message =
-            RouteNetlinkMessage::NewAddress(device_codec::own_address(index, address.0, address.1, true));
-        let flags = NLM_F_CREATE | NLM_F_REPLACE;
-        request::change(handle, message, flags, || format!("adding {} to {name}", address.0)).await?;
-    }
     if let Some((address, prefix_len)) = plan.address {
         let message =
             RouteNetlinkMessage::NewAddress(device_codec::own_address(index, address, prefix_len, false));
@@ -286,18 +276,47 @@ async fn finish(
     unless(taken_up, libc::ENETDOWN)
 }
 
-/// The first link-local address of an interface, with its prefix length.
-async fn link_local_of(handle: &mut Handle, parent: &Found) -> Result<Option<(IpAddr, u8)>, Error> {
+/// Copies of the parents' link-local addresses, where they are missing. A parent may get its own only after a while:
+/// the interfaces change then, and this runs again.
+async fn copy_link_locals(
+    handle: &mut Handle,
+    wish: &Wanted,
+    found: &FoundAll,
+    errors: &mut Vec<String>,
+) -> Result<(), Error> {
+    let pairs = wish.devices.values().filter(|plan| plan.link_local).filter_map(|plan| {
+        let (device, parent) = (found.get(&plan.name)?, found.get(&plan.parent)?);
+        is_planned(plan, device, found).then_some((plan, device.index, parent.index))
+    });
+    let pairs: Vec<_> = pairs.collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
     let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let parts = request::dump(handle, message, "reading the addresses").await?;
     let of = |part: &RouteNetlinkMessage| match part {
         RouteNetlinkMessage::NewAddress(message) => device_codec::address(message),
         _ => None,
     };
-    let mut addresses = parts.iter().filter_map(of);
-    Ok(addresses
-        .find(|(index, address, _)| *index == parent.index && device_codec::is_link_local(*address))
-        .map(|(_, address, prefix_len)| (address, prefix_len)))
+    let addresses: Vec<_> = parts.iter().filter_map(of).collect();
+    for (plan, device, parent) in pairs {
+        let first = addresses
+            .iter()
+            .find(|(index, address, _)| *index == parent && device_codec::is_link_local(*address));
+        let Some((_, address, prefix_len)) = first else { continue };
+        if addresses.iter().any(|(index, there, _)| *index == device && there == address) {
+            continue;
+        }
+        let message =
+            RouteNetlinkMessage::NewAddress(device_codec::own_address(device, *address, *prefix_len, true));
+        let words = || format!("adding {address} to {}", plan.name);
+        match request::change(handle, message, NLM_F_CREATE | NLM_F_REPLACE, words).await {
+            Ok(()) => {}
+            Err(error @ Error::Refused { .. }) => errors.push(error.to_string()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// This errno is no error here.
