@@ -276,3 +276,21 @@ fn a_link_local_address_that_its_parent_gets_later_is_copied() {
         until("the copy", || shown("-6 address show dev vrrp6.51").contains("inet6 fe80::3/64")).await;
     });
 }
+
+#[test]
+fn a_read_only_proc_sys_is_one_warning() {
+    in_a_namespace(|| async {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        for words in ["--make-rprivate /", "--bind /proc/sys /proc/sys", "-o remount,ro,bind /proc/sys"] {
+            let status = std::process::Command::new("mount").args(words.split(' ')).status().unwrap();
+            assert!(status.success(), "mount {words}");
+        }
+        let mut run = start(Memory::default()).await;
+        let applied = run.wish(1, &[plan("vrrp.51", false)]).await;
+        assert!(shown("link show up").contains("vrrp.51@eth0"));
+        assert_eq!(applied.memory, Memory::default());
+        let of_the_parent = "/proc/sys/net is read-only here, so that these settings stay as they are: \
+                             net.ipv4.conf.eth0.arp_filter=1 net.ipv4.conf.eth0.arp_ignore=1; set them on the host";
+        assert!(applied.warnings.iter().any(|w| w.starts_with(of_the_parent)), "{:?}", applied.warnings);
+    });
+}
