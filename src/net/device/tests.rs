@@ -55,7 +55,7 @@ fn what_is_there_and_what_becomes_of_it() {
     let other_mac = Found { mac: Some([2; 6]), alias: None, ..here.clone() };
     let ours_other_mac = Found { mac: Some([2; 6]), ..here.clone() };
     let elsewhere = Found { parent: Some(9), alias: None, ..here.clone() };
-    let bridge = Found { kind: FoundKind::Other("macvlan".to_owned()), alias: None, ..here.clone() };
+    let bridge = Found { kind: FoundKind::Other("macvlan".to_owned()), alias: None, ..here };
     // (the situation, the device there, the changes, taken by somebody else)
     let table: [(&str, Option<Found>, Vec<Change>, bool); 8] = [
         ("nothing there", None, vec![Change::Create(p.clone())], false),
