@@ -6,6 +6,7 @@
 
 pub mod alerts;
 mod bfd;
+mod devices;
 pub mod error;
 mod lock;
 pub mod look;

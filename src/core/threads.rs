@@ -35,13 +35,13 @@ pub(super) struct Net {
 /// Starts the monitor and the writer of addresses, routes and rules; links and applied generations go on to the vrrp
 /// thread. `fixed`: what is there whatever the instances do.
 pub(super) fn net(
-    first: Arc<Links>,
+    links_out: watch::Sender<Arc<Links>>,
     wanted: watch::Receiver<Arc<Wanted>>,
     fixed: Wanted,
     vrrp: Mailbox,
 ) -> io::Result<Net> {
     let (fixed_out, fixed) = watch::channel(Arc::new(fixed));
-    let (links_out, links) = watch::channel(first);
+    let links = links_out.subscribe();
     let (applied_out, applied) = watch::channel(Applied::default());
     let (generation_out, generation) = watch::channel(0);
     let mut to_forward = applied.clone();
@@ -136,6 +136,6 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }

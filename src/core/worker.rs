@@ -20,12 +20,14 @@ use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::process;
 use crate::vrrp::machine::Note;
-use crate::vrrp::params::{Faults, Setup};
+use crate::vrrp::params::{Faults, Host, Setup};
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::track::Scripts;
+use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
 
 use super::bfd::Bfd;
+use super::devices::Devices;
 use super::error::Error;
 use super::options::Options;
 use super::reload::judge;
@@ -77,6 +79,7 @@ struct Worker {
     check: threads::Check,
     ipvs: threads::Ipvs,
     bfd: Bfd,
+    devices: Devices,
     scripts: Scripts,
     script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
     teller: Teller,
@@ -112,8 +115,20 @@ impl Worker {
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
-        let vrrp = driver::spawn(Setup::of(&config, &secrets::load(&config)), Arc::clone(&links), tracked.values(), outputs)?;
-        let net = threads::net(links, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
+        let (links_out, links_in) = watch::channel(Arc::clone(&links));
+        let mut devices = Devices::start(links_in)?;
+        let plan = devices.configure(&config).await;
+        let needed = !plan.devices.is_empty();
+        let setup = setup(&config, plan);
+        // Interfaces and filter before the first address. Nothing is waited for where neither is asked for.
+        let links = if needed || devices.filters() {
+            devices.settled().await;
+            Arc::new(monitor::first_dump().await?)
+        } else {
+            links
+        };
+        let vrrp = driver::spawn(setup, links, tracked.values(), outputs)?;
+        let net = threads::net(links_out, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
         let teller = Teller::start(&config, net.generation.clone());
@@ -137,6 +152,7 @@ impl Worker {
             check,
             ipvs,
             bfd,
+            devices,
             scripts: tracked,
             script_changes,
             missing: BTreeMap::new(),
@@ -166,7 +182,7 @@ impl Worker {
                 Ok(()) = self.check.table.changed() => self.program_table(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
-                _ = self.signals.hangup.recv() => self.reload(),
+                _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
                     if self.vrrp.ended() {
                         return Err(Error::VrrpDied);
@@ -294,7 +310,7 @@ impl Worker {
     }
 
     /// A good file is taken over, only its differences; a bad one changes nothing and says why.
-    fn reload(&mut self) {
+    async fn reload(&mut self) {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
         let loaded = config::load(&path, &Facts::of_this_machine());
@@ -314,7 +330,8 @@ impl Worker {
         self.teller.configure(&self.config);
         self.scripts.run_only(scripts::tracked(&self.config));
         self.vrrp.mailbox.trackers(self.scripts.values());
-        self.vrrp.mailbox.reload(Setup::of(&self.config, &secrets::load(&self.config)));
+        let plan = self.devices.configure(&self.config).await;
+        self.vrrp.mailbox.reload(setup(&self.config, plan));
         self.net.fixed.send_modify(|current| {
             let mut next = addresses::fixed(&self.config);
             next.inherit(current);
@@ -358,10 +375,16 @@ impl Worker {
         }
         leave("ipvs", self.ipvs.thread).await;
         leave("net", self.net.thread).await;
+        leave("devices", self.devices.end()).await;
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         tracing::info!("stopped");
     }
+}
+
+/// What the vrrp thread needs, with this machine's keys and interfaces.
+fn setup(config: &Config, plan: Plan) -> Setup {
+    Setup::of(config, &Host { secrets: secrets::load(config), placements: plan.placements })
 }
 
 async fn leave(name: &str, thread: JoinHandle<()>) {

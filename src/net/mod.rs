@@ -1,5 +1,6 @@
 //! Links, addresses, routes and rules of this machine, over rtnetlink: what is there ([`monitor`]), what should be there
-//! ([`wanted`]), and who makes it so ([`writer`]).
+//! ([`wanted`]), and who makes it so ([`writer`]); interfaces and settings of our own
+//! ([`device`], [`sysctl`], [`device_writer`]), and the packet filter ([`firewall`]).
 
 use std::io;
 
@@ -8,9 +9,14 @@ mod address_codec;
 mod attribute;
 mod codec;
 mod known;
+pub mod device;
+mod device_codec;
+pub mod device_writer;
+pub mod firewall;
 pub mod link;
 pub mod monitor;
 mod plan;
+mod promote;
 mod read;
 mod repair;
 mod request;
@@ -19,9 +25,10 @@ mod route_codec;
 pub mod rule;
 mod rule_codec;
 mod session;
-mod sysctl;
 pub mod wanted;
 pub mod watch;
+pub mod sysctl;
+pub mod sysctl_writer;
 pub mod writer;
 
 /// What went wrong between us and the kernel's route netlink.

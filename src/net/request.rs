@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{
-    ErrorMessage, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
+    ErrorMessage, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::{Handle, MulticastGroup};
@@ -40,6 +40,31 @@ pub(super) fn connect(groups: &[MulticastGroup]) -> Result<(Handle, Events), Err
     }
     tokio::spawn(connection);
     Ok((handle, messages.map(|(message, _)| message).boxed()))
+}
+
+/// Sends one changing request and waits for its acknowledgement.
+pub(super) async fn change(
+    handle: &mut Handle,
+    message: RouteNetlinkMessage,
+    flags: u16,
+    operation: impl Fn() -> String,
+) -> Result<(), Error> {
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    let no_answer = || Error::NoAnswer { operation: operation() };
+    let mut answers = handle.request(request).map_err(|_| no_answer())?;
+    let acknowledged = async {
+        while let Some(answer) = answers.next().await {
+            if let NetlinkPayload::Error(error) = answer.payload {
+                return match error.code {
+                    None => Ok(()),
+                    Some(_) => Err(refused(&error, operation())),
+                };
+            }
+        }
+        Err(no_answer())
+    };
+    within(acknowledged, &operation).await
 }
 
 /// Sends a dump request and collects its parts. A dump without its end is an error; one during which the table

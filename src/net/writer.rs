@@ -18,7 +18,7 @@ use super::plan::{Actual, Plan, Step, is_there, plan};
 use super::read;
 use super::repair::Repairs;
 use super::session::Session;
-use super::sysctl::Promoted;
+use super::promote::Promoted;
 use super::wanted::{Id, Wanted};
 use super::watch::{Culprits, Watch};
 use crate::clock;

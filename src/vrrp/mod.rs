@@ -14,6 +14,8 @@
 //! | 6.3, 6.4 | the state machine | [`machine`] |
 //! | 7.1 | receiving: what is checked before the machine sees it | [`accept`] |
 //! | 7.2 | sending | [`packet`] (the bytes), the driver (the socket) |
+//! | 6.1 Accept_Mode | whether a virtual address answers here, the packet filter | [`firewall`] |
+//! | 7.3 | the virtual router's hardware address, interfaces of our own | [`vmac`] |
 //! | 8.1.2, 8.2.2 | gratuitous ARP, unsolicited neighbour advertisement | [`announce`] (when), [`frame`] (bytes) |
 //!
 //! Beyond the RFC, as keepalived does it: trackers and effective priority ([`priority`]), the FAULT state,
@@ -29,6 +31,7 @@ pub mod announce;
 pub mod auth;
 pub mod datagram;
 pub mod driver;
+pub mod firewall;
 pub mod frame;
 pub mod group;
 pub mod machine;
@@ -44,3 +47,4 @@ mod runner;
 mod schedule;
 mod socket;
 pub mod track;
+pub mod vmac;

@@ -24,6 +24,7 @@ use super::pace::{Gaps, Pacing};
 use super::packet::ChecksumMode;
 use super::priority::{Tracker, TrackerKind};
 use super::realtime::Scheduling;
+use super::vmac::{Placement, placed};
 
 /// The multicast group of IPv4 adverts (RFC 9568 section 5.1.1.2).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
@@ -44,6 +45,8 @@ pub struct Settings {
     pub name: String,
     /// Interface of its adverts.
     pub interface: String,
+    /// Interface that lends its address as their source: below a VMAC the base interface.
+    pub source_from: String,
     /// VRID.
     pub vrid: u8,
     /// Adverts are IPv6.
@@ -125,11 +128,11 @@ pub struct Setup {
 
 impl Setup {
     /// The setup of a configuration.
-    pub fn of(config: &Config, secrets: &Secrets) -> Self {
+    pub fn of(config: &Config, host: &Host) -> Self {
         let global = &config.global_defs;
         let delay = |secs: Option<Secs>| secs.map_or(Duration::ZERO, |secs| secs.0);
         Self {
-            instances: Settings::of_config(config, secrets),
+            instances: Settings::of_config(config, host),
             groups: groups(config),
             pacing: pacing(config),
             scheduling: Scheduling {
@@ -177,13 +180,16 @@ pub struct TrackerSpec {
 
 impl Settings {
     /// Settings of every instance.
-    pub fn of_config(config: &Config, secrets: &Secrets) -> Vec<Self> {
-        config.vrrp_instance.iter().map(|instance| Self::of(instance, config, secrets)).collect()
+    pub fn of_config(config: &Config, host: &Host) -> Vec<Self> {
+        config.vrrp_instance.iter().map(|instance| Self::of(instance, config, host)).collect()
     }
 
     /// Settings of one instance.
-    pub fn of(instance: &Instance, config: &Config, secrets: &Secrets) -> Self {
+    pub fn of(instance: &Instance, config: &Config, host: &Host) -> Self {
         let global = &config.global_defs;
+        let placement = host.placements.get(&instance.name);
+        let placed = placement.map(|placement| placed(instance, placement));
+        let instance = placed.as_ref().unwrap_or(instance);
         let ipv6 = instance.is_ipv6();
         let version = version(instance, global, ipv6);
         let strict = instance.strict_mode.or(global.vrrp_strict) == Some(true);
@@ -218,8 +224,9 @@ impl Settings {
             // Unicast without an interface may name a VRF: the kernel looks addresses up in its table then.
             interface: match (&instance.vrf, instance.interface.is_empty()) {
                 (Some(vrf), true) => vrf.clone(),
-                _ => instance.interface.clone(),
+                _ => placement.map_or(&instance.interface, |placement| &placement.adverts_on).clone(),
             },
+            source_from: placement.map_or(&instance.interface, |placement| &placement.source_from).clone(),
             vrid: instance.virtual_router_id,
             ipv6,
             version,
@@ -244,13 +251,16 @@ impl Settings {
             timer_expired_backup: instance.timer_expired_backup,
             checksum: checksum(instance, global),
             old_checksum_counts: instance.old_unicast_checksum != Some(OldChecksum::Never),
-            standing_fault: secrets.fault(&instance.name).or_else(|| (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
+            standing_fault: host.secrets.fault(&instance.name).or_else(|| (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
                 .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())),
             track_source: instance.track_src_ip,
             receive_buffer: instance.kernel_rx_buf_size,
-            policy: policy(instance, version, ipv6, strict, secrets),
+            policy: policy(instance, version, ipv6, strict, &host.secrets),
             password: if strict { None } else { password(instance, version) },
-            source: instance.unicast_src_ip.or(instance.mcast_src_ip),
+            source: instance
+                .unicast_src_ip
+                .or(instance.mcast_src_ip)
+                .or_else(|| placement.and_then(|placement| placement.source)),
             destination: destination(instance, global, ipv6),
             advertised: advertised_addresses(instance, ipv6),
             addresses: wanted_addresses(instance, &instance.interface),
@@ -278,7 +288,7 @@ impl Settings {
         if self.interface.is_empty() {
             return self.source;
         }
-        let link = links.get(&self.interface)?;
+        let link = links.get(&self.source_from)?;
         self.source.or_else(|| link.primary(self.ipv6, is_virtual))
     }
 
@@ -468,6 +478,15 @@ fn garp(instance: &Instance, global: &Global) -> Garp {
         lower_prio_delay: lower_delay.map_or(master_delay, |s| s.0),
         lower_prio_repeat: lower_repeat.unwrap_or(master_repeat),
     }
+}
+
+/// What this machine adds to a configuration. By default nothing: no keys, no interfaces of our own.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// Keys.
+    pub secrets: Secrets,
+    /// Where adverts and addresses of instances with VMACs go, by instance.
+    pub placements: BTreeMap<String, Placement>,
 }
 
 /// The keys of `auth_hmac` blocks, by instance, as whoever may read files has found them; or why there are none.

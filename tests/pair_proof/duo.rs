@@ -11,7 +11,7 @@ use tandem::net::link::{Link, Links};
 use tandem::vrrp::accept::{Datagram, accept};
 use tandem::vrrp::machine::{Action, Event, Machine, StateName};
 use tandem::vrrp::packet::{Advert, AuthField};
-use tandem::vrrp::params::{Destination, Secrets, Settings, TrackerValues};
+use tandem::vrrp::params::{Destination, Host, Settings, TrackerValues};
 use tandem::vrrp::priority::{TrackerKind, effective};
 
 /// How long an advert is under way.
@@ -69,7 +69,7 @@ impl Duo {
     pub(crate) fn start(configs: [&Config; 2], addresses: [IpAddr; 2]) -> Self {
         let now = Instant::now();
         let router = |index: usize| {
-            let settings = Settings::of(&configs[index].vrrp_instance[0], configs[index], &Secrets::default());
+            let settings = Settings::of(&configs[index].vrrp_instance[0], configs[index], &Host::default());
             let own = settings.source.unwrap_or(addresses[index]);
             let machine = Machine::new(settings.machine_params(Some(own)));
             Router { settings, own, machine, alive: true, cable: true, last_heard: None }

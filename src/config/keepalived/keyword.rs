@@ -168,14 +168,8 @@ impl Inspection {
 /// What it means that nothing acts on a word, where that is more than that it has no effect.
 fn later_consequence(word: &str) -> &'static str {
     match word {
-        "vrrp_strict" | "strict_mode" => {
-            "it runs without strict rules: authentication and unicast stay, and the VIP answers"
-        }
         "SSL_GET" | "SMTP_CHECK" | "DNS_CHECK" | "UDP_CHECK" | "PING_CHECK" | "FILE_CHECK" | "BFD_CHECK" => {
             "the real server is not checked this way: without another check it counts as up"
-        }
-        "use_vmac" | "use_ipvlan" => {
-            "the addresses are put on the interface itself, with its own hardware address"
         }
         _ => "it has no effect",
     }

@@ -188,7 +188,7 @@ object! {
         vrrp_iptables: Option<Vec<String>>,
         /// Names of ipsets, or `off`. Old: use `nftables`.
         vrrp_ipsets: Option<Vec<String>>,
-        /// Name of the nftables table; default `keepalived`.
+        /// Name of the nftables table: `keepalived` for the bare word; without the word it is `tandem`.
         nftables: Option<String>,
         /// Priority of its chains; default -1.
         nftables_priority: Option<i32>,

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::model::{Config, Instance, SyncGroup};
-use crate::vrrp::params::{Destination, Secrets, Settings};
+use crate::vrrp::params::{Destination, Host, Settings};
 
 use election::Holder;
 use situation::Row;
@@ -119,7 +119,7 @@ impl<'a> Side<'a> {
     fn new(who: Who, config: &'a Config) -> Self {
         let trackers =
             config.vrrp_instance.iter().map(|instance| trackers::of_instance(instance, config)).collect();
-        Self { who, config, settings: Settings::of_config(config, &Secrets::default()), trackers }
+        Self { who, config, settings: Settings::of_config(config, &Host::default()), trackers }
     }
 
     /// The sync group that an instance is in.

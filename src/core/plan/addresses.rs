@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Action, Basis, Entry, InstanceNow, Kind, Net, Plan, Question, Role, When};
 use crate::core::settings::Setting;
 use crate::net::address::{AddressKey, AddressSpec, Change, Installed, Wanted, diff};
-use crate::vrrp::params::{Secrets, Settings, TrackerValues};
+use crate::vrrp::params::{Host, Settings, TrackerValues};
 use crate::vrrp::priority::{self, TrackerKind};
 
 /// Adds the instances and their addresses to the plan.
 pub(super) fn plan(question: &Question<'_>, basis: Basis, net: &Net, plan: &mut Plan) {
-    let settings = Settings::of_config(question.file, &Secrets::default());
-    let before = question.before.map(|before| Settings::of_config(before, &Secrets::default()));
+    let settings = Settings::of_config(question.file, &Host::default());
+    let before = question.before.map(|before| Settings::of_config(before, &Host::default()));
     let found: Vec<Found<'_>> =
         settings.iter().map(|one| Found::look(one, before.as_deref(), question.role, net)).collect();
     // As the daemon counts them: every virtual address of this file and of those before it.

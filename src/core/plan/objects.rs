@@ -3,7 +3,7 @@
 use super::{Action, Entry, Kind, When};
 use crate::config::model::Config;
 use crate::core::reload::{Changed, Difference};
-use crate::vrrp::params::{Secrets, Settings};
+use crate::vrrp::params::{Host, Settings};
 
 /// What the names of instances begin with.
 const INSTANCE: &str = "vrrp_instance ";
@@ -45,7 +45,7 @@ fn becomes_another(before: &Config, file: &Config, object: &str) -> bool {
     let Some(name) = object.strip_prefix(INSTANCE) else { return false };
     let of = |config: &Config| {
         let instance = config.vrrp_instance.iter().find(|instance| instance.name == name)?;
-        Some(Settings::of(instance, config, &Secrets::default()))
+        Some(Settings::of(instance, config, &Host::default()))
     };
     of(before).zip(of(file)).is_some_and(|(old, new)| !old.same_router(&new))
 }

@@ -1,0 +1,98 @@
+//! Interfaces of our own (VMACs, ipvlans) and the packet filter (`no_accept`, `vrrp_strict`): planned from the
+//! configuration and the interfaces that there are, made by a thread of their own, in place before the first address.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::model::Config;
+use crate::net::device::Wanted;
+use crate::net::device_writer::{self, Applied};
+use crate::net::firewall::{self, Ruleset};
+use crate::net::link::Links;
+use crate::net::sysctl::Memory;
+use crate::vrrp::firewall::{note, ruleset};
+use crate::vrrp::vmac::{self, Plan};
+
+use super::threads;
+
+/// How long the start waits for interfaces and filter. Beyond it the instances begin; one whose interface is missing is
+/// in FAULT until it comes.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The thread's ends.
+pub(super) struct Devices {
+    wanted: watch::Sender<Arc<Wanted>>,
+    filter: watch::Sender<Arc<Ruleset>>,
+    pub(super) applied: watch::Receiver<Applied>,
+    pub(super) filtered: watch::Receiver<firewall::writer::Applied>,
+    generation: u64,
+    thread: JoinHandle<()>,
+}
+
+impl Devices {
+    /// Starts the thread; it does nothing before the first wish.
+    pub(super) fn start(links: watch::Receiver<Arc<Links>>) -> io::Result<Self> {
+        let (wanted, wanted_in) = watch::channel(Arc::new(Wanted::default()));
+        let (filter, filter_in) = watch::channel(Arc::new(Ruleset::default()));
+        let (applied_out, applied) = watch::channel(Applied::default());
+        let (filtered_out, filtered) = watch::channel(firewall::writer::Applied::default());
+        let runtime = threads::runtime()?;
+        let thread = threads::spawn("devices", move || {
+            runtime.block_on(async move {
+                let devices = device_writer::run(wanted_in, links.clone(), applied_out, Memory::default());
+                let filter = firewall::writer::run(filter_in, links, filtered_out);
+                tokio::join!(devices, filter);
+            });
+        })?;
+        Ok(Self { wanted, filter, applied, filtered, generation: 0, thread })
+    }
+
+    /// Plans a configuration and has it made. The filter does not depend on who is master: a backup has none of the
+    /// addresses, and so it is always there before they are.
+    pub(super) async fn configure(&mut self, config: &Config) -> Plan {
+        let found = device_writer::read_once().await.unwrap_or_else(|error| {
+            tracing::error!("interfaces: {error}; those of use_vmac are planned without knowing the others");
+            Default::default()
+        });
+        let plan = vmac::plan(config, &found);
+        for problem in plan.problems.iter().chain(&note(&config.global_defs)) {
+            tracing::warn!("{problem}");
+        }
+        self.generation += 1;
+        self.wanted.send_replace(Arc::new(plan.wanted(self.generation)));
+        let all: BTreeSet<&str> = config.vrrp_instance.iter().map(|instance| instance.name.as_str()).collect();
+        self.filter.send_replace(Arc::new(ruleset(config, &plan, &all, self.generation)));
+        plan
+    }
+
+    /// True when the filter has anything to do.
+    pub(super) fn filters(&self) -> bool {
+        let filter = self.filter.borrow();
+        filter.ipv4.is_some() || filter.ipv6.is_some()
+    }
+
+    /// Waits until the last wish is in place, but not for ever.
+    pub(super) async fn settled(&mut self) {
+        let generation = self.generation;
+        let settled = async {
+            let _ = self.applied.wait_for(|applied| applied.generation >= generation).await;
+            let _ = self.filtered.wait_for(|filtered| filtered.generation >= generation).await;
+        };
+        if tokio::time::timeout(PATIENCE, settled).await.is_err() {
+            tracing::warn!("interfaces of use_vmac or the packet filter are not in place after {PATIENCE:?}");
+        }
+    }
+
+    /// Takes everything away again; returns the thread to wait for. To be called when the addresses are gone.
+    pub(super) fn end(mut self) -> JoinHandle<()> {
+        self.generation += 1;
+        self.wanted.send_replace(Arc::new(Wanted { generation: self.generation, ..Wanted::default() }));
+        self.filter.send_replace(Arc::new(Ruleset { generation: self.generation, ..Ruleset::default() }));
+        self.thread
+    }
+}
