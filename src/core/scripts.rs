@@ -7,6 +7,7 @@ use crate::config::model::{Command, Config, Global, Instance, VrrpScript};
 use crate::process::{self, Program, RunAs};
 use crate::vrrp::machine::StateName;
 use crate::vrrp::track::ScriptPlan;
+use crate::vrrp::trackers::{TrackerKind, tracked_names};
 
 /// keepalived's rule: the user beside the command, else `script_user`, else `keepalived_script` if there is such
 /// a user, else whoever the daemon runs as.
@@ -38,11 +39,10 @@ pub fn program(
     Some(Program { argv, run_as, timeout, env })
 }
 
-/// The `vrrp_script`s that some instance tracks.
+/// The `vrrp_script`s that some instance or group tracks.
 pub fn tracked(config: &Config) -> Vec<ScriptPlan> {
-    let used = |script: &&VrrpScript| {
-        config.vrrp_instance.iter().any(|i| i.track_script.iter().any(|t| t.name == script.name))
-    };
+    let names = tracked_names(TrackerKind::Script, config);
+    let used = |script: &&VrrpScript| names.contains(script.name.as_str());
     config
         .vrrp_script
         .iter()

@@ -21,6 +21,8 @@ pub(super) const EVENTS: usize = 1024;
 
 /// The net thread's outputs.
 pub(super) struct Net {
+    /// The interfaces as they are.
+    pub(super) links: watch::Receiver<Arc<Links>>,
     /// What the writer last did.
     pub(super) applied: watch::Receiver<Applied>,
     /// Only its generation, for whoever waits for addresses.
@@ -36,6 +38,7 @@ pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp:
     let (generation_out, generation) = watch::channel(0);
     let mut to_forward = applied.clone();
     let mut links_to_forward = links.clone();
+    let links_told = links.clone();
     let runtime = runtime()?;
     let thread = spawn("net", move || {
         runtime.block_on(async move {
@@ -59,7 +62,7 @@ pub(super) fn net(first: Arc<Links>, wanted: watch::Receiver<Arc<Wanted>>, vrrp:
             let _ = forward.await;
         });
     })?;
-    Ok(Net { applied, generation, thread })
+    Ok(Net { links: links_told, applied, generation, thread })
 }
 
 /// The check thread's outputs.

@@ -22,7 +22,7 @@ use crate::process::Program;
 use crate::vrrp::driver;
 use crate::vrrp::params::Settings;
 use crate::vrrp::report::{Report, Told};
-use crate::vrrp::track::Scripts;
+use crate::vrrp::track::{self, Trackers};
 
 use crate::notify::mail::{Alert, Mailer};
 
@@ -69,8 +69,8 @@ struct Worker {
     net: threads::Net,
     check: threads::Check,
     ipvs: threads::Ipvs,
-    scripts: Scripts,
-    script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
+    trackers: Trackers,
+    tracker_changes: mpsc::Receiver<track::Change>,
     notifier: Notifier,
     mailer: Mailer,
     table_number: u64,
@@ -96,15 +96,16 @@ impl Signals {
 impl Worker {
     async fn start(options: &Options, config: Arc<Config>) -> Result<Self, Error> {
         let signals = Signals::listen()?;
-        let (mut tracked, script_changes) = Scripts::new();
-        tracked.run_only(scripts::tracked(&config));
         let links = Arc::new(monitor::first_dump().await?);
+        let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
+        trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
         let settings = Settings::of_config(&config);
-        let vrrp = driver::spawn(settings, Arc::clone(&links), tracked.values(), outputs)?;
+        let vrrp = driver::spawn(settings, Arc::clone(&links), trackers.values(), outputs)?;
         let net = threads::net(links, wanted, vrrp.mailbox.clone())?;
+        trackers.follow(net.links.clone());
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
         tracing::info!(
@@ -125,8 +126,8 @@ impl Worker {
             net,
             check,
             ipvs,
-            scripts: tracked,
-            script_changes,
+            trackers,
+            tracker_changes,
             table_number: 0,
             signals,
         })
@@ -147,7 +148,7 @@ impl Worker {
                     return Ok(());
                 }
                 Some(report) = self.reports.recv() => self.take_report(&report),
-                Some(changed) = self.script_changes.recv() => self.take_script(changed),
+                Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
@@ -216,11 +217,10 @@ impl Worker {
         }
     }
 
-    fn take_script(&mut self, changed: (u64, crate::vrrp::track::Changed)) {
-        if let Some(changed) = self.scripts.take(changed) {
-            let word = if changed.up { "succeeds" } else { "fails" };
-            tracing::info!("vrrp_script {} {word}: {}", changed.name, changed.why);
-            self.vrrp.mailbox.trackers(self.scripts.values());
+    fn take_tracker(&mut self, change: track::Change) {
+        if let Some(flip) = self.trackers.take(change) {
+            tracing::info!("{flip}");
+            self.vrrp.mailbox.trackers(self.trackers.values());
         }
     }
 
@@ -274,8 +274,8 @@ impl Worker {
             }
         };
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
-        self.scripts.run_only(scripts::tracked(&self.config));
-        self.vrrp.mailbox.trackers(self.scripts.values());
+        self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
+        self.vrrp.mailbox.trackers(self.trackers.values());
         self.vrrp.mailbox.reload(Settings::of_config(&self.config));
         self.check.configure(Arc::clone(&self.config));
         tracing::info!("reloaded {}: {difference}", path.display());
@@ -283,7 +283,7 @@ impl Worker {
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     async fn stop(mut self) {
-        self.scripts.run_only(Vec::new());
+        self.trackers.configure(track::Plan::default(), clock::now());
         self.vrrp.mailbox.stop();
         if !wait_for(|| self.vrrp.ended()).await {
             tracing::error!("the vrrp thread does not end");

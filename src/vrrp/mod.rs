@@ -16,7 +16,8 @@
 //! | 7.2 | sending | [`packet`] (the bytes), the driver (the socket) |
 //! | 8.1.2, 8.2.2 | gratuitous ARP, unsolicited neighbour advertisement | [`announce`] (when), [`frame`] (bytes) |
 //!
-//! Beyond the RFC, as keepalived does it: trackers and effective priority ([`priority`]), the FAULT state,
+//! Beyond the RFC, as keepalived does it: trackers ([`trackers`]) and effective priority
+//! ([`priority`]), the FAULT state,
 //! `nopreempt`, `preempt_delay`, unicast peers, PASS authentication (RFC 2338 section 10.2).
 //!
 //! Every file named above is pure: no socket, no clock, no thread. A timer is moved by an accepted advert
@@ -36,3 +37,4 @@ pub mod report;
 mod runner;
 mod socket;
 pub mod track;
+pub mod trackers;

@@ -14,13 +14,11 @@ use super::accept::{PeerRule, Rules, UnicastRules};
 use super::addresses::{advertised_addresses, wanted_addresses};
 use super::announce::Garp;
 use super::machine;
-use super::priority::{Tracker, TrackerKind};
+use super::trackers::trackers_of;
+pub use super::trackers::{Tracker, TrackerSpec, TrackerValues};
 
 /// The multicast group of IPv4 adverts (RFC 9568 section 5.1.1.2).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
-
-/// Results of the `vrrp_script`s, by name: `None` until the first one.
-pub type TrackerValues = BTreeMap<String, Option<bool>>;
 
 /// Everything that one instance's runner needs from the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +57,7 @@ pub struct Settings {
     pub garp: Garp,
     /// The own interface decides on FAULT.
     pub track_primary: bool,
-    /// Scripts and further interfaces.
+    /// What else decides on it, its group's trackers included.
     pub trackers: Vec<TrackerSpec>,
 }
 
@@ -77,19 +75,6 @@ pub enum Destination {
     },
 }
 
-/// A tracked script or interface of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackerSpec {
-    /// Name of script or interface.
-    pub name: String,
-    /// Which of the two.
-    pub kind: TrackerKind,
-    /// 0 = FAULT when down.
-    pub weight: i16,
-    /// Swapped sense.
-    pub reverse: bool,
-}
-
 impl Settings {
     /// Settings of every instance that VRRP over IPv4 can carry.
     pub fn of_config(config: &Config) -> Vec<Self> {
@@ -100,25 +85,6 @@ impl Settings {
     pub fn of(instance: &Instance, config: &Config) -> Self {
         let global = &config.global_defs;
         let version = version(instance, global);
-        let trackers = instance
-            .track_script
-            .iter()
-            .filter_map(|track| {
-                let script = config.vrrp_script.iter().find(|s| s.name == track.name)?;
-                Some(TrackerSpec {
-                    name: track.name.clone(),
-                    kind: TrackerKind::Script,
-                    weight: track.weight.or(script.weight).unwrap_or(0),
-                    reverse: track.reverse.unwrap_or(script.reverse),
-                })
-            })
-            .chain(instance.track_interface.iter().map(|track| TrackerSpec {
-                name: track.name.clone(),
-                kind: TrackerKind::Interface,
-                weight: track.weight.unwrap_or(0),
-                reverse: track.reverse.unwrap_or(false),
-            }))
-            .collect();
         Self {
             name: instance.name.clone(),
             interface: instance.interface.clone(),
@@ -137,7 +103,7 @@ impl Settings {
             addresses: wanted_addresses(instance, &instance.interface),
             garp: garp(instance, global),
             track_primary: !instance.dont_track_primary,
-            trackers,
+            trackers: trackers_of(instance, config),
         }
     }
 
@@ -188,25 +154,10 @@ impl Settings {
 
     /// The trackers with their values now. An interface that does not exist is down.
     pub fn trackers_now(&self, links: &Links, values: &TrackerValues) -> Vec<Tracker> {
-        let up = |name: &str| links.get(name).is_some_and(|link| link.up);
-        let primary = self.track_primary.then(|| Tracker {
-            name: self.interface.clone(),
-            kind: TrackerKind::Interface,
-            weight: 0,
-            reverse: false,
-            up: Some(up(&self.interface)),
-        });
-        let rest = self.trackers.iter().map(|spec| Tracker {
-            name: spec.name.clone(),
-            kind: spec.kind,
-            weight: spec.weight,
-            reverse: spec.reverse,
-            up: match spec.kind {
-                TrackerKind::Interface => Some(up(&spec.name)),
-                TrackerKind::Script => values.get(&spec.name).copied().flatten(),
-            },
-        });
-        primary.into_iter().chain(rest).collect()
+        let primary = TrackerSpec::interface(&self.interface);
+        let rest = self.trackers.iter().filter(|spec| !self.track_primary || **spec != primary);
+        let primary = self.track_primary.then_some(&primary);
+        primary.into_iter().chain(rest).map(|spec| spec.now(links, values)).collect()
     }
 
     /// True when a running instance can take `next` over without starting anew.

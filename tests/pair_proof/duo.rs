@@ -45,6 +45,7 @@ fn surroundings(settings: &Settings, condition: &Condition) -> (Links, TrackerVa
             index: 1,
             name: name.clone(),
             up: !down,
+            admin_up: true,
             loopback: false,
             mac: None,
             mtu: 1500,

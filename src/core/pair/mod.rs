@@ -241,10 +241,7 @@ pub fn compare_with_groups(a: &Config, b: &Config, groups: [&[SyncGroup]; 2]) ->
 
 /// The word for a tracker's kind.
 const fn kind_word(kind: TrackerKind) -> &'static str {
-    match kind {
-        TrackerKind::Script => "script",
-        TrackerKind::Interface => "interface",
-    }
+    kind.word()
 }
 
 /// `a, b and c`.

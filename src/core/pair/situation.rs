@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::vrrp::params::{Settings, TrackerSpec};
-use crate::vrrp::priority::{self, Effective, Tracker, TrackerKind};
+use crate::vrrp::priority::{self, Effective, Tracker, TrackerKind, Value};
 
 use super::election::{self, Contender, Holder, Outcome, Status};
 use super::{Matched, Side, Who, kind_word};
@@ -289,7 +289,8 @@ fn trackers(side: &Side<'_>, settings: &Settings, failing: &[Watched]) -> Vec<Tr
                 kind: spec.kind,
                 weight: spec.weight,
                 reverse: spec.reverse,
-                up: Some(up),
+                value: Value::of(up),
+                why: String::new(),
             }
         })
         .collect()
