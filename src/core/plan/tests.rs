@@ -33,6 +33,7 @@ fn link(name: &str, index: u32, up: bool) -> (String, Link) {
         index,
         name: name.to_owned(),
         up,
+        admin_up: true,
         loopback: false,
         mac: None,
         mtu: 1500,

@@ -54,9 +54,9 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     "dont_track_primary" => { dont_track_primary: Flag };
     "track_script" => { track_script: Tracks(Tracked::Script, 253) };
     "track_interface" => { track_interface: Tracks(Tracked::Interface, 253) };
-    later "track_file" => { track_file: Tracks(Tracked::File, 254) };
-    later "track_process" => { track_process: Tracks(Tracked::Process, 254) };
-    later "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
+    "track_file" => { track_file: Tracks(Tracked::File, 254) };
+    "track_process" => { track_process: Tracks(Tracked::Process, 254) };
+    "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
     "nopreempt" => { nopreempt: Flag };
     "preempt" => { * Preempt };
     "preempt_delay" => { preempt_delay: Seconds(0.0, 1000.0) };
@@ -87,7 +87,7 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     later "notify_priority_changes" => { notify_priority_changes: Switch };
     "smtp_alert" => { smtp_alert: Switch };
     later "kernel_rx_buf_size" => { kernel_rx_buf_size: Number(1, u32::MAX) };
-    later "linkbeat_use_polling" => { linkbeat_use_polling: Flag };
+    "linkbeat_use_polling" => { linkbeat_use_polling: Flag };
     later "lvs_sync_daemon_interface" => { * OldSyncDaemon };
 };
 
