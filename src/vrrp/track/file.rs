@@ -23,6 +23,9 @@ use super::{Change, Said, TrackerKind, Value};
 
 /// Between two looks at a file that has no watch, milliseconds.
 const LOOK_MS: u16 = 1000;
+/// Between two looks whether the watched directories are still those of the paths: one that is moved away together with
+/// the directory above it says nothing.
+const SAME_MS: u16 = 5000;
 /// More than the digits of any number that counts, with white space around it.
 const LONGEST: u64 = 128;
 /// What may change a file, seen from its directory. Not MODIFY: a file that is being written is empty for a moment.
@@ -135,8 +138,8 @@ struct File {
     told_unread: bool,
     /// Where the path leads to, links followed; `None` = nowhere.
     real: Option<PathBuf>,
-    /// Directories that must be watched for it.
-    directories: Vec<PathBuf>,
+    /// Directories that must be watched for it, with their watches.
+    directories: Vec<(PathBuf, Option<WatchDescriptor>)>,
     watched: bool,
 }
 
@@ -160,7 +163,10 @@ impl Watcher {
         let mut fds = vec![PollFd::new(self.letters.wake_fd(), PollFlags::POLLIN)];
         fds.extend(self.inotify.as_ref().map(|i| PollFd::new(i.as_fd(), PollFlags::POLLIN)));
         let all = self.files.iter().all(|file| file.watched);
-        let timeout = if all { PollTimeout::NONE } else { PollTimeout::from(LOOK_MS) };
+        let timeout = match self.files.is_empty() {
+            true => PollTimeout::NONE,
+            false => PollTimeout::from(if all { SAME_MS } else { LOOK_MS }),
+        };
         // EINTR and the like only mean another turn, which looks at everything anew.
         let _ = poll(&mut fds, timeout);
     }
@@ -252,17 +258,23 @@ impl Watcher {
         {
             directories.push(real);
         }
-        file.watched = directories.iter().all(|directory| self.watch_directory(directory));
-        file.directories = directories;
+        file.directories = directories
+            .into_iter()
+            .map(|directory| {
+                let watch = self.watch_directory(&directory);
+                (directory, watch)
+            })
+            .collect();
+        file.watched = file.directories.iter().all(|(_, watch)| watch.is_some());
     }
 
-    fn watch_directory(&mut self, directory: &Path) -> bool {
-        let Some(inotify) = &self.inotify else { return false };
+    fn watch_directory(&mut self, directory: &Path) -> Option<WatchDescriptor> {
+        let inotify = self.inotify.as_ref()?;
         // Asked for each time: the kernel gives the same descriptor again, or another when the directory is another.
         match inotify.add_watch(directory, CHANGES) {
             Ok(descriptor) => {
                 self.watched.insert(directory.to_owned(), descriptor);
-                true
+                Some(descriptor)
             }
             Err(error) => {
                 self.watched.remove(directory);
@@ -273,7 +285,7 @@ impl Watcher {
                         directory.display()
                     );
                 }
-                false
+                None
             }
         }
     }
@@ -281,7 +293,9 @@ impl Watcher {
     /// Ends watches that no file needs.
     fn forget(&mut self) {
         let Some(inotify) = &self.inotify else { return };
-        let needed = |directory: &PathBuf| self.files.iter().any(|file| file.directories.contains(directory));
+        let needed = |directory: &PathBuf| {
+            self.files.iter().any(|file| file.directories.iter().any(|(used, _)| used == directory))
+        };
         let idle: Vec<PathBuf> = self.watched.keys().filter(|d| !needed(d)).cloned().collect();
         for directory in idle {
             if let Some(descriptor) = self.watched.remove(&directory)
