@@ -204,6 +204,9 @@ impl<'a> Lists<'a> {
     }
 }
 
+/// A block with what the named thing's own block says of weight and sense.
+type Block<'a> = (TrackerKind, &'a [Track], &'a dyn Fn(&str) -> Option<(i16, bool)>);
+
 /// The trackers of five blocks, with weight and sense of the place of use, else of the thing's own block. What has no
 /// block of its own is left out (the front end has named it); a group's interface needs none.
 fn specs(lists: &Lists<'_>, config: &Config) -> Vec<TrackerSpec> {
@@ -224,7 +227,7 @@ fn specs(lists: &Lists<'_>, config: &Config) -> Vec<TrackerSpec> {
         Some((found.weight.unwrap_or(0), found.reverse))
     };
     let interface = |_: &str| Some((0, false));
-    let kinds: [(TrackerKind, &[Track], &dyn Fn(&str) -> Option<(i16, bool)>); 5] = [
+    let kinds: [Block<'_>; 5] = [
         (TrackerKind::Script, lists.script, &script),
         (TrackerKind::Interface, lists.interface, &interface),
         (TrackerKind::File, lists.file, &file),

@@ -157,7 +157,7 @@ fn a_number_in_a_file_moves_the_priority() {
 #[test]
 fn a_process_that_ends_lowers_the_priority() {
     // keepalived's events do not reach a network namespace.
-    if lab::director::tandem_only("track_process in a network namespace") {
+    if director::tandem_only("track_process in a network namespace") {
         return;
     }
     let pair = Pair::new("trackproc");

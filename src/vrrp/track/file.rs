@@ -195,7 +195,7 @@ impl Watcher {
                 Ok(events) => {
                     for event in events {
                         // The directory itself went away, or the queue overflowed.
-                        let Some(name) = event.name else { return None };
+                        let name = event.name?;
                         // One directory may have several paths.
                         let paths = self.watched.iter().filter(|(_, wd)| **wd == event.wd);
                         changed.extend(paths.map(|(directory, _)| (directory.clone(), name.clone())));
