@@ -25,8 +25,7 @@ const FINDINGS_ARE_PRINTABLE: bool = true;
 
 /// The names of all targets.
 #[allow(dead_code, reason = "each target knows its own name")]
-pub(crate) const TARGETS: [&str; 7] =
-    ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink"];
+pub(crate) const TARGETS: [&str; 7] = ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink"];
 
 /// Findings behind a variable, a sequence or a conditional point at the column that was written, not at that of the
 /// expanded text. Not so yet: until then such columns are not checked.

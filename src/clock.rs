@@ -19,8 +19,10 @@ pub fn wall() -> SystemTime {
 pub fn since_boot() -> std::time::Duration {
     let read = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
     // The clock exists since Linux 2.6.39; without it there is simply no delay after boot.
-    read.map_or(std::time::Duration::MAX, |time| std::time::Duration::new(
-        u64::try_from(time.tv_sec()).unwrap_or(0),
-        u32::try_from(time.tv_nsec()).unwrap_or(0),
-    ))
+    read.map_or(std::time::Duration::MAX, |time| {
+        std::time::Duration::new(
+            u64::try_from(time.tv_sec()).unwrap_or(0),
+            u32::try_from(time.tv_nsec()).unwrap_or(0),
+        )
+    })
 }

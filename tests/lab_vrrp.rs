@@ -7,12 +7,12 @@ mod lab;
 mod config;
 #[path = "lab_vrrp/groups.rs"]
 mod groups;
-#[path = "lab_vrrp/ipv6.rs"]
-mod ipv6;
 #[path = "lab_vrrp/header.rs"]
 mod header;
 #[path = "lab_vrrp/hostile.rs"]
 mod hostile;
+#[path = "lab_vrrp/ipv6.rs"]
+mod ipv6;
 #[path = "lab_vrrp/life.rs"]
 mod life;
 #[path = "lab_vrrp/mixed.rs"]

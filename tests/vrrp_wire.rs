@@ -11,8 +11,8 @@ use pnet_packet::util::{ipv4_checksum, ipv6_checksum};
 use proptest::prelude::*;
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::{Datagram, Rules, accept};
-use tandem::vrrp::packet::{ChecksumMode, 
-    Advert, AuthField, PROTOCOL, ParseError, interval_centiseconds, interval_seconds,
+use tandem::vrrp::packet::{
+    Advert, AuthField, ChecksumMode, PROTOCOL, ParseError, interval_centiseconds, interval_seconds,
 };
 
 const GROUP: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));

@@ -17,7 +17,6 @@ use super::threads;
 pub(super) struct Bfd {
     outputs: Outputs,
     /// State of every session by the name of its `bfd_instance`; one that is missing is down.
-    #[expect(dead_code, reason = "`track_bfd` and BFD_CHECK will read it")]
     pub(super) states: watch::Receiver<Arc<SessionStates>>,
     /// Transitions and refusals, for the log.
     pub(super) reports: mpsc::Receiver<Report>,

@@ -65,7 +65,8 @@ impl Devices {
         }
         self.generation += 1;
         self.wanted.send_replace(Arc::new(plan.wanted(self.generation)));
-        let all: BTreeSet<&str> = config.vrrp_instance.iter().map(|instance| instance.name.as_str()).collect();
+        let all: BTreeSet<&str> =
+            config.vrrp_instance.iter().map(|instance| instance.name.as_str()).collect();
         self.filter.send_replace(Arc::new(ruleset(config, &plan, &all, self.generation)));
         plan
     }

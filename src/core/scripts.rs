@@ -10,6 +10,7 @@ use crate::config::model::{Command, Config, Global, ScriptUser, VrrpScript};
 use crate::notify::fifo::UMASK;
 use crate::process::{self, Outcome, Policy, Program, RunAs};
 use crate::vrrp::track::ScriptPlan;
+use crate::vrrp::trackers::{TrackerKind, tracked_names};
 
 /// keepalived's rule: the user beside the command, else `script_user`, else `keepalived_script` if there is such
 /// a user, else whoever the daemon runs as.
@@ -101,11 +102,10 @@ pub async fn run_around(around: Around, global: &Global) {
     }
 }
 
-/// The `vrrp_script`s that some instance tracks.
+/// The `vrrp_script`s that some instance or group tracks.
 pub fn tracked(config: &Config) -> Vec<ScriptPlan> {
-    let used = |script: &&VrrpScript| {
-        config.vrrp_instance.iter().any(|i| i.track_script.iter().any(|t| t.name == script.name))
-    };
+    let names = tracked_names(TrackerKind::Script, config);
+    let used = |script: &&VrrpScript| names.contains(script.name.as_str());
     config
         .vrrp_script
         .iter()

@@ -22,6 +22,8 @@ pub(super) const EVENTS: usize = 1024;
 
 /// The net thread's outputs.
 pub(super) struct Net {
+    /// The interfaces as they are.
+    pub(super) links: watch::Receiver<Arc<Links>>,
     /// What the writer last did.
     pub(super) applied: watch::Receiver<Applied>,
     /// What should be there as long as the daemon runs; goes when the wish of the instances ends.
@@ -46,6 +48,7 @@ pub(super) fn net(
     let (generation_out, generation) = watch::channel(0);
     let mut to_forward = applied.clone();
     let mut links_to_forward = links.clone();
+    let links_told = links.clone();
     let runtime = runtime()?;
     let thread = spawn("net", move || {
         runtime.block_on(async move {
@@ -71,7 +74,7 @@ pub(super) fn net(
             let _ = forward.await;
         });
     })?;
-    Ok(Net { applied, fixed: fixed_out, generation, thread })
+    Ok(Net { links: links_told, applied, fixed: fixed_out, generation, thread })
 }
 
 /// The check thread's outputs.

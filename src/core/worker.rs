@@ -22,7 +22,7 @@ use crate::process;
 use crate::vrrp::machine::Note;
 use crate::vrrp::params::{Faults, Host, Setup};
 use crate::vrrp::report::{Report, Told};
-use crate::vrrp::track::Scripts;
+use crate::vrrp::track::{self, Trackers};
 use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
 
@@ -80,8 +80,8 @@ struct Worker {
     ipvs: threads::Ipvs,
     bfd: Bfd,
     devices: Devices,
-    scripts: Scripts,
-    script_changes: mpsc::Receiver<(u64, crate::vrrp::track::Changed)>,
+    trackers: Trackers,
+    tracker_changes: mpsc::Receiver<track::Change>,
     teller: Teller,
     /// Static objects that are missing, by `track_group`.
     missing: BTreeMap<String, BTreeSet<String>>,
@@ -109,9 +109,9 @@ impl Worker {
     async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
         process::set_policy(scripts::policy(&config.global_defs));
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
-        let (mut tracked, script_changes) = Scripts::new();
-        tracked.run_only(scripts::tracked(&config));
         let links = Arc::new(monitor::first_dump().await?);
+        let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
+        trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
@@ -127,8 +127,9 @@ impl Worker {
         } else {
             links
         };
-        let vrrp = driver::spawn(setup, links, tracked.values(), outputs)?;
+        let vrrp = driver::spawn(setup, links, trackers.values(), outputs)?;
         let net = threads::net(links_out, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
+        trackers.follow(net.links.clone());
         let check = threads::check(Arc::clone(&config), seed())?;
         let ipvs = threads::ipvs()?;
         let teller = Teller::start(&config, net.generation.clone());
@@ -153,8 +154,8 @@ impl Worker {
             ipvs,
             bfd,
             devices,
-            scripts: tracked,
-            script_changes,
+            trackers,
+            tracker_changes,
             missing: BTreeMap::new(),
             table_number: 0,
             signals,
@@ -177,7 +178,8 @@ impl Worker {
                 }
                 Some(report) = self.reports.recv() => self.take_report(&report),
                 Some(report) = self.bfd.reports.recv() => log_bfd(&report),
-                Some(changed) = self.script_changes.recv() => self.take_script(changed),
+                Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
+                Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
@@ -254,12 +256,20 @@ impl Worker {
         }
     }
 
-    fn take_script(&mut self, changed: (u64, crate::vrrp::track::Changed)) {
-        if let Some(changed) = self.scripts.take(changed) {
-            let word = if changed.up { "succeeds" } else { "fails" };
-            tracing::info!("vrrp_script {} {word}: {}", changed.name, changed.why);
-            self.vrrp.mailbox.trackers(self.scripts.values());
+    fn take_tracker(&mut self, change: track::Change) {
+        if let Some(flip) = self.trackers.take(change) {
+            tracing::info!("{flip}");
+            self.vrrp.mailbox.trackers(self.trackers.values());
         }
+    }
+
+    /// Sessions that trackers look at.
+    fn take_bfd(&mut self) {
+        let up = self.bfd.states.borrow_and_update().iter().map(|(name, at)| (name.clone(), at.up)).collect();
+        for flip in self.trackers.set_bfd(&up, clock::now()) {
+            tracing::info!("{flip}");
+        }
+        self.vrrp.mailbox.trackers(self.trackers.values());
     }
 
     /// The check room has logged it with its reason; here people and programs are told.
@@ -328,8 +338,8 @@ impl Worker {
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
         process::set_policy(scripts::policy(&self.config.global_defs));
         self.teller.configure(&self.config);
-        self.scripts.run_only(scripts::tracked(&self.config));
-        self.vrrp.mailbox.trackers(self.scripts.values());
+        self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
+        self.vrrp.mailbox.trackers(self.trackers.values());
         let plan = self.devices.configure(&self.config).await;
         self.vrrp.mailbox.reload(setup(&self.config, plan));
         self.net.fixed.send_modify(|current| {
@@ -345,7 +355,7 @@ impl Worker {
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     async fn stop(mut self) {
-        self.scripts.run_only(Vec::new());
+        self.trackers.configure(track::Plan::default(), clock::now());
         self.vrrp.mailbox.stop();
         if !wait_for(|| self.vrrp.ended()).await {
             tracing::error!("the vrrp thread does not end");

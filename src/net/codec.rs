@@ -21,12 +21,14 @@ pub(super) fn link(message: &LinkMessage, before: Option<Link>) -> Option<Link> 
         index: message.header.index,
         name: String::new(),
         up: false,
+        admin_up: false,
         loopback: false,
         mac: None,
         mtu: 0,
         addresses: Vec::new(),
     });
-    link.up = flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::Running);
+    link.admin_up = flags.contains(LinkFlags::Up);
+    link.up = link.admin_up && flags.contains(LinkFlags::Running);
     link.loopback = flags.contains(LinkFlags::Loopback);
     for attribute in &message.attributes {
         match attribute {

@@ -12,6 +12,8 @@ pub struct Link {
     pub name: String,
     /// Administratively up and with carrier (IFF_UP and IFF_RUNNING).
     pub up: bool,
+    /// Administratively up (IFF_UP), whatever the carrier.
+    pub admin_up: bool,
     /// A loopback device.
     pub loopback: bool,
     /// Hardware address, when it has six octets.

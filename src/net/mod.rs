@@ -8,11 +8,11 @@ pub mod address;
 mod address_codec;
 mod attribute;
 mod codec;
-mod known;
 pub mod device;
 mod device_codec;
 pub mod device_writer;
 pub mod firewall;
+mod known;
 pub mod link;
 pub mod monitor;
 mod plan;
@@ -25,10 +25,10 @@ mod route_codec;
 pub mod rule;
 mod rule_codec;
 mod session;
-pub mod wanted;
-pub mod watch;
 pub mod sysctl;
 pub mod sysctl_writer;
+pub mod wanted;
+pub mod watch;
 pub mod writer;
 
 /// What went wrong between us and the kernel's route netlink.

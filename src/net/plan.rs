@@ -182,6 +182,7 @@ mod tests {
             index: 3,
             name: "eth0".to_owned(),
             up: true,
+            admin_up: true,
             loopback: false,
             mac: None,
             mtu: 1500,

@@ -386,7 +386,11 @@ fn check_auth(rules: &Rules, found: AuthField, source: IpAddr) -> Result<(), Dis
         let right = found == AuthField::Unknown(AUTH_TYPE);
         let found = name_of(found);
         let expected = AuthName::Unknown(AUTH_TYPE);
-        return if right { Ok(()) } else { Err(Discard::AuthType { source_address: source, found, expected }) };
+        return if right {
+            Ok(())
+        } else {
+            Err(Discard::AuthType { source_address: source, found, expected })
+        };
     }
     let password = rules.password;
     let found_name = name_of(found);

@@ -243,7 +243,9 @@ impl Driver {
                 match self.timer.set(once, TimerSetTimeFlags::empty()) {
                     Ok(()) => EpollTimeout::NONE,
                     // Should the timer ever refuse, epoll's own timeout is still there.
-                    Err(_) => EpollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX),
+                    Err(_) => {
+                        EpollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
+                    }
                 }
             }
             None => {
@@ -277,7 +279,9 @@ impl Driver {
             // What is too short to name a VRID is counted once, by whoever comes first.
             let numbers = match (of_socket, vrid) {
                 (Some(by_vrid), Some(vrid)) => by_vrid.get(&vrid).map_or(&[][..], Vec::as_slice),
-                (Some(by_vrid), None) => by_vrid.values().next().and_then(|list| list.get(..1)).unwrap_or(&[]),
+                (Some(by_vrid), None) => {
+                    by_vrid.values().next().and_then(|list| list.get(..1)).unwrap_or(&[])
+                }
                 (None, _) => &[],
             };
             if let (true, true, Some(vrid)) = (numbers.is_empty(), self.tell_unknown_vrids, vrid) {

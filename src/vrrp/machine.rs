@@ -19,9 +19,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use cause::{Cause, LastAdvert};
+use terms::OWNER;
 pub use terms::{Action, Event, Note, Occasion, Params, SETTLE, StateName, Timer, Transition};
 pub use timers::skew;
-use terms::OWNER;
 
 use super::priority::Effective;
 use crate::config::model::VrrpVersion;
@@ -218,8 +218,7 @@ impl Machine {
             }
             Event::Promote { group } => match &self.state {
                 State::Backup(backup) if backup.wants_since.is_some() => {
-                    let cause =
-                        Cause::WithGroup { group, own: Box::new(self.expiry_cause(backup, now)) };
+                    let cause = Cause::WithGroup { group, own: Box::new(self.expiry_cause(backup, now)) };
                     self.become_master(cause, now)
                 }
                 State::Init { .. }

@@ -18,7 +18,7 @@
 //! | 7.3 | the virtual router's hardware address, interfaces of our own | [`vmac`] |
 //! | 8.1.2, 8.2.2 | gratuitous ARP, unsolicited neighbour advertisement | [`announce`] (when), [`frame`] (bytes) |
 //!
-//! Beyond the RFC, as keepalived does it: trackers and effective priority ([`priority`]), the FAULT state,
+//! Beyond the RFC, as keepalived does it: trackers ([`trackers`]) and effective priority ([`priority`]), the FAULT state,
 //! `nopreempt`, `preempt_delay`, unicast peers, authentication ([`auth`]; PASS and AH of RFC 2338 section 10, and
 //! the signed trailer of draft-cassen-vrrp-auth-hmac). [`datagram`] takes off the IP header before all of them.
 //!
@@ -47,4 +47,5 @@ mod runner;
 mod schedule;
 mod socket;
 pub mod track;
+pub mod trackers;
 pub mod vmac;

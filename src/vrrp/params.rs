@@ -22,17 +22,15 @@ use super::group::Group;
 use super::machine;
 use super::pace::{Gaps, Pacing};
 use super::packet::ChecksumMode;
-use super::priority::{Tracker, TrackerKind};
 use super::realtime::Scheduling;
+use super::trackers::trackers_of;
+pub use super::trackers::{Tracker, TrackerSpec, TrackerValues};
 use super::vmac::{Placement, placed};
 
 /// The multicast group of IPv4 adverts (RFC 9568 section 5.1.1.2).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 /// That of IPv6 adverts (RFC 9568 section 5.1.2.2).
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
-
-/// Results of the `vrrp_script`s, by name: `None` until the first one.
-pub type TrackerValues = BTreeMap<String, Option<bool>>;
 
 /// Instances that must not take part, by name, and why: a static object of their `track_group` is missing, a device
 /// that they need.
@@ -103,7 +101,7 @@ pub struct Settings {
     pub garp: Garp,
     /// The own interface decides on FAULT.
     pub track_primary: bool,
-    /// Scripts and further interfaces.
+    /// What else decides on it, its group's trackers included.
     pub trackers: Vec<TrackerSpec>,
 }
 
@@ -165,19 +163,6 @@ pub enum Destination {
     },
 }
 
-/// A tracked script or interface of one instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TrackerSpec {
-    /// Name of script or interface.
-    pub name: String,
-    /// Which of the two.
-    pub kind: TrackerKind,
-    /// 0 = FAULT when down.
-    pub weight: i16,
-    /// Swapped sense.
-    pub reverse: bool,
-}
-
 impl Settings {
     /// Settings of every instance.
     pub fn of_config(config: &Config, host: &Host) -> Vec<Self> {
@@ -194,31 +179,6 @@ impl Settings {
         let version = version(instance, global, ipv6);
         let strict = instance.strict_mode.or(global.vrrp_strict) == Some(true);
         let base_priority = base_priority(instance);
-        let trackers = instance
-            .track_script
-            .iter()
-            .filter_map(|track| {
-                let script = config.vrrp_script.iter().find(|s| s.name == track.name)?;
-                Some(TrackerSpec {
-                    name: track.name.clone(),
-                    kind: TrackerKind::Script,
-                    weight: track.weight.or(script.weight).unwrap_or(0),
-                    reverse: track.reverse.unwrap_or(script.reverse),
-                })
-            })
-            .chain(instance.track_interface.iter().map(|track| TrackerSpec {
-                name: track.name.clone(),
-                kind: TrackerKind::Interface,
-                weight: track.weight.unwrap_or(0),
-                reverse: track.reverse.unwrap_or(false),
-            }))
-            .chain(needed_interfaces(instance).into_iter().map(|name| TrackerSpec {
-                name,
-                kind: TrackerKind::Interface,
-                weight: 0,
-                reverse: false,
-            }))
-            .collect();
         Self {
             name: instance.name.clone(),
             // Unicast without an interface may name a VRF: the kernel looks addresses up in its table then.
@@ -251,8 +211,10 @@ impl Settings {
             timer_expired_backup: instance.timer_expired_backup,
             checksum: checksum(instance, global),
             old_checksum_counts: instance.old_unicast_checksum != Some(OldChecksum::Never),
-            standing_fault: host.secrets.fault(&instance.name).or_else(|| (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
-                .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())),
+            standing_fault: host.secrets.fault(&instance.name).or_else(|| {
+                (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
+                    .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())
+            }),
             track_source: instance.track_src_ip,
             receive_buffer: instance.kernel_rx_buf_size,
             policy: policy(instance, version, ipv6, strict, &host.secrets),
@@ -267,7 +229,19 @@ impl Settings {
             routing: wanted_routing(instance, &instance.interface),
             garp: garp(instance, global),
             track_primary: !instance.dont_track_primary,
-            trackers,
+            trackers: {
+                let mut all = trackers_of(instance, config);
+                // Routes need their interfaces, too.
+                let needed = needed_interfaces(instance);
+                all.extend(
+                    needed
+                        .iter()
+                        .map(|name| TrackerSpec::interface(name))
+                        .filter(|spec| !all.contains(spec))
+                        .collect::<Vec<_>>(),
+                );
+                all
+            },
         }
     }
 
@@ -340,25 +314,11 @@ impl Settings {
 
     /// The trackers with their values now. An interface that does not exist is down.
     pub fn trackers_now(&self, links: &Links, values: &TrackerValues) -> Vec<Tracker> {
-        let up = |name: &str| links.get(name).is_some_and(|link| link.up);
-        let primary = (self.track_primary && !self.interface.is_empty()).then(|| Tracker {
-            name: self.interface.clone(),
-            kind: TrackerKind::Interface,
-            weight: 0,
-            reverse: false,
-            up: Some(up(&self.interface)),
-        });
-        let rest = self.trackers.iter().map(|spec| Tracker {
-            name: spec.name.clone(),
-            kind: spec.kind,
-            weight: spec.weight,
-            reverse: spec.reverse,
-            up: match spec.kind {
-                TrackerKind::Interface => Some(up(&spec.name)),
-                TrackerKind::Script => values.get(&spec.name).copied().flatten(),
-            },
-        });
-        primary.into_iter().chain(rest).collect()
+        let primary = TrackerSpec::interface(&self.interface);
+        let tracked = self.track_primary && !self.interface.is_empty();
+        let rest = self.trackers.iter().filter(|spec| !tracked || **spec != primary);
+        let primary = tracked.then_some(&primary);
+        primary.into_iter().chain(rest).map(|spec| spec.now(links, values)).collect()
     }
 
     /// True when a running instance can take `next` over without starting anew.

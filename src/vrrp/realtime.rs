@@ -52,14 +52,15 @@ pub fn apply(wish: &Scheduling) -> Outcome {
     if wish.lock_memory
         && let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
     {
-        outcome.refused.push(format!(
-            "vrrp_no_swap: {}; give CAP_IPC_LOCK or LimitMEMLOCK=infinity",
-            error.desc()
-        ));
+        outcome
+            .refused
+            .push(format!("vrrp_no_swap: {}; give CAP_IPC_LOCK or LimitMEMLOCK=infinity", error.desc()));
     }
     if let Some(microseconds) = wish.longest_run {
         let limit = u64::from(microseconds.max(2));
-        if let Err(error) = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_RTTIME, limit, limit) {
+        if let Err(error) =
+            nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_RTTIME, limit, limit)
+        {
             outcome.refused.push(format!("vrrp_rlimit_rttime {microseconds}: {}", error.desc()));
         }
     }
@@ -103,8 +104,9 @@ fn affinity(processors: &[u32]) -> nix::Result<()> {
 fn round_robin(priority: u8) -> nix::Result<()> {
     let parameters = libc::sched_param { sched_priority: libc::c_int::from(priority) };
     // SAFETY: the pointer is to a valid value that outlives the call; 0 is the calling thread.
-    let result =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters) };
+    let result = unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+    };
     Errno::result(result).map(drop)
 }
 
@@ -122,9 +124,10 @@ mod tests {
     #[test]
     fn a_thread_gets_it_or_is_told_why_not() {
         // On a thread of its own: the test runner keeps its scheduling.
-        let outcome = std::thread::spawn(|| apply(&Scheduling { priority: Some(1), ..Scheduling::default() }))
-            .join()
-            .expect("no panic");
+        let outcome =
+            std::thread::spawn(|| apply(&Scheduling { priority: Some(1), ..Scheduling::default() }))
+                .join()
+                .expect("no panic");
         match outcome.real_time {
             Some(priority) => assert_eq!(priority, 1),
             None => assert!(outcome.refused[0].contains("CAP_SYS_NICE"), "{outcome}"),

@@ -131,7 +131,10 @@ impl fmt::Display for Told {
                  lists of both directors equal"
             ),
             Self::UnknownVrid { interface, vrid, source } => {
-                write!(f, "{source} advertises virtual_router_id {vrid} on {interface}, which nobody here has")
+                write!(
+                    f,
+                    "{source} advertises virtual_router_id {vrid} on {interface}, which nobody here has"
+                )
             }
             Self::SendFailed { interface, error } => write!(f, "cannot send on {interface}: {error}"),
             Self::SocketFailed { interface, error } => {

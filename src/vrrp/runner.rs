@@ -248,8 +248,12 @@ impl Runner {
 
     /// A datagram for this instance.
     pub(super) fn advert(&mut self, arrived: &Arrived<'_>, turn: &mut Turn) {
-        let incoming =
-            Incoming { payload: arrived.payload, packet: arrived.packet, source: arrived.source };
+        // What comes from beyond a router moves no counter of an authentication header.
+        if self.rules.unicast.is_none() && arrived.ttl != 255 {
+            let discard = Discard::Ttl { found: arrived.ttl, source_address: arrived.source };
+            return self.refused(&discard, turn);
+        }
+        let incoming = Incoming { payload: arrived.payload, packet: arrived.packet, source: arrived.source };
         let opened = match self.guard.open(&incoming, turn.since_1970) {
             Ok(opened) => opened,
             Err(error) => return self.refused(&Discard::Auth(error), turn),

@@ -145,13 +145,7 @@ impl AdvertSocket {
         self.socket.send_to(&bytes, &SocketAddrV4::new(destination, 0).into()).map(|_| ())
     }
 
-    fn send_v6(
-        &self,
-        payload: &[u8],
-        source: Ipv6Addr,
-        destination: Ipv6Addr,
-        ttl: u8,
-    ) -> io::Result<()> {
+    fn send_v6(&self, payload: &[u8], source: Ipv6Addr, destination: Ipv6Addr, ttl: u8) -> io::Result<()> {
         let scope = if is_of_one_link(destination) { self.index } else { 0 };
         let to = SockaddrIn6::from(std::net::SocketAddrV6::new(destination, 0, 0, scope));
         let info = libc::in6_pktinfo {
@@ -205,7 +199,13 @@ impl AdvertSocket {
             (message.bytes, source, destination, ttl)
         };
         let payload = buffer.get(..length).unwrap_or_default();
-        Ok(Some(Arrived { payload, packet: &[], source: source.into(), destination: destination.into(), ttl }))
+        Ok(Some(Arrived {
+            payload,
+            packet: &[],
+            source: source.into(),
+            destination: destination.into(),
+            ttl,
+        }))
     }
 }
 

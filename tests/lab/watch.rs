@@ -108,7 +108,8 @@ impl AddressWatch {
                 let flags = SockFlag::SOCK_CLOEXEC;
                 let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)
                     .expect("a netlink socket");
-                let groups = u32::try_from(libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR).expect("a group");
+                let groups =
+                    u32::try_from(libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV6_IFADDR).expect("a group");
                 bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups)).expect("bind");
                 setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(0, 100_000)).expect("a timeout");
                 for address in held() {

@@ -5,8 +5,7 @@ use super::*;
 const INSIDE: &str = "10.8.0.100";
 
 fn hosts() -> [Host; 3] {
-    let director =
-        |name, outside, inside| host(name).nic("eth0", "lan", outside).nic("eth1", "back", inside);
+    let director = |name, outside, inside| host(name).nic("eth0", "lan", outside).nic("eth1", "back", inside);
     [
         director("d1", "10.9.0.1/24", "10.8.0.1/24"),
         director("d2", "10.9.0.2/24", "10.8.0.2/24"),
@@ -43,7 +42,12 @@ fn scene(name: &str, first: Kind, second: Kind) {
     let cut = now();
     lab.ip("d1", "link set eth1 down");
     both_at(&watch, "d2");
-    measured(&format!("group_{first}_to_{second}_one_side_cut"), now() - cut, down_interval(s(1), 100), ms(200));
+    measured(
+        &format!("group_{first}_to_{second}_one_side_cut"),
+        now() - cut,
+        down_interval(s(1), 100),
+        ms(200),
+    );
     lab.ip("d1", "link set eth1 up");
     both_at(&watch, "d1");
     d1.terminate();

@@ -41,7 +41,11 @@ fn pair(name: &str, first: Kind, second: Kind, more: fn(usize) -> String) {
     pause(s(3));
     for (way, orderly) in [("sigkill", false), ("sigterm", true)] {
         wire.next_advert("d1", patience());
-        if orderly { d1.terminate() } else { d1.kill() }
+        if orderly {
+            d1.terminate()
+        } else {
+            d1.kill()
+        }
         let taken = watch.wait("d2", VIP6, true, patience());
         let (heard, _) = wire.last_advert("d1").expect("adverts");
         let protocol = if orderly { skew(ms(200), 100) } else { down_interval(ms(200), 100) };
@@ -64,7 +68,9 @@ fn pair(name: &str, first: Kind, second: Kind, more: fn(usize) -> String) {
         assert_eq!((version, ttl, addresses), (3, 255, 2));
         match unicast {
             true => assert_eq!((source.as_str(), destination.as_str()), ("2001:db8::1", "2001:db8::2")),
-            false => assert!(source.starts_with("fe80::") && destination == "ff02::12", "{source} {destination}"),
+            false => {
+                assert!(source.starts_with("fe80::") && destination == "ff02::12", "{source} {destination}")
+            }
         }
     }
     assert!(d1.stop().success() && d2.stop().success());

@@ -12,7 +12,8 @@ use tandem::vrrp::accept::{Datagram, accept};
 use tandem::vrrp::machine::{Action, Event, Machine, StateName};
 use tandem::vrrp::packet::{Advert, AuthField};
 use tandem::vrrp::params::{Destination, Host, Settings, TrackerValues};
-use tandem::vrrp::priority::{TrackerKind, effective};
+use tandem::vrrp::priority::{TrackerKind, Value, effective};
+use tandem::vrrp::trackers::Said;
 
 /// How long an advert is under way.
 const LATENCY: Duration = Duration::from_micros(100);
@@ -46,6 +47,7 @@ fn surroundings(settings: &Settings, condition: &Condition) -> (Links, TrackerVa
             index: 1,
             name: name.clone(),
             up: !down,
+            admin_up: true,
             loopback: false,
             mac: None,
             mtu: 1500,
@@ -54,13 +56,13 @@ fn surroundings(settings: &Settings, condition: &Condition) -> (Links, TrackerVa
         links.insert(name.clone(), link);
     }
     let scripts = settings.trackers.iter().filter(|t| t.kind == TrackerKind::Script);
-    let values = scripts
-        .map(|t| {
-            let fails = condition.failing().iter().any(|one| one.is(Kind::Script, &t.name));
-            // A reversed script is well while it reports nothing.
-            (t.name.clone(), Some(if t.reverse { fails } else { !fails }))
-        })
-        .collect();
+    let mut values = TrackerValues::new();
+    for t in scripts {
+        let fails = condition.failing().iter().any(|one| one.is(Kind::Script, &t.name));
+        // A reversed script is well while it reports nothing.
+        let value = Value::of(fails == t.reverse);
+        values.set(TrackerKind::Script, &t.name, Said { value, ..Said::default() });
+    }
     (links, values)
 }
 

@@ -94,9 +94,9 @@ object! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ParamMatch {
-    /// The first arguments are the same.
+    /// The first arguments are the same, the last of them begins as the last one here.
     Initial,
-    /// The first arguments are the same, the last of them in part.
+    /// The first arguments are the same.
     Partial,
 }
 

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 
 use super::Resolver;
 use crate::config::diagnostic::Level;
-use crate::config::model::{
-    Config, Global, InitialState, Instance, Track, VirtualAddress, VrrpVersion,
-};
+use crate::config::model::{Config, Global, InitialState, Instance, Track, VirtualAddress, VrrpVersion};
 
 impl Resolver<'_> {
     pub(super) fn instances(&mut self, config: &mut Config) {

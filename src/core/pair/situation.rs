@@ -149,7 +149,11 @@ pub(super) fn table(pairs: &[Matched<'_>], hears: &[[bool; 2]], at: usize) -> Ve
                 let again = contenders(pair, &Situation::HEALTHY, *hears);
                 let [a, b] = [0, 1].map(|who| {
                     let fresh = !matches!(now[who].1.status, Status::Runs(_));
-                    Contender { fresh, settles: fresh && matches!(now[who].1.status, Status::Fault(_)), ..again[who].0.clone() }
+                    Contender {
+                        fresh,
+                        settles: fresh && matches!(now[who].1.status, Status::Fault(_)),
+                        ..again[who].0.clone()
+                    }
                 });
                 election::after(outcome.holder, &a, &b)
             })

@@ -33,6 +33,7 @@ fn link(name: &str, index: u32, up: bool) -> (String, Link) {
         index,
         name: name.to_owned(),
         up,
+        admin_up: true,
         loopback: false,
         mac: None,
         mtu: 1500,
@@ -166,15 +167,23 @@ fn an_interface_that_is_down_means_fault() {
     let fault = plan(Ask::default(), &file, &kernel);
     assert_eq!(roles(&fault), ["A FAULT +0 ~0 -1"]);
     assert_eq!(lines(&fault), ["now - 10.0.0.100/24 on eth0", "master + 10.0.0.100/24 on eth0"]);
-    assert_eq!(fault.instances[0].because, "interface eth0 is down");
+    assert_eq!(fault.instances[0].because, "interface eth0 is down (no carrier)");
 }
 
 #[test]
 fn addresses_of_an_interface_that_is_not_there_wait() {
     let file = config(&instance("A", 51, &["10.0.0.100/24", "10.0.9.100/24 dev late0 no_track"], ""));
-    let plan = plan(Ask::default(), &file, &machine(&["10.0.0.100/24 eth0"]));
+    let kernel = machine(&["10.0.0.100/24 eth0"]);
+    let plan = plan(Ask::default(), &file, &kernel);
     assert_eq!(lines(&plan), ["interface + 10.0.9.100/24 on late0"]);
     assert!(!plan.changes_something());
+}
+
+#[test]
+fn a_tracked_address_needs_its_interface() {
+    let file = config(&instance("A", 51, &["10.0.0.100/24", "10.0.9.100/24 dev late0"], ""));
+    let plan = plan(Ask::default(), &file, &machine(&["10.0.0.100/24 eth0"]));
+    assert_eq!(plan.instances[0].because, "interface late0 is down (it does not exist)");
 }
 
 #[test]

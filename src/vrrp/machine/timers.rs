@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::terms::{Action, Note, Occasion, OWNER};
+use super::terms::{Action, Note, OWNER, Occasion};
 use super::{Backup, Cause, LastAdvert, Machine, Master, State, Wait};
 use crate::config::model::VrrpVersion;
 
@@ -35,9 +35,11 @@ impl Machine {
                     None => self.advert_due(late, now),
                 }
             }
-            State::Init { .. } | State::Backup(_) | State::Master(_) | State::Fault { .. } | State::Stopped => {
-                Vec::new()
-            }
+            State::Init { .. }
+            | State::Backup(_)
+            | State::Master(_)
+            | State::Fault { .. }
+            | State::Stopped => Vec::new(),
         }
     }
 

@@ -54,9 +54,9 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     "dont_track_primary" => { dont_track_primary: Flag };
     "track_script" => { track_script: Tracks(Tracked::Script, 253) };
     "track_interface" => { track_interface: Tracks(Tracked::Interface, 253) };
-    later "track_file" => { track_file: Tracks(Tracked::File, 254) };
-    later "track_process" => { track_process: Tracks(Tracked::Process, 254) };
-    later "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
+    "track_file" => { track_file: Tracks(Tracked::File, 254) };
+    "track_process" => { track_process: Tracks(Tracked::Process, 254) };
+    "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
     "nopreempt" => { nopreempt: Flag };
     "preempt" => { * Preempt };
     "preempt_delay" => { preempt_delay: Seconds(0.0, 1000.0) };
@@ -87,7 +87,7 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     "notify_priority_changes" => { notify_priority_changes: Switch };
     "smtp_alert" => { smtp_alert: Switch };
     "kernel_rx_buf_size" => { kernel_rx_buf_size: Number(1, u32::MAX) };
-    later "linkbeat_use_polling" => { linkbeat_use_polling: Flag };
+    "linkbeat_use_polling" => { * OldLinkbeat };
     later "lvs_sync_daemon_interface" => { * OldSyncDaemon };
 };
 
@@ -329,6 +329,31 @@ impl WholeForm<Instance> for Deleted {
         } else {
             Cmd.sample(s, &mut object.notify_deleted);
         }
+    }
+}
+
+/// `linkbeat_use_polling` of one instance, deprecated.
+struct OldLinkbeat;
+
+impl WholeForm<Instance> for OldLinkbeat {
+    fn read(&self, r: &mut Reader, node: &Node<'_>, object: &mut Instance) {
+        Flag.read(r, node, &mut object.linkbeat_use_polling);
+        let problem = "linkbeat_use_polling in an instance is deprecated";
+        let fix = format!("write linkbeat_interfaces {{ {} }} outside", object.interface);
+        r.find(Level::Advice, node, 0, "deprecated", problem, "it is understood as before", fix);
+    }
+    fn write(&self, word: &str, object: &Instance, w: &mut Writer) {
+        Flag.write(word, &object.linkbeat_use_polling, w);
+    }
+    fn is_set(&self, object: &Instance) -> bool {
+        object.linkbeat_use_polling
+    }
+    fn says(&self) -> String {
+        Flag.says()
+    }
+    #[cfg(test)]
+    fn sample(&self, s: &mut Sampler, object: &mut Instance) {
+        Flag.sample(s, &mut object.linkbeat_use_polling);
     }
 }
 

@@ -223,8 +223,8 @@ impl Form for Timeout {
 
 const FILE: Table<TrackFile> = keywords! { TrackFile:
     "file" => { * FilePath };
-    later "weight" => { * Weight(254) };
-    later "init_file" => { init_file: Init };
+    "weight" => { * Weight(254) };
+    "init_file" => { init_file: Init };
 };
 
 named_block!(
@@ -316,16 +316,16 @@ impl Form for Init {
 }
 
 const PROCESS: Table<TrackProcess> = keywords! { TrackProcess:
-    later "process" => { process: List };
-    later "param_match" => { param_match: Choice(
+    "process" => { process: List };
+    "param_match" => { param_match: Choice(
         &[("initial", ParamMatch::Initial), ("partial", ParamMatch::Partial)], "the line is passed over") };
-    later "full_command" => { full_command: Flag };
-    later "weight" => { * Weight(254) };
-    later "quorum" => { quorum: Number(1, u16::MAX) };
-    later "quorum_max" => { quorum_max: Number(0, u16::MAX) };
-    later "delay" => { * BothDelays };
-    later "terminate_delay" => { terminate_delay: Seconds(0.000_001, 3600.0) };
-    later "fork_delay" => { fork_delay: Seconds(0.000_001, 3600.0) };
+    "full_command" => { full_command: Flag };
+    "weight" => { * Weight(254) };
+    "quorum" => { quorum: Number(1, u16::MAX) };
+    "quorum_max" => { quorum_max: Number(0, u16::MAX) };
+    "delay" => { * BothDelays };
+    "terminate_delay" => { terminate_delay: Seconds(0.000_001, 3600.0) };
+    "fork_delay" => { fork_delay: Seconds(0.000_001, 3600.0) };
 };
 
 /// `delay`: both at once.
@@ -386,7 +386,7 @@ const BFD: Table<BfdInstance> = keywords! { BfdInstance:
     "ttl" | "hoplimit" => { ttl: Number(1, 255) };
     "max_hops" => { max_hops: Number(-1, 255) };
     "multihop" => { multihop: Switch };
-    later "weight" => { * Weight(253) };
+    "weight" => { * Weight(253) };
     later "vrrp" => { vrrp: Flag };
     later "checker" => { checker: Flag };
 };
@@ -448,11 +448,11 @@ named_block!(
 
 const GROUP: Table<SyncGroup> = keywords! { SyncGroup:
     "group" => { group: Names };
-    later "track_script" => { track_script: Tracks(Tracked::Script, 253) };
-    later "track_interface" => { track_interface: Tracks(Tracked::Interface, 253) };
-    later "track_file" => { track_file: Tracks(Tracked::File, 254) };
-    later "track_process" => { track_process: Tracks(Tracked::Process, 254) };
-    later "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
+    "track_script" => { track_script: Tracks(Tracked::Script, 253) };
+    "track_interface" => { track_interface: Tracks(Tracked::Interface, 253) };
+    "track_file" => { track_file: Tracks(Tracked::File, 254) };
+    "track_process" => { track_process: Tracks(Tracked::Process, 254) };
+    "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
     later "notify_master" => { notify_master: Cmd };
     later "notify_backup" => { notify_backup: Cmd };
     later "notify_fault" => { notify_fault: Cmd };
@@ -461,7 +461,7 @@ const GROUP: Table<SyncGroup> = keywords! { SyncGroup:
     later "notify_priority_changes" => { notify_priority_changes: Switch };
     later "smtp_alert" => { smtp_alert: Switch };
     never "global_tracking" => { global_tracking: Flag };
-    later "sync_group_tracking_weight" => { sync_group_tracking_weight: Flag };
+    "sync_group_tracking_weight" => { sync_group_tracking_weight: Flag };
 };
 
 named_block!(

@@ -2,7 +2,14 @@ use super::*;
 
 fn contender(priority: u8) -> Contender {
     let params = Params { base_priority: priority, ..Params::for_tests() };
-    Contender { params, status: Status::Runs(priority), hears: true, heard: true, fresh: false, settles: false }
+    Contender {
+        params,
+        status: Status::Runs(priority),
+        hears: true,
+        heard: true,
+        fresh: false,
+        settles: false,
+    }
 }
 
 fn at(priority: u8, address: &str) -> Contender {

@@ -149,7 +149,10 @@ fn nopreempt_tolerates_any_living_master() {
          priority 1, 3.414 s ago"
     );
     // Once master it compares normally.
-    assert_eq!(brief(&machine.handle(advert(&own, BELOW, 1, ms(1000)), at)), "advert 150, announce again, two masters");
+    assert_eq!(
+        brief(&machine.handle(advert(&own, BELOW, 1, ms(1000)), at)),
+        "advert 150, announce again, two masters"
+    );
     let actions = machine.handle(advert(&own, BELOW, 200, ms(1000)), at);
     assert_eq!(told(&actions), "10.0.0.4 advertises the higher priority 200, ours is 150");
 }
@@ -275,7 +278,10 @@ fn a_master_that_was_away_listens_first() {
     // A lower one took over: with preemption it is put right at once.
     let (mut machine, back) = away(true);
     let lower = advert(&params(150), BELOW, 100, ms(1000));
-    assert_eq!(brief(&machine.handle(lower.clone(), back + ms(300))), "advert 150, announce again, two masters");
+    assert_eq!(
+        brief(&machine.handle(lower.clone(), back + ms(300))),
+        "advert 150, announce again, two masters"
+    );
     // Without preemption it may stay.
     let (mut machine, back) = away(false);
     let actions = machine.handle(lower, back + ms(300));
