@@ -232,6 +232,7 @@ impl Worker {
             }
             Told::Scheduled(outcome) if outcome.refused.is_empty() => tracing::info!("{outcome}"),
             Told::Scheduled(outcome) => tracing::warn!("{outcome}"),
+            Told::Failed { .. } => tracing::error!("{}", report.told),
             Told::Group { from, to, cause, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
                 let happening = Happening::Group { name, state: *to, previous: *from, cause };

@@ -5,10 +5,12 @@
 
 mod outlets;
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -47,6 +49,9 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 const LARGEST_DATAGRAM: usize = 8192;
 /// Rounds of orders before a sync group is left as it is: each round moves members one way only, so that two are enough.
 const GROUP_ROUNDS: usize = 8;
+/// More failures than this within the window end the thread, and with it the mastership.
+const FAILURES: usize = 3;
+const FAILURE_WINDOW: Duration = Duration::from_secs(10);
 /// Epoll's names of the mailbox and the timer; sockets have the numbers above.
 const MAILBOX: u64 = 0;
 const TIMER: u64 = 1;
@@ -139,6 +144,8 @@ pub fn spawn(
         dropped_reports: 0,
         told: BTreeMap::new(),
         tell_unknown_vrids: false,
+        setup: Setup::default(),
+        resuming: BTreeSet::new(),
         ending: false,
     };
     let thread = std::thread::Builder::new()
@@ -193,6 +200,10 @@ struct Driver {
     /// When what cannot be sent, and which unknown VRID, was last told, by interface: a cut cable must not fill the log.
     told: BTreeMap<String, Instant>,
     tell_unknown_vrids: bool,
+    /// The configuration in force, to begin anew from.
+    setup: Setup,
+    /// Masters that go on while everything is built anew.
+    resuming: BTreeSet<String>,
     ending: bool,
 }
 
@@ -216,18 +227,53 @@ impl Driver {
         // The first wish is published even when nobody is master: left-over addresses of ours go.
         turn.addresses_changed = true;
         self.finish(turn);
+        let mut failures: Vec<Instant> = Vec::new();
         while !self.ending {
-            let ready = self.wait();
-            let mut turn = new_turn();
-            let inbox = self.mailbox.take();
-            // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
-            for key in ready {
-                self.read_socket(&key, &mut turn);
+            // A defect in one turn must not hand the addresses to the peer: what failed is built anew, within the turn.
+            let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.turn())) else { continue };
+            let now = clock::now();
+            failures.retain(|at| now.saturating_duration_since(*at) < FAILURE_WINDOW);
+            failures.push(now);
+            if failures.len() > FAILURES {
+                // It cannot be trusted any more: the peer takes over.
+                resume_unwind(panic);
             }
-            self.take_inbox(inbox, &mut turn);
-            self.fire_timers(&mut turn);
-            self.finish(turn);
+            self.recover(&*panic);
         }
+    }
+
+    /// One turn of the loop.
+    fn turn(&mut self) {
+        let ready = self.wait();
+        let mut turn = new_turn();
+        let inbox = self.mailbox.take();
+        // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
+        for key in ready {
+            self.read_socket(&key, &mut turn);
+        }
+        self.take_inbox(inbox, &mut turn);
+        self.fire_timers(&mut turn);
+        self.finish(turn);
+    }
+
+    /// Everything but the sockets is built anew from the setup; masters go on as masters, with an advert at once, and
+    /// their addresses were never taken away. All others listen.
+    fn recover(&mut self, panic: &(dyn Any + Send)) {
+        let words = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+        let masters: BTreeSet<String> =
+            self.runners.iter().filter(|r| r.wants_addresses()).map(|r| r.name().to_owned()).collect();
+        let why = words.unwrap_or_else(|| "a panic without words".to_owned());
+        let told = Told::Failed { why, masters: masters.len() };
+        self.runners.clear();
+        self.groups.clear();
+        self.paces = Paces::default();
+        let mut turn = new_turn();
+        turn.reports.push(Report { instance: String::new(), told });
+        self.resuming = masters;
+        self.take_setup(self.setup.clone(), Duration::ZERO, &mut turn);
+        self.resuming.clear();
+        self.finish(turn);
     }
 
     /// Sleeps until a datagram, the mailbox or the next deadline; returns the sockets with datagrams. The deadline is a
@@ -320,6 +366,8 @@ impl Driver {
             match command {
                 Command::Reload(setup) => self.take_setup(*setup, Duration::ZERO, turn),
                 Command::Stop => self.stop(turn),
+                #[cfg(test)]
+                Command::Fail => panic!("as the test wishes"),
             }
         }
         if changed && !self.ending {
@@ -338,6 +386,7 @@ impl Driver {
     }
 
     fn take_setup(&mut self, setup: Setup, hold: Duration, turn: &mut Turn) {
+        self.setup = setup.clone();
         for one in &setup.instances {
             self.ours.extend(one.addresses.keys().cloned());
             self.routing.inherit(&one.routing);
@@ -384,7 +433,11 @@ impl Driver {
         self.look_around(turn);
         for number in fresh {
             if let Some(runner) = self.runners.get_mut(number) {
-                runner.start(hold, turn);
+                if self.resuming.contains(runner.name()) {
+                    runner.resume(turn);
+                } else {
+                    runner.start(hold, turn);
+                }
             }
         }
         self.settle_groups(turn);
@@ -531,3 +584,6 @@ fn tell_group(at: &mut GroupAt, members: &[Member], turn: &mut Turn) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,6 +191,17 @@ impl Machine {
                 | State::Fault { .. }
                 | State::Stopped => Vec::new(),
             },
+            Event::Resume => match self.state {
+                State::Init { started: false, .. } if self.fault().is_none() => {
+                    self.become_master(Cause::Resumed, now)
+                }
+                State::Init { started: false, .. } => self.handle(Event::Start { hold: Duration::ZERO }, now),
+                State::Init { started: true, .. }
+                | State::Backup(_)
+                | State::Master(_)
+                | State::Fault { .. }
+                | State::Stopped => Vec::new(),
+            },
             Event::Advert(advert) => match self.state {
                 State::Backup(_) => {
                     self.backup_hears(&advert, now);

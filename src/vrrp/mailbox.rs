@@ -30,6 +30,9 @@ pub(super) enum Command {
     Reload(Box<Setup>),
     /// Step down everywhere and end.
     Stop,
+    /// Fail inside: for the test of what comes then.
+    #[cfg(test)]
+    Fail,
 }
 
 struct Shared {
@@ -75,6 +78,11 @@ impl Mailbox {
     /// Step down (priority-0 adverts), want no address, end the thread.
     pub fn stop(&self) {
         self.post(|inbox| inbox.commands.push_back(Command::Stop));
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail(&self) {
+        self.post(|inbox| inbox.commands.push_back(Command::Fail));
     }
 
     pub(super) fn take(&self) -> Inbox {

@@ -54,6 +54,13 @@ pub enum Told {
         /// Names and states.
         holding: Vec<(String, StateName)>,
     },
+    /// The vrrp thread failed inside and goes on: a defect, to be reported with these words.
+    Failed {
+        /// The panic's words.
+        why: String,
+        /// How many masters went on.
+        masters: usize,
+    },
     /// How the vrrp thread is scheduled.
     Scheduled(Outcome),
     /// Adverts were refused.
@@ -118,6 +125,11 @@ impl fmt::Display for Told {
                 }
                 Ok(())
             }
+            Self::Failed { why, masters } => write!(
+                f,
+                "the vrrp thread failed inside and goes on with {masters} masters as they were: {why}; this is a defect of \
+                 Tandem, please report it"
+            ),
             Self::Scheduled(outcome) => outcome.fmt(f),
             Self::Deleted { .. } => f.write_str("removed by the reload"),
             Self::LowerPriorityHeard { priority } => {

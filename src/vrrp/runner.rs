@@ -169,6 +169,11 @@ impl Runner {
         self.feed(Event::Start { hold }, turn);
     }
 
+    /// Goes on as master after the thread failed.
+    pub(super) fn resume(&mut self, turn: &mut Turn) {
+        self.feed(Event::Resume, turn);
+    }
+
     /// An order of its sync group.
     pub(super) fn order(&mut self, event: Event, turn: &mut Turn) {
         self.feed(event, turn);

@@ -71,7 +71,7 @@ kinds! {
     ProcessPriority: At::Line, ["bad-value", "out-of-range"],
         ["{} process real-time priority '{}' invalid", "{} process real-time priority {} greater than maximum {}",
          "{} process real-time priority {} less than minimum {}", "Invalid {} process priority specified"];
-    Iptables: At::Line, ["not-acted-on", "deprecated"], ["iptables not supported, using nftables instead. {}"];
+    Iptables: At::Line, ["instead-of-iptables", "deprecated"], ["iptables not supported, using nftables instead. {}"];
     SyncDaemonOption: At::Line, ["bad-value", "out-of-range", "bad-option"],
         ["Invalid lvs_sync_daemon {} ({}) - ignoring", "Invalid syncid ({}) - {}",
          "Unknown option {} specified for lvs_sync_daemon"];

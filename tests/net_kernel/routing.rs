@@ -330,12 +330,12 @@ fn address_options_reach_the_kernel() {
 fn static_objects_stay_whatever_the_role_and_their_groups_know_what_is_missing() {
     in_a_namespace(|| async {
         let config = load(
-            "static_ipaddress {\n 10.8.0.1/24 dev eth0 track_group g\n 10.7.0.1/24 dev late0 track_group h\n }\n\
+            "track_group g {\n group {\n A\n }\n }\n track_group h {\n group {\n A\n }\n }\n\
+             static_ipaddress {\n 10.8.0.1/24 dev eth0 track_group g\n 10.7.0.1/24 dev late0 track_group h\n }\n\
              static_routes {\n 10.30.0.0/24 via 10.8.0.7 dev eth0 track_group g\n }\n\
              static_rules {\n from 10.8.0.1 table 77 preference 300\n }\n\
              vrrp_instance A {\n interface eth0\n virtual_router_id 7\n promote_secondaries\n\
-             virtual_ipaddress {\n 10.9.0.100/24\n }\n }\n\
-             track_group g {\n group {\n A\n }\n }\n track_group h {\n group {\n A\n }\n }\n",
+             virtual_ipaddress {\n 10.9.0.100/24\n }\n }\n",
         );
         let sysctl = "/proc/sys/net/ipv4/conf/eth0/promote_secondaries";
         let before = std::fs::read_to_string(sysctl).unwrap();

@@ -255,6 +255,7 @@ impl Lan {
                     }
                 }
                 Event::Start { .. }
+                | Event::Resume
                 | Event::Advert(_)
                 | Event::Timeout
                 | Event::Sibling(_)

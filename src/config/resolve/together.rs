@@ -174,6 +174,16 @@ impl Resolver<'_> {
     pub(super) fn firewall(&mut self, config: &mut Config) {
         let global = &mut config.global_defs;
         let origin = global.origin.clone();
+        for (word, written) in
+            [("vrrp_iptables", global.vrrp_iptables.is_some()), ("vrrp_ipsets", global.vrrp_ipsets.is_some())]
+        {
+            if written {
+                let problem = format!("{word}: there are no rules of iptables any more");
+                let consequence = "nftables protects the addresses in its place";
+                let fix = "write nftables";
+                self.find(Level::Warning, &origin, word, "instead-of-iptables", problem, consequence, fix);
+            }
+        }
         if global.vrrp_iptables.is_some()
             && global.nftables.is_some()
             && later(&origin, "nftables", "vrrp_iptables") == "nftables"

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::config::diagnostic::Level;
 use crate::config::model::{AuthType, Instance, VrrpVersion};
 use crate::vrrp::accept::{Datagram, Discard, accept};
+use crate::vrrp::auth::ah::AUTH_TYPE;
+use crate::vrrp::auth::guard::Policy;
 use crate::vrrp::packet::{Advert, AuthField};
 use crate::vrrp::params::{Destination, Settings};
 
@@ -181,7 +183,11 @@ fn hears(pair: &Matched<'_>, who: Who) -> Result<(), Option<Discard>> {
         vrid: speaker.vrid,
         priority: speaker.base_priority,
         interval: speaker.advert_int,
-        auth: speaker.password.map_or(AuthField::None, AuthField::Pass),
+        auth: match (&speaker.policy, speaker.password) {
+            (Policy::Ah(_), _) => AuthField::Unknown(AUTH_TYPE),
+            (_, Some(password)) => AuthField::Pass(password),
+            (_, None) => AuthField::None,
+        },
         addresses: speaker.advertised.clone(),
     };
     let payload = advert.encode(source, destination);

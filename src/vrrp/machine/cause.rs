@@ -11,6 +11,8 @@ pub enum Cause {
     Started,
     /// The owner of the addresses (priority 255) is master at once.
     Owner,
+    /// The thread that ran the instance failed, and it goes on as the master that it was.
+    Resumed,
     /// The master-down timer ran out.
     MasterDown {
         /// Time since the timer was started.
@@ -139,6 +141,7 @@ impl fmt::Display for Cause {
         let with_reload = |reload: &bool| if *reload { " (after a reload)" } else { "" };
         match self {
             Self::Started => f.write_str("started, and listens for a master first"),
+            Self::Resumed => f.write_str("goes on as the master that it was when the vrrp thread failed"),
             Self::Owner => f.write_str("started with priority 255, the owner of the addresses"),
             Self::MasterDown { waited, limit, last: None } => {
                 write!(f, "no advert was heard for {} (limit {})", Short(*waited), Short(*limit))

@@ -76,6 +76,9 @@ pub enum Event {
         /// Start-up delay (`vrrp_startup_delay`): adverts are ignored and nothing is claimed for so long.
         hold: Duration,
     },
+    /// Begin as the master that this instance was a moment ago, before the thread that ran it failed: its addresses are
+    /// there, and the others must not have noticed. Given in the place of [`Event::Start`].
+    Resume,
     /// An advert that passed every check.
     Advert(Accepted),
     /// Time passed. Does nothing before the deadline.

@@ -8,6 +8,7 @@ use super::*;
 #[derive(Clone, Debug)]
 enum Step {
     Start,
+    Resume,
     Advert {
         priority: u8,
         from_above: bool,
@@ -56,6 +57,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let priority = prop_oneof![Just(0_u8), 1..=255_u8];
     prop_oneof![
         2 => Just(Step::Start),
+        1 => Just(Step::Resume),
         8 => (priority, any::<bool>(), 1..400_u64).prop_map(|(priority, from_above, interval)| Step::Advert {
             priority,
             from_above,
@@ -95,6 +97,7 @@ proptest! {
             let before = machine.clone();
             let event = match step {
                 Step::Start => START,
+                Step::Resume => Event::Resume,
                 Step::Advert { priority, from_above, interval } => {
                     // Version 2 accepts its own interval alone.
                     let interval = match settings.version {
@@ -186,7 +189,10 @@ fn check(
     let running = matches!(is, StateName::Backup | StateName::Master) && !waits;
     prop_assert_eq!(after.deadline().is_some(), running);
     if was != StateName::Master && is == StateName::Master && after.params.grouped {
-        prop_assert!(matches!(event, Event::Promote { .. }), "a member goes when its group goes");
+        prop_assert!(
+            matches!(event, Event::Promote { .. } | Event::Resume),
+            "a member goes when its group goes"
+        );
     }
     if matches!(event, Event::Timeout) {
         if let Some((at, _)) = after.deadline() {

@@ -61,6 +61,7 @@ impl S {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum E {
     Start,
+    Resume,
     AdvertZero,
     AdvertLower,
     AdvertEqualFromBelow,
@@ -82,8 +83,9 @@ enum E {
 }
 
 impl E {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 20] = [
         Self::Start,
+        Self::Resume,
         Self::AdvertZero,
         Self::AdvertLower,
         Self::AdvertEqualFromBelow,
@@ -108,6 +110,7 @@ impl E {
     fn of(event: &Event) -> &'static [Self] {
         match event {
             Event::Start { .. } => &[Self::Start],
+            Event::Resume => &[Self::Resume],
             Event::Advert(_) => &[
                 Self::AdvertZero,
                 Self::AdvertLower,
@@ -130,6 +133,7 @@ impl E {
         let own = params(150);
         match self {
             Self::Start => START,
+            Self::Resume => Event::Resume,
             Self::AdvertZero => advert(&own, BELOW, 0, own.advert_int),
             Self::AdvertLower => advert(&own, ABOVE, 100, own.advert_int),
             Self::AdvertEqualFromBelow => advert(&own, BELOW, 150, own.advert_int),
@@ -157,6 +161,7 @@ type Row = (S, E, &'static str, Option<u128>);
 const TABLE: &[Row] = &[
     // Not started: everything is remembered, nothing is done.
     (S::New, E::Start, "INIT>BACKUP", Some(3414)),
+    (S::New, E::Resume, "advert 150, +addresses, announce, INIT>MASTER", Some(1000)),
     (S::New, E::AdvertZero, "", None),
     (S::New, E::AdvertLower, "", None),
     (S::New, E::AdvertEqualFromBelow, "", None),
@@ -177,6 +182,7 @@ const TABLE: &[Row] = &[
     (S::New, E::Stop, "INIT>STOPPED", None),
     // Held by a tracker without a result: only that result, a fault or the end moves it.
     (S::Held, E::Start, "", None),
+    (S::Held, E::Resume, "", None),
     (S::Held, E::AdvertZero, "", None),
     (S::Held, E::AdvertLower, "", None),
     (S::Held, E::AdvertEqualFromBelow, "", None),
@@ -197,6 +203,7 @@ const TABLE: &[Row] = &[
     (S::Held, E::Stop, "INIT>STOPPED", None),
     // Listening: 1414 ms are left of the timer where nothing moves it.
     (S::Backup, E::Start, "", Some(1414)),
+    (S::Backup, E::Resume, "", Some(1414)),
     (S::Backup, E::AdvertZero, "", Some(414)),
     (S::Backup, E::AdvertLower, "", Some(1414)),
     (S::Backup, E::AdvertEqualFromBelow, "", Some(3414)),
@@ -217,6 +224,7 @@ const TABLE: &[Row] = &[
     (S::Backup, E::Stop, "BACKUP>STOPPED", None),
     // Master: 600 ms are left to the next advert where nothing moves it.
     (S::Master, E::Start, "", Some(600)),
+    (S::Master, E::Resume, "", Some(600)),
     (S::Master, E::AdvertZero, "advert 150", Some(1000)),
     (S::Master, E::AdvertLower, "advert 150, announce again, two masters", Some(1000)),
     (S::Master, E::AdvertEqualFromBelow, "advert 150, announce again, two masters", Some(1000)),
@@ -237,6 +245,7 @@ const TABLE: &[Row] = &[
     (S::Master, E::Stop, "advert 0, -addresses, MASTER>STOPPED", None),
     // Fault by script x: its recovery is the way out.
     (S::Fault, E::Start, "", None),
+    (S::Fault, E::Resume, "", None),
     (S::Fault, E::AdvertZero, "", None),
     (S::Fault, E::AdvertLower, "", None),
     (S::Fault, E::AdvertEqualFromBelow, "", None),
@@ -257,6 +266,7 @@ const TABLE: &[Row] = &[
     (S::Fault, E::Stop, "FAULT>STOPPED", None),
     // The end.
     (S::Stopped, E::Start, "", None),
+    (S::Stopped, E::Resume, "", None),
     (S::Stopped, E::AdvertZero, "", None),
     (S::Stopped, E::AdvertLower, "", None),
     (S::Stopped, E::AdvertEqualFromBelow, "", None),
