@@ -42,9 +42,9 @@ fn pair(name: &str, first: Kind, second: Kind, more: fn(usize) -> String) {
     for (way, orderly) in [("sigkill", false), ("sigterm", true)] {
         wire.next_advert("d1", patience());
         if orderly {
-            d1.terminate()
+            d1.terminate();
         } else {
-            d1.kill()
+            d1.kill();
         }
         let taken = watch.wait("d2", VIP6, true, patience());
         let (heard, _) = wire.last_advert("d1").expect("adverts");
@@ -69,7 +69,7 @@ fn pair(name: &str, first: Kind, second: Kind, more: fn(usize) -> String) {
         match unicast {
             true => assert_eq!((source.as_str(), destination.as_str()), ("2001:db8::1", "2001:db8::2")),
             false => {
-                assert!(source.starts_with("fe80::") && destination == "ff02::12", "{source} {destination}")
+                assert!(source.starts_with("fe80::") && destination == "ff02::12", "{source} {destination}");
             }
         }
     }

@@ -25,20 +25,26 @@ impl Driver {
             let result = match self.sockets.get_mut(&*advert.socket) {
                 None => Err(io::Error::new(io::ErrorKind::NotConnected, "its interface has no socket")),
                 // One peer that cannot be reached must not keep the advert from the others.
-                Some(socket) => advert.packets.iter().fold(Ok(()), |before, packet| {
-                    let (payload, whole) = match &packet.sealed {
-                        Sealed::Payload(payload) => (payload, false),
-                        Sealed::Packet(packet) => (packet, true),
-                    };
-                    let datagram = Datagram {
-                        payload,
-                        whole,
-                        source: packet.source,
-                        destination: packet.destination,
-                        ttl: packet.ttl,
-                    };
-                    before.and(socket.send(&datagram))
-                }),
+                Some(socket) => {
+                    let mut result = Ok(());
+                    for packet in &advert.packets {
+                        let (payload, whole) = match &packet.sealed {
+                            Sealed::Payload(payload) => (payload, false),
+                            Sealed::Packet(packet) => (packet, true),
+                        };
+                        let datagram = Datagram {
+                            payload,
+                            whole,
+                            source: packet.source,
+                            destination: packet.destination,
+                            ttl: packet.ttl,
+                        };
+                        if let Err(error) = socket.send(&datagram) {
+                            result = Err(error);
+                        }
+                    }
+                    result
+                }
             };
             if let Err(error) = result {
                 self.send_failed(&advert.instance, &advert.socket.interface, &error, turn);

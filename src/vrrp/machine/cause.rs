@@ -61,7 +61,7 @@ pub enum Cause {
         /// Name of the group.
         group: String,
         /// This one's own reason.
-        own: Box<Cause>,
+        own: Box<Self>,
     },
     /// Another member of the sync group left MASTER.
     GroupFollows {

@@ -337,7 +337,7 @@ fn the_start_up_delay_keeps_out_of_elections() {
 fn what_has_just_come_back_claims_nothing_for_a_second() {
     let start = Instant::now();
     let own = Params { version: VrrpVersion::V3, advert_int: ms(10), ..params(150) };
-    let mut machine = Machine::new(Params { own: None, ..own.clone() });
+    let mut machine = Machine::new(Params { own: None, ..own });
     machine.handle(START, start);
     machine.handle(Event::Own(Some(OWN)), start);
     assert_eq!(machine.deadline().unwrap().0, start + ms(1000));
