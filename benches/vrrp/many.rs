@@ -93,8 +93,14 @@ fn one(who: Who, count: usize) -> Option<Figures> {
 
     let mut first = Director::start_as(&lab, "d1", who.kind(), &text(who, 150, &all));
     until(s(30), || follow1.count() >= count).then_some(())?;
+    // Beyond the second round of announcements: a busy start is not the takeover that is measured.
+    pause(s(8));
     let _second = Director::start_as(&lab, "d2", who.kind(), &text(who, 100, &all));
-    pause(s(2));
+    let calm = || settled(&capture, "d1", "d2") && follow1.count() >= count && follow2.count() == 0;
+    if !until(s(40), calm) {
+        println!("{}: the pair with {count} addresses found no rest", who.name());
+        return None;
+    }
 
     // Takeover.
     let begun = stamp();
@@ -102,7 +108,8 @@ fn one(who: Who, count: usize) -> Option<Figures> {
     lab.isolate("d1", "eth0");
     let taken = capture.first_advert("d2", begun, s(10))?;
     until(s(30), || follow2.count() >= count).then_some(())?;
-    pause(s(3));
+    // The second round of announcements included.
+    pause(s(8));
     let seen = follow2.now();
     let sent = capture.of("d2", taken);
     let last = seen.present.values().max().copied()?;
@@ -117,38 +124,40 @@ fn one(who: Who, count: usize) -> Option<Figures> {
     let begun = stamp();
     let first = Director::start_as(&lab, "d1", who.kind(), &text(who, 150, &all));
     let back = capture.first_advert("d1", begun, s(15))?;
-    until(s(30), || follow1.count() > count && follow2.count() == 0);
-    // Quiet when the second has not advertised for two seconds.
-    until(s(30), || capture.adverts("d2", stamp() - 2_000_000_000).is_empty());
+    until(s(20), || follow1.count() > count && follow2.count() == 0);
+    pause(s(6));
+    let quiet = until(s(40), || {
+        settled(&capture, "d1", "d2") && follow1.count() > count && follow2.count() == 0
+    });
     let both = capture.adverts("d2", back).last().map_or(0.0, |last| millis(last - back));
     let gap_back = longest(&capture.adverts("d1", back));
+    let took = millis(last - taken);
+    let mut figures =
+        [floor, took, took / floor, gap_taken, latest, missing, both, gap_back, f64::NAN, f64::NAN, f64::NAN];
+    if !quiet {
+        println!("{}: after the return, the pair with {count} addresses found no rest", who.name());
+        return Some(figures);
+    }
 
     // Orderly stop.
     let begun = stamp();
     first.terminate();
-    let heir = capture.first_advert("d2", begun, s(15))?;
+    let Some(heir) = capture.first_advert("d2", begun, s(15)) else { return Some(figures) };
     until(s(30), || follow2.count() >= count && follow1.count() <= 1);
     pause(s(1));
     let farewells = capture.of("d1", begun);
     let zero = farewells.iter().find(|event| matches!(event.what, What::Advert { priority: 0, .. }));
     let zero = zero.map_or(begun, |event| event.at);
     let gap_stop = longest(&capture.adverts("d2", heir));
-    let gone = millis(follow1.now().last_gone - zero);
-    let took = millis(last - taken);
-    let silence = millis(heir - zero);
-    Some([
-        floor,
-        took,
-        took / floor,
-        gap_taken,
-        latest,
-        missing,
-        both,
-        gap_back,
-        silence,
-        gap_stop,
-        gone,
-    ])
+    figures[8..].copy_from_slice(&[millis(heir - zero), gap_stop, millis(follow1.now().last_gone - zero)]);
+    Some(figures)
+}
+
+/// True when one host advertises, and the other has not for three seconds.
+fn settled(capture: &Capture, one: &str, other: &str) -> bool {
+    let moment = stamp();
+    !capture.adverts(one, moment - 500_000_000).is_empty()
+        && capture.adverts(other, moment - 3_000_000_000).is_empty()
 }
 
 pub fn run(runs: usize) {

@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::lab::Kind;
+use crate::lab::process::descendants;
 
 /// A program as it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +94,9 @@ pub fn nanos(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).expect("a short time")
 }
 
-/// The value at this part (0.0 ..= 1.0) of the sorted values; not a number when there are none.
+/// The value at this part (0.0 ..= 1.0) of the sorted values that are numbers; not a number when there are none.
 pub fn part(values: &[f64], part: f64) -> f64 {
-    let mut values = values.to_vec();
+    let mut values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     values.sort_by(f64::total_cmp);
     if values.is_empty() {
         return f64::NAN;
@@ -104,8 +105,11 @@ pub fn part(values: &[f64], part: f64) -> f64 {
     values[at - 1]
 }
 
-/// The median and the worst, with a number of decimals: `1.23 (4.56)`.
+/// The median and the worst, with a number of decimals: `1.23 (4.56)`; `-` when there are none.
 pub fn shown(values: &[f64], decimals: usize) -> String {
+    if !values.iter().any(|value| value.is_finite()) {
+        return "-".to_owned();
+    }
     format!("{:.decimals$} ({:.decimals$})", part(values, 0.5), part(values, 1.0))
 }
 
@@ -121,15 +125,8 @@ pub fn longest(adverts: &[i64]) -> f64 {
 
 /// A process and all that it started.
 pub fn family(pid: i32) -> Vec<i32> {
-    let mut found = vec![pid];
-    let mut next = 0;
-    while let Some(pid) = found.get(next).copied() {
-        for task in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
-            let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(text.split_whitespace().filter_map(|word| word.parse::<i32>().ok()));
-        }
-        next += 1;
-    }
+    let mut found = descendants(pid);
+    found.push(pid);
     found
 }
 
