@@ -29,14 +29,20 @@ mod tools;
 use std::time::Duration;
 
 fn number(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+    std::env::var(name)
+        .ok()
+        .map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 fn main() {
     lab::need_root();
     let only = std::env::var("ONLY").unwrap_or_default();
     let known = ["takeover", "soak", "many", "instances", "load"];
-    assert!(only.is_empty() || known.contains(&only.as_str()), "ONLY={only}: write one of {}", known.join(", "));
+    assert!(
+        only.is_empty() || known.contains(&only.as_str()),
+        "ONLY={only}: write one of {}",
+        known.join(", ")
+    );
     let wanted = |name: &str| only.is_empty() || only == name;
     let runs = usize::try_from(number("RUNS", 5)).expect("few").clamp(1, 50);
     let time = Duration::from_secs(number("TIME", 600).clamp(1, 3600));

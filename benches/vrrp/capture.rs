@@ -95,13 +95,9 @@ impl Capture {
             let index = |port: &str| i32::try_from(if_nametoindex(port).expect("a port")).expect("an index");
             let known: HashMap<i32, usize> =
                 ports.iter().enumerate().map(|(n, (port, _))| (index(port), n)).collect();
-            let fd = socket(
-                AddressFamily::Packet,
-                SockType::Raw,
-                SockFlag::SOCK_CLOEXEC,
-                SockProtocol::EthAll,
-            )
-            .expect("a packet socket");
+            let fd =
+                socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
+                    .expect("a packet socket");
             setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::new(0, 100_000)).expect("a timeout");
             setsockopt(&fd, sockopt::ReceiveTimestampns, &true).expect("stamps");
             let _ = setsockopt(&fd, sockopt::RcvBufForce, &(64 << 20));
@@ -112,12 +108,8 @@ impl Capture {
             let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
             while !until.load(Ordering::Relaxed) {
                 let mut parts = [IoSliceMut::new(&mut buffer)];
-                let got = recvmsg::<LinkAddr>(
-                    fd.as_raw_fd(),
-                    &mut parts,
-                    Some(&mut control),
-                    MsgFlags::empty(),
-                );
+                let got =
+                    recvmsg::<LinkAddr>(fd.as_raw_fd(), &mut parts, Some(&mut control), MsgFlags::empty());
                 let Ok(message) = got else { continue };
                 let at = message.cmsgs().into_iter().flatten().find_map(|one| match one {
                     ControlMessageOwned::ScmTimestampns(time) => {
@@ -125,9 +117,8 @@ impl Capture {
                     }
                     _ => None,
                 });
-                let port = message
-                    .address
-                    .and_then(|from| known.get(&i32::try_from(from.ifindex()).ok()?).copied());
+                let port =
+                    message.address.and_then(|from| known.get(&i32::try_from(from.ifindex()).ok()?).copied());
                 let length = message.bytes;
                 let (Some(at), Some(port)) = (at, port) else { continue };
                 if let Some(what) = buffer.get(..length).and_then(read) {

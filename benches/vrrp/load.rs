@@ -47,7 +47,8 @@ const SILENT: u16 = 8001;
 impl Servers {
     fn start(lab: &Lab) -> Self {
         let listen = |port: u16| {
-            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+            let socket =
+                socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
             let any = std::net::SocketAddr::from(([0, 0, 0, 0], port));
             socket.bind(&any.into()).expect("a port");
             socket.listen(4096).expect("a listener");
@@ -125,9 +126,11 @@ fn part_of(name: &str) -> bool {
 
 /// Jitter's p99 and worst, longest gap, false takeovers, connections a second.
 fn one(who: Who, advert: &str, interval: Duration, window: Duration) -> Option<[f64; 5]> {
-    let servers = host("servers").nic("eth0", "lan", "10.9.0.250/24").ip("route add local 10.66.0.0/16 dev lo");
+    let servers =
+        host("servers").nic("eth0", "lan", "10.9.0.250/24").ip("route add local 10.66.0.0/16 dev lo");
     let first = host("d1").nic("eth0", "lan", "10.9.0.1/24").ip("route add 10.66.0.0/16 via 10.9.0.250");
-    let first = first.sysctl("net/ipv4/ip_local_port_range", "1024 65000").sysctl("net/ipv4/tcp_tw_reuse", "1");
+    let first =
+        first.sysctl("net/ipv4/ip_local_port_range", "1024 65000").sysctl("net/ipv4/tcp_tw_reuse", "1");
     let second = host("d2").nic("eth0", "lan", "10.9.0.2/24");
     let lab = Lab::build("load", &["lan"], &[first, second, servers]);
     let capture = Capture::start(&lab);
@@ -148,7 +151,8 @@ fn one(who: Who, advert: &str, interval: Duration, window: Duration) -> Option<[
     }
     let first = Director::start_as(&lab, "d1", who.kind(), &text);
     capture.first_advert("d1", begun, s(20))?;
-    let second = Director::start_as(&lab, "d2", who.kind(), &(who.globals("") + &single(100, 3, advert).text()));
+    let second =
+        Director::start_as(&lab, "d2", who.kind(), &(who.globals("") + &single(100, 3, advert).text()));
     pause(s(3));
     let busy = Busy::start(if part_of("busy") { 2 } else { 0 });
     pause(ms(500));
@@ -173,7 +177,9 @@ pub fn run(runs: usize, window: Duration) {
         window.as_secs()
     );
     if !checks_run_in_keepalived() {
-        println!("This kernel has no ip_vs: keepalived runs no checks, and is loaded by scripts and loops alone.\n");
+        println!(
+            "This kernel has no ip_vs: keepalived runs no checks, and is loaded by scripts and loops alone.\n"
+        );
     }
     println!("Median (worst) of the runs.\n");
     println!(

@@ -28,7 +28,12 @@ const HEADS: [&str; 11] = [
 
 fn addresses(count: usize) -> Vec<Ipv4Addr> {
     let of = |n: usize| {
-        Ipv4Addr::new(10, 9, u8::try_from(n / 250 + 1).expect("small"), u8::try_from(n % 250 + 1).expect("small"))
+        Ipv4Addr::new(
+            10,
+            9,
+            u8::try_from(n / 250 + 1).expect("small"),
+            u8::try_from(n % 250 + 1).expect("small"),
+        )
     };
     (0..count).map(of).collect()
 }
@@ -126,9 +131,8 @@ fn one(who: Who, count: usize) -> Option<Figures> {
     let back = capture.first_advert("d1", begun, s(15))?;
     until(s(20), || follow1.count() > count && follow2.count() == 0);
     pause(s(6));
-    let quiet = until(s(40), || {
-        settled(&capture, "d1", "d2") && follow1.count() > count && follow2.count() == 0
-    });
+    let quiet =
+        until(s(40), || settled(&capture, "d1", "d2") && follow1.count() > count && follow2.count() == 0);
     let both = capture.adverts("d2", back).last().map_or(0.0, |last| millis(last - back));
     let gap_back = longest(&capture.adverts("d1", back));
     let took = millis(last - taken);
@@ -169,7 +173,9 @@ pub fn run(runs: usize) {
             for (who, columns) in &mut results {
                 match one(*who, count) {
                     Some(figures) => columns.iter_mut().zip(figures).for_each(|(c, figure)| c.push(figure)),
-                    None => println!("\n{}: a run with {count} addresses did not come to its end", who.name()),
+                    None => {
+                        println!("\n{}: a run with {count} addresses did not come to its end", who.name())
+                    }
                 }
                 // The kernel takes the namespaces apart behind our back.
                 pause(s(1));

@@ -80,7 +80,9 @@ fn one(who: Who, version: u8, advert: &str, interval: Duration) -> Option<(f64, 
 
 pub fn run(runs: usize) {
     println!("\n### Takeover, one address\n");
-    println!("Milliseconds beyond Master_Down_Interval after the old master's last advert: median (worst).\n");
+    println!(
+        "Milliseconds beyond Master_Down_Interval after the old master's last advert: median (worst).\n"
+    );
     println!("| adverts | program | first advert | first ping answered |\n| --- | --- | --- | --- |");
     let shapes = [(2, "1", s(1)), (3, "0.1", ms(100)), (3, "0.01", ms(10))];
     for (version, advert, interval) in shapes {
