@@ -1,6 +1,6 @@
 //! VRRP beside Debian's keepalived, in alternating runs, in network namespaces of its own. Needs root. It prints tables
 //! of medians and judges nothing. `ONLY=takeover|soak|many|instances|load` for one of them, `RUNS=n` how often,
-//! `TIME=seconds` of the soak (600), `WINDOW=seconds` that instances and load are watched for.
+//! `WHO=tandem|keepalived` alone, `COUNT=n` addresses alone, `TIME=seconds` of the soak (600), `WINDOW=seconds` that instances and load are watched for.
 //!
 //! Times on the wire are the kernel's stamps at the bridge. `LAB_KEEP=1` keeps the programs' logs.
 #![allow(

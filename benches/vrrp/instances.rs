@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::capture::{Capture, What, stamp};
-use crate::lab::{Director, Lab, host, ms, now, pause, s};
-use crate::tools::{Instance, Who, cpu, family, jitter, part, pss, shown};
+use crate::lab::{Lab, host, ms, now, pause, s};
+use crate::tools::{Instance, Who, contenders, cpu, family, jitter, part, pss, shown, start};
 
 const LANS: [&str; 4] = ["lan0", "lan1", "lan2", "lan3"];
 const NICS: [&str; 4] = ["eth0", "eth1", "eth2", "eth3"];
@@ -41,7 +41,7 @@ fn one(who: Who, lans: usize, each: u32, window: Duration) -> Option<[f64; 6]> {
     let lab = Lab::build("instances", &LANS[..lans], &[director("d1", 1), director("d2", 2)]);
     let capture = Capture::start(&lab);
     let begun = stamp();
-    let first = Director::start_as(&lab, "d1", who.kind(), &text(who, 150, lans, each));
+    let first = start(&lab, "d1", who, &text(who, 150, lans, each));
     let wanted = lans * each as usize;
     let waited = now();
     while advertised(&capture, "d1", begun).len() < wanted {
@@ -50,10 +50,10 @@ fn one(who: Who, lans: usize, each: u32, window: Duration) -> Option<[f64; 6]> {
         }
         pause(ms(50));
     }
-    let second = Director::start_as(&lab, "d2", who.kind(), &text(who, 100, lans, each));
+    let second = start(&lab, "d2", who, &text(who, 100, lans, each));
     // Beyond the second round of announcements, five seconds after the transition.
     pause(s(8));
-    let families = [&first, &second].map(|director| family(director.process.pid()));
+    let families = [&first, &second].map(|director| family(director.pid()));
     let (begun, before) = (stamp(), families.each_ref().map(|one| cpu(one)));
     pause(window);
     let after = families.each_ref().map(|one| cpu(one));
@@ -92,7 +92,10 @@ pub fn run(runs: usize, window: Duration) {
          worst jitter ms | instances that the backup took |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
     );
     for (lans, each) in [(1, 255), (4, 250)] {
-        let mut results = [Who::Tandem, Who::Keepalived].map(|who| (who, vec![Vec::new(); 6]));
+        let mut results: Vec<_> = contenders(&[Who::Tandem, Who::Keepalived])
+            .into_iter()
+            .map(|who| (who, vec![Vec::new(); 6]))
+            .collect();
         for _ in 0..runs {
             for (who, columns) in &mut results {
                 match one(*who, lans, each, window) {

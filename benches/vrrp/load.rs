@@ -10,9 +10,9 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns};
 
 use crate::capture::{Capture, stamp};
-use crate::lab::{Director, Lab, host, ms, pause, s};
+use crate::lab::{Lab, host, ms, pause, s};
 use crate::takeover::takeovers;
-use crate::tools::{Who, jitter, longest, part, shown, single};
+use crate::tools::{Who, contenders, jitter, longest, part, shown, single, start};
 
 /// Processes that only burn, at the niceness of this one. They end with the value.
 pub struct Busy(Vec<Child>);
@@ -149,10 +149,9 @@ fn one(who: Who, advert: &str, interval: Duration, window: Duration) -> Option<[
     if part_of("checks") && (who != Who::Keepalived || checks_run_in_keepalived()) {
         text += &checks();
     }
-    let first = Director::start_as(&lab, "d1", who.kind(), &text);
+    let first = start(&lab, "d1", who, &text);
     capture.first_advert("d1", begun, s(20))?;
-    let second =
-        Director::start_as(&lab, "d2", who.kind(), &(who.globals("") + &single(100, 3, advert).text()));
+    let second = start(&lab, "d2", who, &(who.globals("") + &single(100, 3, advert).text()));
     pause(s(3));
     let busy = Busy::start(if part_of("busy") { 2 } else { 0 });
     pause(ms(500));
@@ -162,7 +161,7 @@ fn one(who: Who, advert: &str, interval: Duration, window: Duration) -> Option<[
     let adverts = capture.adverts("d1", begun);
     let false_ones = takeovers(&capture, begun);
     if std::env::var_os("LAB_KEEP").is_some() {
-        println!("log: {}", first.process.log().display());
+        println!("log: {}", first.log().display());
     }
     drop(busy);
     drop((first, second));
@@ -188,7 +187,8 @@ pub fn run(runs: usize, window: Duration) {
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for (advert, interval) in [("0.1", ms(100)), ("0.01", ms(10))] {
         let all = [Who::Tandem, Who::TandemPlain, Who::Keepalived];
-        let mut results = all.map(|who| (who, vec![Vec::new(); 5]));
+        let mut results: Vec<_> =
+            contenders(&all).into_iter().map(|who| (who, vec![Vec::new(); 5])).collect();
         for _ in 0..runs {
             for (who, columns) in &mut results {
                 match one(*who, advert, interval, window) {

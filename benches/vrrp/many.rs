@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::capture::{Addresses, Capture, Event, Follow, What, stamp};
-use crate::lab::{Director, Lab, host, ms, now, pause, s};
-use crate::tools::{Who, longest, millis, shown, single};
+use crate::lab::{Lab, host, ms, now, pause, s};
+use crate::tools::{Who, contenders, longest, millis, shown, single, start};
 
 /// Figures of one run, milliseconds, in the order of [`HEADS`].
 type Figures = [f64; HEADS.len()];
@@ -45,7 +45,7 @@ fn text(who: Who, priority: u8, all: &[Ipv4Addr]) -> String {
     who.globals("") + &instance.text()
 }
 
-/// `ip -batch` with the same addresses in a third host.
+/// `ip -batch` with the same addresses in a third host, on a LAN of its own.
 fn batch(lab: &Lab, all: &[Ipv4Addr]) -> f64 {
     let mut lines = String::new();
     for address in all {
@@ -90,17 +90,21 @@ fn announced(seen: &Addresses, sent: &[Event]) -> (f64, f64) {
 
 fn one(who: Who, count: usize) -> Option<Figures> {
     let lan = |name: &str, number: u8| host(name).nic("eth0", "lan", &format!("10.9.0.{number}/24"));
-    let lab = Lab::build("many", &["lan"], &[lan("d1", 1), lan("d2", 2), lan("other", 3)]);
+    let lab = Lab::build(
+        "many",
+        &["lan", "apart"],
+        &[lan("d1", 1), lan("d2", 2), host("other").nic("eth0", "apart", "10.9.0.3/24")],
+    );
     let all = addresses(count);
     let capture = Capture::start(&lab);
     let (follow1, follow2) = (Follow::start(&lab, "d1"), Follow::start(&lab, "d2"));
     let floor = batch(&lab, &all);
 
-    let mut first = Director::start_as(&lab, "d1", who.kind(), &text(who, 150, &all));
+    let mut first = start(&lab, "d1", who, &text(who, 150, &all));
     until(s(30), || follow1.count() >= count).then_some(())?;
     // Beyond the second round of announcements: a busy start is not the takeover that is measured.
     pause(s(8));
-    let _second = Director::start_as(&lab, "d2", who.kind(), &text(who, 100, &all));
+    let _second = start(&lab, "d2", who, &text(who, 100, &all));
     let calm = || settled(&capture, "d1", "d2") && follow1.count() >= count && follow2.count() == 0;
     if !until(s(40), calm) {
         println!("{}: the pair with {count} addresses found no rest", who.name());
@@ -127,7 +131,7 @@ fn one(who: Who, count: usize) -> Option<Figures> {
     until(s(10), || follow1.count() <= 1);
     lab.rejoin("d1", "eth0", "lan");
     let begun = stamp();
-    let first = Director::start_as(&lab, "d1", who.kind(), &text(who, 150, &all));
+    let first = start(&lab, "d1", who, &text(who, 150, &all));
     let back = capture.first_advert("d1", begun, s(15))?;
     until(s(20), || follow1.count() > count && follow2.count() == 0);
     pause(s(6));
@@ -145,7 +149,7 @@ fn one(who: Who, count: usize) -> Option<Figures> {
 
     // Orderly stop.
     let begun = stamp();
-    first.terminate();
+    first.signal(nix::sys::signal::Signal::SIGTERM);
     let Some(heir) = capture.first_advert("d2", begun, s(15)) else { return Some(figures) };
     until(s(30), || follow2.count() >= count && follow1.count() <= 1);
     pause(s(1));
@@ -164,11 +168,18 @@ fn settled(capture: &Capture, one: &str, other: &str) -> bool {
         && capture.adverts(other, moment - 3_000_000_000).is_empty()
 }
 
+/// `COUNT=n` for that many addresses alone.
+fn counts() -> Vec<usize> {
+    let one = std::env::var("COUNT").ok().and_then(|text| text.parse().ok());
+    one.map_or_else(|| vec![1000, 5000], |count: usize| vec![count.clamp(2, 10_000)])
+}
+
 pub fn run(runs: usize) {
     println!("\n### Many addresses in one instance, adverts of 0.1 s\n");
     println!("Milliseconds: median (worst).");
-    for count in [1000, 5000] {
-        let mut results = [Who::Tandem, Who::Keepalived].map(|who| (who, vec![Vec::new(); HEADS.len()]));
+    for count in counts() {
+        let who = contenders(&[Who::Tandem, Who::Keepalived]);
+        let mut results: Vec<_> = who.into_iter().map(|who| (who, vec![Vec::new(); HEADS.len()])).collect();
         for _ in 0..runs {
             for (who, columns) in &mut results {
                 match one(*who, count) {
@@ -181,12 +192,14 @@ pub fn run(runs: usize) {
                 pause(s(1));
             }
         }
-        println!("\n| {count} addresses | {} | {} |", results[0].0.name(), results[1].0.name());
-        println!("| --- | --- | --- |");
+        let names: Vec<&str> = results.iter().map(|(who, _)| who.name()).collect();
+        println!("\n| {count} addresses | {} |", names.join(" | "));
+        println!("| --- |{}", " --- |".repeat(names.len()));
         for (at, head) in HEADS.iter().enumerate() {
             let decimals = if *head == "ratio" { 2 } else { 1 };
-            let cells = results.each_ref().map(|(_, columns)| shown(&columns[at], decimals));
-            println!("| {head} | {} | {} |", cells[0], cells[1]);
+            let cells: Vec<String> =
+                results.iter().map(|(_, columns)| shown(&columns[at], decimals)).collect();
+            println!("| {head} | {} |", cells.join(" | "));
         }
     }
 }

@@ -11,9 +11,10 @@ use nix::sched::{CloneFlags, setns};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::capture::{Capture, What, stamp};
-use crate::lab::{Director, Lab, down_interval, host, ms, now, pause, s};
+use crate::lab::process::Process;
+use crate::lab::{Lab, down_interval, host, ms, now, pause, s};
 use crate::load::Busy;
-use crate::tools::{Who, jitter, longest, millis, nanos, part, shown, single};
+use crate::tools::{Who, contenders, jitter, longest, millis, nanos, part, shown, single, start};
 
 pub fn pair(name: &str) -> Lab {
     let hosts = [
@@ -25,12 +26,12 @@ pub fn pair(name: &str) -> Lab {
 }
 
 /// Both directors, the first one master.
-pub fn started(lab: &Lab, capture: &Capture, who: Who, version: u8, advert: &str) -> (Director, Director) {
+pub fn started(lab: &Lab, capture: &Capture, who: Who, version: u8, advert: &str) -> (Process, Process) {
     let text = |priority| who.globals("") + &single(priority, version, advert).text();
     let begun = stamp();
-    let first = Director::start_as(lab, "d1", who.kind(), &text(150));
+    let first = start(lab, "d1", who, &text(150));
     capture.first_advert("d1", begun, s(15)).expect("the first director becomes master");
-    let second = Director::start_as(lab, "d2", who.kind(), &text(100));
+    let second = start(lab, "d2", who, &text(100));
     pause(ms(1500));
     (first, second)
 }
@@ -86,7 +87,10 @@ pub fn run(runs: usize) {
     println!("| adverts | program | first advert | first ping answered |\n| --- | --- | --- | --- |");
     let shapes = [(2, "1", s(1)), (3, "0.1", ms(100)), (3, "0.01", ms(10))];
     for (version, advert, interval) in shapes {
-        let mut results = [Who::Tandem, Who::Keepalived].map(|who| (who, Vec::new(), Vec::new()));
+        let mut results: Vec<_> = contenders(&[Who::Tandem, Who::Keepalived])
+            .into_iter()
+            .map(|who| (who, Vec::new(), Vec::new()))
+            .collect();
         for _ in 0..runs {
             for (who, adverts, replies) in &mut results {
                 match one(*who, version, advert, interval) {
@@ -114,7 +118,7 @@ pub fn soak(time: Duration) {
     println!("\n### Soak: adverts of 0.01 s beside two busy loops, {} s each\n", time.as_secs());
     println!("| program | false takeovers | jitter p99 ms | worst ms | longest gap ms |");
     println!("| --- | --- | --- | --- | --- |");
-    for who in [Who::Tandem, Who::Keepalived] {
+    for who in contenders(&[Who::Tandem, Who::Keepalived]) {
         let lab = pair("soak");
         let capture = Capture::start(&lab);
         let pair = started(&lab, &capture, who, 3, "0.01");

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use crate::lab::Kind;
-use crate::lab::process::descendants;
+use crate::lab::Lab;
+use crate::lab::director::tandem;
+use crate::lab::process::{Process, descendants};
 
 /// A program as it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,6 @@ pub enum Who {
 }
 
 impl Who {
-    pub fn kind(self) -> Kind {
-        if self == Self::Keepalived { Kind::Keepalived } else { Kind::Tandem }
-    }
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Tandem => "Tandem",
@@ -34,6 +31,12 @@ impl Who {
         let plain = if self == Self::TandemPlain { "    vrrp_priority 0\n" } else { "" };
         format!("global_defs {{\n    router_id bench\n    script_user root\n{plain}{more}}}\n")
     }
+}
+
+/// Those of the programs that `WHO=tandem|keepalived` asks for; all of them without it.
+pub fn contenders(all: &[Who]) -> Vec<Who> {
+    let only = std::env::var("WHO").unwrap_or_default();
+    all.iter().copied().filter(|who| who.name().to_lowercase().contains(&only)).collect()
 }
 
 /// An instance.
@@ -82,6 +85,26 @@ pub fn single(priority: u8, version: u8, advert: &str) -> Instance<'_> {
         more: Vec::new(),
         lines: String::new(),
     }
+}
+
+/// Starts a program in a host, as its package's service does: keepalived without its detailed log.
+pub fn start(lab: &Lab, host: &str, who: Who, text: &str) -> Process {
+    let config = lab.file(&format!("{host}/director.conf"), text).display().to_string();
+    let path = |name: &str| lab.work().join(host).join(name).display().to_string();
+    let mut argv: Vec<String> = Vec::new();
+    if who == Who::Keepalived {
+        argv.extend(["keepalived", "-n", "-l", "-f", &config].map(str::to_owned));
+        for name in ["p", "r", "c", "b"] {
+            // A killed one leaves them, and a new one believes them while the number lives again.
+            let _ = fs::remove_file(path(name));
+            argv.extend([format!("-{name}"), path(name)]);
+        }
+    } else {
+        let program = tandem().display().to_string();
+        argv.extend([program, "run".into(), "--config".into(), config, "--pid".into(), path("pid")]);
+    }
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    Process::start(lab, host, &format!("{} on {host}", who.name()), &argv, &[])
 }
 
 /// Nanoseconds as milliseconds.
