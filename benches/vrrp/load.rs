@@ -19,7 +19,10 @@ pub struct Busy(Vec<Child>);
 
 impl Busy {
     pub fn start(count: usize) -> Self {
-        let one = || Command::new("sh").args(["-c", "while :; do :; done"]).stdin(Stdio::null()).spawn();
+        // It looks now and then whether this process lives: an interrupted benchmark leaves nothing running.
+        const LOOP: &str =
+            "while kill -0 $PPID 2>/dev/null; do i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; done";
+        let one = || Command::new("sh").args(["-c", LOOP]).stdin(Stdio::null()).spawn();
         Self((0..count).map(|_| one().expect("sh")).collect())
     }
 }
