@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses
+.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-vrrp
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
@@ -14,6 +14,7 @@ help:
 	@echo "make fuzz TIME=600     each fuzz target for so many seconds (needs the nightly toolchain)"
 	@echo "make bench-config      reading large configurations, beside keepalived -t"
 	@echo "make bench-addresses   thousands of addresses on one device, beside ip -batch (as root)"
+	@echo "make bench-vrrp        takeover, many addresses, many instances, load: beside keepalived (as root)"
 
 setup:
 	@tests/lab/setup.sh
@@ -50,3 +51,7 @@ bench-config:
 
 bench-addresses:
 	@cargo bench --locked --bench addresses
+
+# ONLY=takeover|many|instances|load|soak, RUNS=5 of each, WINDOW=15 seconds of instances and load, TIME=600 of the soak.
+bench-vrrp:
+	@cargo bench --locked --bench vrrp

@@ -19,7 +19,7 @@ pub struct Process {
 }
 
 /// Descendants of a process, children first, by a walk through /proc.
-fn descendants(pid: i32) -> Vec<i32> {
+pub fn descendants(pid: i32) -> Vec<i32> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(child) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {

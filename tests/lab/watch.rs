@@ -199,3 +199,10 @@ impl Drop for AddressWatch {
         }
     }
 }
+
+/// Calls `each` for every address of one netlink read: (address, present). For the benchmarks.
+pub fn each_address(bytes: &[u8], mut each: impl FnMut(IpAddr, bool)) {
+    for (address, present) in addresses(bytes) {
+        each(address, present);
+    }
+}
