@@ -185,7 +185,7 @@ pub fn run(runs: usize) {
                 match one(*who, count) {
                     Some(figures) => columns.iter_mut().zip(figures).for_each(|(c, figure)| c.push(figure)),
                     None => {
-                        println!("\n{}: a run with {count} addresses did not come to its end", who.name())
+                        println!("\n{}: a run with {count} addresses did not come to its end", who.name());
                     }
                 }
                 // The kernel takes the namespaces apart behind our back.
