@@ -54,4 +54,4 @@ bench-addresses:
 
 # ONLY=takeover|many|instances|load|soak, RUNS=5 of each, WINDOW=15 seconds of instances and load, TIME=600 of the soak.
 bench-vrrp:
-	@cargo bench --locked --bench vrrp
+	@LAB_REALTIME=1 cargo bench --locked --bench vrrp

@@ -294,6 +294,8 @@ impl Lab {
                 &pids[2],
             ]);
         } else {
+            // As in lab/director.rs: a processor that is held still must not hold the director.
+            argv.extend(["setpriv", "--bounding-set=-sys_nice", "--"]);
             argv.extend([env!("CARGO_BIN_EXE_tandem"), "run", "--config", &config]);
         }
         self.spawn(host, &argv)
