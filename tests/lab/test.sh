@@ -32,7 +32,7 @@ check() { if step "$@"; then passed=$((passed + 1)); else bad "$1"; fi; }
 # count NAME STATUS: adds the totals that libtest or nextest printed. A run that failed without a failed test, or that
 # printed no totals, is a failure.
 count() {
-    local name=$1 status=$2 runs p f
+    local name=$1 status=$2 runs p f again
     read -r runs p f < <(awk '
         /^test result:/ { runs++; p += $4; f += $6 }
         /^ *Summary \[/ {
@@ -43,6 +43,9 @@ count() {
             }
         }
         END { print runs + 0, p + 0, f + 0 }' "$out/$name.log")
+    # Those that passed at their second try: nextest counts them as passed, the lab's machine does not.
+    again=$(grep -c '^FLAKY: ' "$out/$name.log")
+    p=$((p + again)) f=$((f - again))
     passed=$((passed + p))
     failed=$((failed + f))
     if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$runs" = 0 ]; }; then bad "$name (status $status, $runs totals)"; fi
@@ -88,13 +91,30 @@ count doctests $?
 
 programs=$(cargo test --locked --no-run "${kernel[@]}" 2>&1 | sed -n 's|.*Executable tests/.* (\(.*\))$|\1|p')
 {
-    echo 'status=0'
+    cat <<'SCRIPT'
+status=0
+# run THREADS PROGRAM: up to three tests that failed are run once more, one after the other. What passes then is named
+# as flaky: a machine that its host holds still for seconds breaks every measured time, a defect fails twice.
+run() {
+    local said failed name
+    said=$(mktemp)
+    "$2" --show-output --test-threads "$1" | tee "$said"
+    [ "${PIPESTATUS[0]}" = 0 ] && return
+    mapfile -t failed < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$said")
+    if [ ${#failed[@]} = 0 ] || [ ${#failed[@]} -gt 3 ]; then status=1; return; fi
+    for name in "${failed[@]}"; do
+        if "$2" --exact "$name" --show-output --test-threads 1 | sed 's/^/again: /; s/^again: MEASURED/MEASURED/'; [ "${PIPESTATUS[0]}" = 0 ]
+        then echo "FLAKY: $name"
+        else status=1; fi
+    done
+}
+SCRIPT
     for program in $programs; do
         # The kernel's dump of services goes on, after each message, by a count over all namespaces: a service that is
         # deleted in one makes a long dump in another miss one. So the test of whole large tables runs alone.
         case $program in */ipvs_kernel-*) threads=1 ;; *) threads=2 ;; esac
         echo "printf '\n--- ${program##*/}\n'"
-        echo "$PWD/$program --show-output --test-threads $threads || status=1"
+        echo "run $threads $PWD/$program"
     done
     echo 'exit $status'
 } >"$out/ipvs.sh"
@@ -117,7 +137,9 @@ fi
 printf '\n=== measured\n'
 sed -n 's/^ *MEASURED //p' "$out/namespaces.log" "$out/ipvs.log" | sort -u
 printf '\n=== totals after %d s\n' $((SECONDS - began))
-sed -n 's/^test \(.*\) \.\.\. FAILED$/FAILED: \1/p; s/^ *\(FAIL\|TIMEOUT\|SIG[A-Z]*\) \[.*\] *\(([^)]*)\)\{0,1\} *\(.*\)$/FAILED: \3/p' "$out"/*.log | sort -u
+sed -n 's/^FLAKY: /FLAKY (failed, then passed): /p; s/^ *FLAKY .*\[.*\] *\(([^)]*)\)\{0,1\} *\(.*\)$/FLAKY (failed, then passed): \2/p' "$out"/*.log | sort -u
+flaky=$(sed -n 's/^FLAKY: //p' "$out"/*.log)
+sed -n 's/^test \(.*\) \.\.\. FAILED$/FAILED: \1/p; s/^ *\(FAIL\|TIMEOUT\|SIG[A-Z]*\) \[.*\] *\(([^)]*)\)\{0,1\} *\(.*\)$/FAILED: \3/p' "$out"/*.log | sort -u | { [ -z "$flaky" ] && cat || grep -vF -- "$flaky"; }
 for failure in "${failures[@]}"; do printf 'FAILED: %s\n' "$failure"; done
 sed 's/^/SKIPPED: /' "$out/skipped" | sort | uniq -c
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$(wc -l <"$out/skipped")"
