@@ -229,7 +229,10 @@ fn routes_and_rules_are_read_from_the_kernel() {
     ip("rule add from 10.0.0.100 table 70 priority 1000 protocol 18");
     let (code, out, _) = plan(&place, "--as master good.conf");
     assert_eq!(code, Some(1), "{out}");
-    assert!(out.contains("\n~   route 10.7.0.0/16 (via 10.0.0.254 dev eth0): the kernel has it in another form"), "{out}");
+    assert!(
+        out.contains("\n~   route 10.7.0.0/16 (via 10.0.0.254 dev eth0): the kernel has it in another form"),
+        "{out}"
+    );
     assert!(out.contains("\n?+  route 10.8.0.0/16"), "{out}");
     assert!(!out.contains("rule 1000") && !out.contains("10.6.0.0"), "{out}");
     let (_, out, _) = plan(&place, "--as backup good.conf");
@@ -239,7 +242,9 @@ fn routes_and_rules_are_read_from_the_kernel() {
     // What only the old file named goes.
     fs::write(place.join("next.conf"), CONF).unwrap();
     let (_, out, _) = plan(&place, "--as master next.conf --from good.conf");
-    for line in ["-   route 10.6.0.0/16: the file before named it", "-   rule 1000 from", "-   route 10.7.0.0/16"] {
+    for line in
+        ["-   route 10.6.0.0/16: the file before named it", "-   rule 1000 from", "-   route 10.7.0.0/16"]
+    {
         assert!(out.contains(line), "{line:?} is missing:\n{out}");
     }
     // Nothing was touched.

@@ -227,7 +227,9 @@ impl Settings {
             timer_expired_backup: instance.timer_expired_backup,
             checksum: checksum(instance, global),
             old_checksum_counts: instance.old_unicast_checksum != Some(OldChecksum::Never),
-            skip_address_check: instance.skip_check_adv_addr.unwrap_or(global.vrrp_skip_check_adv_addr == Some(true)),
+            skip_address_check: instance
+                .skip_check_adv_addr
+                .unwrap_or(global.vrrp_skip_check_adv_addr == Some(true)),
             standing_fault: host.secrets.fault(&instance.name).or_else(|| {
                 (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
                     .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())

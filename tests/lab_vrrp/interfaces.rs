@@ -43,9 +43,7 @@ fn scene(name: &str, made: &Made) {
     let hosts = [director("d1", made, "10.9.0.1"), director("d2", made, "10.9.0.2")];
     let lab = Lab::build(name, &["lan"], &hosts);
     let watch = AddressWatch::start(&lab, &["d1", "d2"]);
-    let text = |conf: Conf| {
-        conf.text().replace("interface eth0", &format!("interface {}", made.interface))
-    };
+    let text = |conf: Conf| conf.text().replace("interface eth0", &format!("interface {}", made.interface));
     let _d1 = Director::start(&lab, "d1", &text(Conf::new("BACKUP", 150)));
     let _d2 = Director::start(&lab, "d2", &text(Conf::new("BACKUP", 100)));
     let master = |who: &str| watch.wait_holders(VIP, &[who], patience());

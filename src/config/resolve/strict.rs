@@ -72,7 +72,9 @@ pub(super) fn why_deaf(instance: &Instance, global: &Global) -> (&'static str, &
     match (instance.accept, instance.strict_mode, instance.vrrp_version(global)) {
         (Some(false), ..) => ("no_accept", "remove no_accept"),
         (_, Some(true), VrrpVersion::V2) => ("strict_mode", "remove strict_mode, which nearly nobody needs"),
-        (_, Some(true), VrrpVersion::V3) => ("strict_mode", "write accept in the instance, or remove strict_mode"),
+        (_, Some(true), VrrpVersion::V3) => {
+            ("strict_mode", "write accept in the instance, or remove strict_mode")
+        }
         (.., VrrpVersion::V2) => ("vrrp_strict", "remove vrrp_strict, which nearly nobody needs"),
         (.., VrrpVersion::V3) => ("vrrp_strict", "write accept in the instance, or remove vrrp_strict"),
     }
@@ -109,8 +111,18 @@ mod tests {
             ("vrrp_strict", "version 3", "", &[("deaf-address", "write accept")]),
             ("vrrp_strict", "version 3\n accept", server, &[]),
             ("vrrp_strict", "strict_mode off", server, &[]),
-            ("", "strict_mode on", server, &[("deaf-address", "strict_mode means"), ("drops-traffic", "strict_mode in")]),
-            ("vrrp_strict", "accept", server, &[("deaf-address", "remove"), ("drops-traffic", "remove vrrp_strict")]),
+            (
+                "",
+                "strict_mode on",
+                server,
+                &[("deaf-address", "strict_mode means"), ("drops-traffic", "strict_mode in")],
+            ),
+            (
+                "vrrp_strict",
+                "accept",
+                server,
+                &[("deaf-address", "remove"), ("drops-traffic", "remove vrrp_strict")],
+            ),
             ("", "no_accept", "", &[]),
             ("", "no_accept", server, &[("drops-traffic", "remove no_accept")]),
             ("", "no_accept\n priority 255", server, &[]),

@@ -1,5 +1,5 @@
-use crate::config::model::Instance;
 use super::*;
+use crate::config::model::Instance;
 use crate::net::device::FoundAll;
 use crate::vrrp::vmac;
 
