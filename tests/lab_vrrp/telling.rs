@@ -331,7 +331,8 @@ fn scripts_are_told_what_led_up_to_a_transition() {
     let number = pair.lab.file("number", "0");
     let head = format!("track_file num {{\n    file {}\n    weight 2\n}}", number.display());
     let notify = format!("notify \"/bin/sh {}\"", script.display());
-    let tracking = Conf::new("BACKUP", 150).head(&head).line("track_file {\n        num\n    }").line(&notify);
+    let tracking =
+        Conf::new("BACKUP", 150).head(&head).line("track_file {\n        num\n    }").line(&notify);
     let _d1 = pair.start("d1", &tracking);
     let _d2 = pair.start("d2", &Conf::new("BACKUP", 100));
     pair.master("d1");
