@@ -240,9 +240,14 @@ fn the_groups_of_the_local_network_are_not_reported_while_that_is_wished() {
 fn listeners_hear_of_the_parent_when_that_is_wished() {
     in_a_namespace(|| async {
         let mut run = start(Memory::default()).await;
+        // The kernel tells late (up to a second) what became of eth0 itself, and of its first device.
+        settled("eth0").await;
+        run.wish(1, &[plan("vrrp.51", false)]).await;
+        run.wish(2, &[]).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         // Messages about eth0 while a VMAC is made on it.
         let mut heard = Vec::new();
-        for (generation, announce_parent) in [(1, false), (3, true)] {
+        for (generation, announce_parent) in [(3, false), (5, true)] {
             let mut monitor = std::process::Command::new("ip")
                 .args(["-oneline", "monitor", "link"])
                 .stdout(std::process::Stdio::piped())
