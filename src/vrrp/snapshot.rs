@@ -126,10 +126,6 @@ impl fmt::Display for Besides<'_> {
         if matches!(self.cause, Cause::Stopped) {
             return Ok(());
         }
-        write!(f, "; priority {priority}")?;
-        if priority != base_priority || !trackers.is_empty() {
-            write!(f, " of base {base_priority}")?;
-        }
         // Those that change something come first, then the others; the plain own interface says nothing while it is up.
         let quiet = |seen: &&Seen| {
             seen.kind == TrackerKind::Interface.word()
@@ -142,6 +138,10 @@ impl fmt::Display for Besides<'_> {
             .filter(|seen| !quiet(seen))
             .partition(|seen| seen.contribution != 0 || (seen.weight == 0 && seen.value != "up"));
         let all = moving.len() + still.len();
+        write!(f, "; priority {priority}")?;
+        if priority != base_priority || all > 0 {
+            write!(f, " of base {base_priority}")?;
+        }
         for (number, seen) in moving.into_iter().chain(still).take(NAMED).enumerate() {
             f.write_str(if number == 0 { " (" } else { ", " })?;
             seen.fmt(f)?;
@@ -272,6 +272,21 @@ mod tests {
                               "contribution": -10, "why": ""}],
             })
         );
+    }
+
+    #[test]
+    fn an_interface_that_is_up_is_nothing_to_speak_of() {
+        let trackers = seen(&[tracker(TrackerKind::Interface, "eth0", 0, Value::Up)]);
+        let snapshot = Snapshot { base_priority: 100, priority: 100, trackers, ..Snapshot::default() };
+        assert_eq!(
+            sentence(&Cause::Started, &snapshot),
+            "started, and listens for a master first; priority 100"
+        );
+        let trackers =
+            (0..10).map(|n| tracker(TrackerKind::Script, &format!("s{n}"), 1, Value::Up)).collect::<Vec<_>>();
+        let snapshot = Snapshot { priority: 110, trackers: seen(&trackers), ..snapshot };
+        let said = sentence(&Cause::Started, &snapshot);
+        assert!(said.ends_with("script s7 up +1 of weight 1 and 2 more)"), "{said}");
     }
 
     proptest! {
