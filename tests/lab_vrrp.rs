@@ -11,6 +11,8 @@ mod groups;
 mod header;
 #[path = "lab_vrrp/hostile.rs"]
 mod hostile;
+#[path = "lab_vrrp/interfaces.rs"]
+mod interfaces;
 #[path = "lab_vrrp/ipv6.rs"]
 mod ipv6;
 #[path = "lab_vrrp/life.rs"]

@@ -28,6 +28,7 @@ fn plan(name: &str, ipv6: bool) -> DevicePlan {
         link_local: ipv6,
         address: None,
         group: None,
+        announce_parent: false,
     }
 }
 
@@ -219,6 +220,53 @@ fn settings_that_are_wished_by_themselves() {
         until("it is set", || value(&key) == "1").await;
         run.wanted.send_replace(wish(2, &[]));
         until("it is put back", || value(&key) == "0").await;
+    });
+}
+
+#[test]
+fn the_groups_of_the_local_network_are_not_reported_while_that_is_wished() {
+    in_a_namespace(|| async {
+        let key = Key::v4("", "igmp_link_local_mcast_reports");
+        let mut run = start(Memory::default()).await;
+        let sysctls = [(key.clone(), Wish::Exactly(0))].into();
+        run.wanted.send_replace(Arc::new(Wanted { generation: 1, sysctls, ..Wanted::default() }));
+        until("no reports", || value(&key) == "0").await;
+        run.wish(2, &[]).await;
+        assert_eq!(value(&key), "1");
+    });
+}
+
+#[test]
+fn listeners_hear_of_the_parent_when_that_is_wished() {
+    in_a_namespace(|| async {
+        let mut run = start(Memory::default()).await;
+        // The kernel tells late (up to a second) what became of eth0 itself, and of its first device.
+        settled("eth0").await;
+        run.wish(1, &[plan("vrrp.51", false)]).await;
+        run.wish(2, &[]).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        // Messages about eth0 while a VMAC is made on it.
+        let mut heard = Vec::new();
+        for (generation, announce_parent) in [(3, false), (5, true)] {
+            let mut monitor = std::process::Command::new("ip")
+                .args(["-oneline", "monitor", "link"])
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let plan = DevicePlan { announce_parent, ..plan("vrrp.51", false) };
+            run.wish(generation, &[plan]).await;
+            settled("vrrp.51").await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            monitor.kill().unwrap();
+            let out = monitor.wait_with_output().unwrap();
+            let text = String::from_utf8_lossy(&out.stdout).into_owned();
+            heard.push(
+                text.lines().filter(|line| line.contains(": eth0@") || line.contains(": eth0:")).count(),
+            );
+            run.wish(generation + 1, &[]).await;
+        }
+        assert!(heard[1] > heard[0], "messages about eth0 without and with the word: {heard:?}");
     });
 }
 

@@ -193,3 +193,62 @@ fn a_table_that_cannot_be_read_is_said_with_its_cure() {
     assert_eq!(code, Some(0), "{out}{err}");
     fs::remove_dir_all(place).unwrap();
 }
+
+#[test]
+fn routes_and_rules_are_read_from_the_kernel() {
+    let place = place("routing");
+    let routing = " virtual_routes {\n 10.7.0.0/16 via 10.0.0.254 dev eth0\n 10.8.0.0/16 dev eth9\n }\n virtual_rules {\n \
+                   from 10.0.0.100 table 70 priority 1000\n }\n}\n";
+    let instance = CONF.strip_suffix("}\n").unwrap().to_owned() + routing;
+    let fixed = "static_routes {\n 10.6.0.0/16 via 10.0.0.254 dev eth0\n}\nstatic_rules {\n from 10.6.0.0/16 table 60 \
+                 priority 900\n}\n";
+    fs::write(place.join("good.conf"), format!("{fixed}{instance}")).unwrap();
+    // Somebody else's, of another protocol: nobody's business.
+    ip("route add 10.7.0.0/16 via 10.0.0.253 dev eth0 metric 5");
+    ip("rule add from 10.0.0.100 table 70 priority 1001");
+
+    let (code, out, err) = plan(&place, "good.conf");
+    assert_eq!(code, Some(1), "{out}{err}");
+    for line in [
+        "\nstatic addresses, routes and rules\n",
+        "\n+   route 10.6.0.0/16 (via 10.0.0.254 dev eth0): static, and the kernel does not have it",
+        "\n+   rule 900 from 10.6.0.0/16 table 60: static",
+        "\n?+  route 10.7.0.0/16 (via 10.0.0.254 dev eth0): comes when",
+        "\n?+  rule 1000 from 10.0.0.100/32 table 70: comes when",
+        "\n?+  route 10.8.0.0/16 (dev eth9): it waits for its interface",
+        "now: routes +1; rules +1 (",
+    ] {
+        assert!(out.contains(line), "{line:?} is missing:\n{out}");
+    }
+    assert!(!out.contains("1001") && !out.contains("10.0.0.253"), "{out}");
+
+    // Half of it there, one in another form: as MASTER the rest comes, as BACKUP it goes.
+    ip("route add 10.6.0.0/16 via 10.0.0.254 dev eth0 proto 18");
+    ip("rule add from 10.6.0.0/16 table 60 priority 900 protocol 18");
+    ip("route add 10.7.0.0/16 via 10.0.0.252 dev eth0 proto 18");
+    ip("rule add from 10.0.0.100 table 70 priority 1000 protocol 18");
+    let (code, out, _) = plan(&place, "--as master good.conf");
+    assert_eq!(code, Some(1), "{out}");
+    assert!(
+        out.contains("\n~   route 10.7.0.0/16 (via 10.0.0.254 dev eth0): the kernel has it in another form"),
+        "{out}"
+    );
+    assert!(out.contains("\n?+  route 10.8.0.0/16"), "{out}");
+    assert!(!out.contains("rule 1000") && !out.contains("10.6.0.0"), "{out}");
+    let (_, out, _) = plan(&place, "--as backup good.conf");
+    assert!(out.contains("\n-   rule 1000 from 10.0.0.100/32 table 70: its instance is not MASTER"), "{out}");
+    assert!(out.contains("\n-   route 10.7.0.0/16: its instance is not MASTER"), "{out}");
+
+    // What only the old file named goes.
+    fs::write(place.join("next.conf"), CONF).unwrap();
+    let (_, out, _) = plan(&place, "--as master next.conf --from good.conf");
+    for line in
+        ["-   route 10.6.0.0/16: the file before named it", "-   rule 1000 from", "-   route 10.7.0.0/16"]
+    {
+        assert!(out.contains(line), "{line:?} is missing:\n{out}");
+    }
+    // Nothing was touched.
+    let shown = Command::new("ip").args(["route", "show", "10.7.0.0/16"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&shown.stdout).lines().count(), 2);
+    fs::remove_dir_all(place).unwrap();
+}

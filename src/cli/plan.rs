@@ -62,7 +62,8 @@ pub fn run(args: &Args) -> i32 {
         Found::default()
     } else {
         let balances = |config: &Config| !config.virtual_server.is_empty();
-        look::look(&args.instance, balances(&loaded.config) || old.is_some_and(balances))
+        let files: Vec<&Config> = std::iter::once(&loaded.config).chain(old).collect();
+        look::look(&args.instance, files.iter().any(|config| balances(config)), &files)
     };
     let question = Question {
         file: &loaded.config,

@@ -101,7 +101,7 @@ pub(super) fn with_summary(file: &Path, loaded: &Loaded, paint: Paint) -> String
 
 /// True for a line that may hold a secret: it is never printed.
 fn is_secret(line: &str) -> bool {
-    ["auth_pass", "password", "hex:", "secret"].iter().any(|word| line.contains(word))
+    ["pass", "auth_pa", "hex:", "secret"].iter().any(|word| line.contains(word))
         || line.trim_start().starts_with("key ")
 }
 

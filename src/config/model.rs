@@ -12,6 +12,7 @@ mod element;
 mod global;
 mod instance;
 mod object;
+mod rules;
 mod server;
 mod tracker;
 

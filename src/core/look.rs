@@ -1,8 +1,10 @@
 //! Reads the kernel once for a plan. Changes nothing, loads no module.
 
-use super::plan::{Kernel, Net};
+use super::plan::{self, Kernel, Net};
 use super::{lock, threads};
+use crate::config::model::Config;
 use crate::ipvs::kernel;
+use crate::net::preview::Actual;
 use crate::net::writer;
 
 /// What was found.
@@ -17,14 +19,19 @@ pub struct Found {
 }
 
 /// Looks at the network namespace of this thread. `instance`: name of the Tandem that is looked for. Without
-/// `needs_ipvs` a kernel without IPVS, or one that may not be asked, is no error.
-pub fn look(instance: &str, needs_ipvs: bool) -> Found {
+/// `needs_ipvs` a kernel without IPVS, or one that may not be asked, is no error. Of routes and rules those are read that the
+/// `files` could concern.
+pub fn look(instance: &str, needs_ipvs: bool, files: &[&Config]) -> Found {
+    let wish = plan::named(files);
     let mut found = Found { running: lock::is_held(instance), ..Found::default() };
     let read = threads::runtime()
         .map_err(|error| error.to_string())
-        .and_then(|runtime| runtime.block_on(writer::read_once()).map_err(|error| error.to_string()));
+        .and_then(|runtime| runtime.block_on(writer::read_once(&wish)).map_err(|error| error.to_string()));
     match read {
-        Ok((links, installed)) => found.kernel.net = Some(Net { links, installed }),
+        Ok((links, actual)) => {
+            let Actual { addresses, routes, rules, vrfs } = actual;
+            found.kernel.net = Some(Net { links, installed: addresses, routes, rules, vrfs });
+        }
         Err(error) => found.errors.push(format!("the addresses of this machine cannot be read: {error}")),
     }
     match kernel::read_all() {

@@ -22,6 +22,7 @@ use crate::process;
 use crate::vrrp::machine::Note;
 use crate::vrrp::params::{Faults, Host, Setup};
 use crate::vrrp::report::{Report, Told};
+use crate::vrrp::snapshot::sentence;
 use crate::vrrp::track::{self, Trackers};
 use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
@@ -118,7 +119,7 @@ impl Worker {
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
         let mut devices = Devices::start(links_in)?;
         let plan = devices.configure(&config).await;
-        let needed = !plan.devices.is_empty();
+        let needed = !plan.devices.is_empty() || !plan.sysctls.is_empty();
         let setup = setup(&config, plan);
         // Interfaces and filter before the first address. Nothing is waited for where neither is asked for.
         let links = if needed || devices.filters() {
@@ -207,9 +208,9 @@ impl Worker {
     fn take_report(&self, report: &Report) {
         let name = report.instance.as_str();
         match &report.told {
-            Told::Transition { transition, generation } => {
+            Told::Transition { transition, snapshot, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
-                let cause = transition.cause.to_string();
+                let cause = sentence(&transition.cause, snapshot);
                 let happening = Happening::Instance {
                     name,
                     state: transition.to,
@@ -232,6 +233,7 @@ impl Worker {
             }
             Told::Scheduled(outcome) if outcome.refused.is_empty() => tracing::info!("{outcome}"),
             Told::Scheduled(outcome) => tracing::warn!("{outcome}"),
+            Told::Raised(raised) => tracing::warn!("{raised}"),
             Told::Failed { .. } => tracing::error!("{}", report.told),
             Told::Group { from, to, cause, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);

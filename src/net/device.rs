@@ -68,6 +68,9 @@ pub struct DevicePlan {
     pub address: Option<(std::net::IpAddr, u8)>,
     /// Interface group.
     pub group: Option<u32>,
+    /// Once it is up, tell everybody who listens that its parent changed (`netlink_notify_msg`): the parent is
+    /// promiscuous now where it cannot filter addresses (a bridge), and the kernel itself sends no message of that.
+    pub announce_parent: bool,
 }
 
 impl DevicePlan {

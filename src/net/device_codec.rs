@@ -114,6 +114,14 @@ pub(super) fn mark(plan: &DevicePlan, index: u32) -> LinkMessage {
     message
 }
 
+/// A request that changes nothing: the kernel answers it with a message to everybody who listens.
+pub(super) fn same_group(index: u32, group: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    message.attributes.push(LinkAttribute::Group(group));
+    message
+}
+
 /// The request after which IPv6 makes no link-local address on it.
 pub(super) fn no_link_local(index: u32) -> LinkMessage {
     let mut message = LinkMessage::default();

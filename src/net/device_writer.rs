@@ -241,7 +241,14 @@ async fn carry_out(
             // It is finished in the next round, by the same way as one that was left half made.
             unless(made, libc::ENODEV)
         }
-        Change::Finish(plan, index) => finish(handle, plan, *index, warnings).await,
+        Change::Finish(plan, index) => {
+            finish(handle, plan, *index, warnings).await?;
+            let Some(parent) = found.get(&plan.parent).filter(|_| plan.announce_parent) else {
+                return Ok(());
+            };
+            let message = RouteNetlinkMessage::SetLink(device_codec::same_group(parent.index, parent.group));
+            request::change(handle, message, 0, || format!("announcing {}", plan.parent)).await
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod known;
 pub mod link;
 pub mod monitor;
 mod plan;
+pub mod preview;
 mod promote;
 mod read;
 mod repair;

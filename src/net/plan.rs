@@ -13,15 +13,15 @@ use super::{address_codec, route_codec, rule_codec};
 
 /// What the kernel has of what a wish could name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Actual {
+pub struct Actual {
     /// All addresses.
-    pub(super) addresses: BTreeMap<AddressKey, Installed>,
+    pub addresses: BTreeMap<AddressKey, Installed>,
     /// Routes of the protocols that the wish names.
-    pub(super) routes: Vec<Route>,
+    pub routes: Vec<Route>,
     /// All rules, where the wish names any.
-    pub(super) rules: BTreeSet<Rule>,
+    pub rules: BTreeSet<Rule>,
     /// Tables of the VRF devices, where the wish names any.
-    pub(super) vrfs: BTreeMap<String, u32>,
+    pub vrfs: BTreeMap<String, u32>,
 }
 
 /// One request with what it is for.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Key {
     /// IPv6 rather than IPv4.
     pub ipv6: bool,
-    /// Interface.
+    /// Interface; empty = a setting of the whole family.
     pub interface: String,
     /// Name of the setting.
     pub name: String,
@@ -33,6 +33,9 @@ impl Key {
     /// Its file. Interface names may hold dots, so that only this form is exact.
     pub fn path(&self) -> String {
         let family = if self.ipv6 { "ipv6" } else { "ipv4" };
+        if self.interface.is_empty() {
+            return format!("/proc/sys/net/{family}/{}", self.name);
+        }
         format!("/proc/sys/net/{family}/conf/{}/{}", self.interface, self.name)
     }
 }
@@ -40,6 +43,9 @@ impl Key {
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let family = if self.ipv6 { "ipv6" } else { "ipv4" };
+        if self.interface.is_empty() {
+            return write!(f, "net.{family}.{}", self.name);
+        }
         write!(f, "net.{family}.conf.{}.{}", self.interface.replace('.', "/"), self.name)
     }
 }
@@ -158,6 +164,9 @@ mod tests {
         let key = Key::v4("vrrp.51", "arp_ignore");
         assert_eq!(key.path(), "/proc/sys/net/ipv4/conf/vrrp.51/arp_ignore");
         assert_eq!(key.to_string(), "net.ipv4.conf.vrrp/51.arp_ignore");
+        let whole = Key::v4("", "igmp_link_local_mcast_reports");
+        assert_eq!(whole.path(), "/proc/sys/net/ipv4/igmp_link_local_mcast_reports");
+        assert_eq!(whole.to_string(), "net.ipv4.igmp_link_local_mcast_reports");
     }
 
     #[test]

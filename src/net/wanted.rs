@@ -108,7 +108,7 @@ impl Wanted {
     }
 
     /// Everything wished.
-    pub(super) fn ids(&self) -> BTreeSet<Id> {
+    pub fn ids(&self) -> BTreeSet<Id> {
         let addresses = self.want.keys().cloned().map(Id::Address);
         let routes = self.routes.iter().map(|route| Id::Route(route.key.clone()));
         addresses.chain(routes).chain(self.rules.iter().cloned().map(Id::Rule)).collect()

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Error;
-use super::address::{AddressKey, Installed};
 use super::link::Links;
 use super::plan::{Actual, Plan, Step, is_there, plan};
 use super::promote::Promoted;
@@ -394,8 +393,8 @@ fn index(id: &Id, links: &Links) -> Option<u32> {
 ///
 /// # Errors
 /// Why the kernel could not be asked.
-pub async fn read_once() -> Result<(Links, BTreeMap<AddressKey, Installed>), Error> {
+pub async fn read_once(wish: &Wanted) -> Result<(Links, Actual), Error> {
     let links = super::monitor::first_dump().await?;
-    let actual = read::actual(&mut Session::open()?, &Wanted::default(), &links)?;
-    Ok((links, actual.addresses))
+    let actual = read::actual(&mut Session::open()?, wish, &links)?;
+    Ok((links, actual))
 }

@@ -3,6 +3,7 @@
 //! 3 announce, 4 report transitions. It decides nothing, writes no log, and waits for nobody: addresses are written by
 //! the net thread, everything told to people goes through a bounded channel to the main thread.
 
+mod groups;
 mod outlets;
 
 use std::any::Any;
@@ -30,7 +31,7 @@ use super::machine::StateName;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
 use super::params::{Faults, Setup, TrackerValues};
-use super::realtime;
+use super::realtime::{self, Steps};
 use super::report::{Report, Told};
 use super::runner::{Runner, Turn};
 use super::schedule::Deadlines;
@@ -132,6 +133,7 @@ pub fn spawn(
         frames,
         paces: Paces::default(),
         deadlines: Deadlines::default(),
+        steps: Steps::default(),
         links,
         trackers,
         faults: Arc::default(),
@@ -182,6 +184,7 @@ struct Driver {
     frames: FrameSocket,
     paces: Paces,
     deadlines: Deadlines,
+    steps: Steps,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
     faults: Arc<Faults>,
@@ -220,6 +223,7 @@ impl Driver {
     fn run(&mut self, setup: Setup) {
         let mut turn = new_turn();
         let outcome = realtime::apply(&setup.scheduling);
+        self.steps = Steps::new(&setup.scheduling, &outcome);
         turn.reports.push(Report { instance: String::new(), told: Told::Scheduled(outcome) });
         let after_boot = setup.delay_after_boot.saturating_sub(clock::since_boot());
         let hold = setup.startup_delay.max(after_boot);
@@ -246,6 +250,11 @@ impl Driver {
     fn turn(&mut self) {
         let ready = self.wait();
         let mut turn = new_turn();
+        turn.late = self.deadlines.woke(turn.now);
+        if let Some(priority) = self.steps.woke(turn.late) {
+            let told = Told::Raised(realtime::raise(&mut self.steps, priority, turn.late));
+            turn.reports.push(Report { instance: String::new(), told });
+        }
         let inbox = self.mailbox.take();
         // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
         for key in ready {
@@ -387,6 +396,7 @@ impl Driver {
 
     fn take_setup(&mut self, setup: Setup, hold: Duration, turn: &mut Turn) {
         self.setup = setup.clone();
+        self.steps.limits(&setup.scheduling);
         for one in &setup.instances {
             self.ours.extend(one.addresses.keys().cloned());
             self.routing.inherit(&one.routing);
@@ -488,7 +498,7 @@ impl Driver {
                     }
                 }
             }
-            tell_group(at, &members(&self.runners, &at.numbers), turn);
+            groups::tell(at, &members(&self.runners, &at.numbers), turn);
         }
     }
 
@@ -558,31 +568,6 @@ fn new_turn() -> Turn {
 
 fn members(runners: &[Runner], numbers: &[usize]) -> Vec<Member> {
     numbers.iter().filter_map(|number| runners.get(*number)).map(Runner::member).collect()
-}
-
-/// A group's changed state, and who holds it back.
-fn tell_group(at: &mut GroupAt, members: &[Member], turn: &mut Turn) {
-    let name = &at.group.name;
-    let state = group::state(members);
-    if state != at.state {
-        let of_group = |report: &&Report| at.group.members.contains(&report.instance);
-        let cause = turn.reports.iter().filter(of_group).find_map(|report| match &report.told {
-            Told::Transition { transition, .. } => Some(format!("{}: {}", report.instance, transition.cause)),
-            _ => None,
-        });
-        let told = Told::Group { from: at.state, to: state, cause: cause.unwrap_or_default(), generation: 0 };
-        turn.reports.push(Report { instance: name.clone(), told });
-        at.state = state;
-    }
-    let holding: Vec<(String, StateName)> =
-        group::stuck(members).into_iter().map(|(name, state)| (name.to_owned(), state)).collect();
-    if holding != at.holding {
-        at.holding.clone_from(&holding);
-        // That it became MASTER says it, too.
-        if state != StateName::Master {
-            turn.reports.push(Report { instance: name.clone(), told: Told::GroupWaits { holding } });
-        }
-    }
 }
 
 #[cfg(test)]

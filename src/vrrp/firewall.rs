@@ -12,47 +12,16 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::config::model::{Config, Global, InitialState, Instance, VrrpVersion};
+use crate::config::model::{Config, Global};
 use crate::net::device::Kind;
 use crate::net::firewall::{Rules, Ruleset};
 
-use super::vmac::{Plan, is_ipv6};
+use super::vmac::Plan;
 
 /// Name of our table where the file names none.
 pub const TABLE: &str = "tandem";
 /// Priority of our chains: before those of the usual filter (0), as keepalived.
 pub const PRIORITY: i32 = -1;
-
-/// Strict RFC behaviour: the instance's own word, else the global one.
-pub fn is_strict(instance: &Instance, global: &Global) -> bool {
-    instance.strict_mode.or(global.vrrp_strict).unwrap_or(false)
-}
-
-/// True when the instance owns its addresses: priority 255.
-pub fn is_owner(instance: &Instance) -> bool {
-    let wished = if instance.state == Some(InitialState::Master) { 255 } else { 100 };
-    instance.priority.unwrap_or(wished) == 255
-}
-
-/// True when the addresses answer here while we are master. Owners always do. `no_accept` says no, `accept` says yes;
-/// without either it is yes, under strict mode no. Under strict mode version 2 knows no `accept` (RFC 3768).
-pub fn accepts(instance: &Instance, global: &Global) -> bool {
-    if is_owner(instance) {
-        return true;
-    }
-    let strict = is_strict(instance, global);
-    match instance.accept {
-        Some(true) => !(strict && is_version_2(instance, global)),
-        Some(false) => false,
-        None => !strict,
-    }
-}
-
-/// Strict mode makes IPv6 version 3, whatever is said.
-fn is_version_2(instance: &Instance, global: &Global) -> bool {
-    !is_ipv6(instance)
-        && instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2) == VrrpVersion::V2
-}
 
 /// The filter that should be there now. `masters` are the names of the instances that are master, or about to be: it
 /// must be in place before their addresses are.
@@ -68,7 +37,7 @@ pub fn ruleset(config: &Config, plan: &Plan, masters: &BTreeSet<&str>, generatio
         }
     }
     let [ipv4, ipv6] = &mut families;
-    for instance in config.vrrp_instance.iter().filter(|instance| !accepts(instance, global)) {
+    for instance in config.vrrp_instance.iter().filter(|instance| !instance.accepts(global)) {
         let master = masters.contains(instance.name.as_str());
         let placement = plan.placements.get(&instance.name);
         let all = instance.virtual_ipaddress.iter().chain(&instance.virtual_ipaddress_excluded);

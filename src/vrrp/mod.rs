@@ -45,6 +45,7 @@ pub mod report;
 pub mod routing;
 mod runner;
 mod schedule;
+pub mod snapshot;
 mod socket;
 pub mod track;
 pub mod trackers;

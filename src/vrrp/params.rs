@@ -22,7 +22,7 @@ use super::group::Group;
 use super::machine;
 use super::pace::{Gaps, Pacing};
 use super::packet::ChecksumMode;
-use super::realtime::Scheduling;
+use super::realtime::{DEFAULT_LATE, Scheduling};
 use super::trackers::trackers_of;
 pub use super::trackers::{Tracker, TrackerSpec, TrackerValues};
 use super::vmac::{Placement, placed};
@@ -35,6 +35,16 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 /// Instances that must not take part, by name, and why: a static object of their `track_group` is missing, a device
 /// that they need.
 pub type Faults = BTreeMap<String, String>;
+
+/// The password field of version 2: eight bytes, zero filled. `Debug` does not show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Password(pub [u8; 8]);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(XXXXXX)")
+    }
+}
 
 /// Everything that one instance's runner needs from the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +87,8 @@ pub struct Settings {
     pub checksum: ChecksumMode,
     /// The unicast checksum of keepalived before 1.3.6 counts, too, as keepalived recognises it by itself.
     pub old_checksum_counts: bool,
+    /// `skip_check_adv_addr`: the address list of a sender is looked at in its first advert alone.
+    pub skip_address_check: bool,
     /// FAULT for as long as this configuration runs, and why.
     pub standing_fault: Option<String>,
     /// FAULT while the source address is on no interface.
@@ -86,7 +98,7 @@ pub struct Settings {
     /// Authentication header, signed trailer, or neither.
     pub policy: Policy,
     /// Password field of version 2 PASS.
-    pub password: Option<[u8; 8]>,
+    pub password: Option<Password>,
     /// Source address that the file names.
     pub source: Option<IpAddr>,
     /// Where adverts go.
@@ -139,6 +151,10 @@ impl Setup {
                 processors: global.vrrp_cpu_affinity.clone(),
                 lock_memory: global.vrrp_no_swap,
                 longest_run: global.vrrp_rlimit_rttime,
+                most: global.max_auto_priority.map_or(0, |most| u8::try_from(most).unwrap_or(0)),
+                late: global
+                    .min_auto_priority_delay
+                    .map_or(DEFAULT_LATE, |microseconds| Duration::from_micros(microseconds.into())),
             },
             tell_unknown_vrids: global.log_unknown_vrids,
             startup_delay: delay(global.vrrp_startup_delay),
@@ -176,9 +192,9 @@ impl Settings {
         let placed = placement.map(|placement| placed(instance, placement));
         let instance = placed.as_ref().unwrap_or(instance);
         let ipv6 = instance.is_ipv6();
-        let version = version(instance, global, ipv6);
-        let strict = instance.strict_mode.or(global.vrrp_strict) == Some(true);
-        let base_priority = base_priority(instance);
+        let version = instance.vrrp_version(global);
+        let strict = instance.is_strict(global);
+        let base_priority = instance.base_priority();
         Self {
             name: instance.name.clone(),
             // Unicast without an interface may name a VRF: the kernel looks addresses up in its table then.
@@ -211,6 +227,9 @@ impl Settings {
             timer_expired_backup: instance.timer_expired_backup,
             checksum: checksum(instance, global),
             old_checksum_counts: instance.old_unicast_checksum != Some(OldChecksum::Never),
+            skip_address_check: instance
+                .skip_check_adv_addr
+                .unwrap_or(global.vrrp_skip_check_adv_addr == Some(true)),
             standing_fault: host.secrets.fault(&instance.name).or_else(|| {
                 (instance.unicast_fault_no_peer && instance.unicast_peer.is_empty())
                     .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())
@@ -291,7 +310,7 @@ impl Settings {
             version: self.version,
             vrid: self.vrid,
             ipv6: self.ipv6,
-            password: self.password,
+            password: self.password.map(|password| password.0),
             ah: matches!(self.policy, Policy::Ah(_)),
             checksum: match (self.checksum, &self.destination) {
                 (ChecksumMode::Rfc, Destination::Unicast { .. }) if self.old_checksum_counts => {
@@ -328,15 +347,6 @@ impl Settings {
             && self.version == next.version
             && self.ipv6 == next.ipv6
     }
-}
-
-/// The instance's own word, else the global default, else 2 (keepalived's default for IPv4). IPv6 is always version 3:
-/// version 2 has no form for it.
-fn version(instance: &Instance, global: &Global, ipv6: bool) -> VrrpVersion {
-    if ipv6 {
-        return VrrpVersion::V3;
-    }
-    instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2)
 }
 
 /// The sync group that an instance belongs to; the first one counts.
@@ -391,12 +401,6 @@ fn checksum(instance: &Instance, global: &Global) -> ChecksumMode {
         Some(OldChecksum::Always) if !instance.unicast_peer.is_empty() => ChecksumMode::OldUnicast,
         _ => ChecksumMode::Rfc,
     }
-}
-
-/// 100, or 255 with `state MASTER` and no priority (features: keepalived's rule).
-fn base_priority(instance: &Instance) -> u8 {
-    let wished = if instance.state == Some(InitialState::Master) { 255 } else { 100 };
-    instance.priority.unwrap_or(wished)
 }
 
 /// 1 s by default; version 2 carries whole seconds (RFC 3768 section 5.3.7), version 3 steps of 10 ms up to 40.95 s
@@ -479,7 +483,7 @@ fn policy(instance: &Instance, version: VrrpVersion, ipv6: bool, strict: bool, s
 }
 
 /// The password field of version 2: eight bytes, zero filled; a longer text is cut, as keepalived does.
-fn password(instance: &Instance, version: VrrpVersion) -> Option<[u8; 8]> {
+fn password(instance: &Instance, version: VrrpVersion) -> Option<Password> {
     let auth = instance.authentication.as_ref()?;
     if version != VrrpVersion::V2 || auth.auth_type != AuthType::Pass {
         return None;
@@ -488,7 +492,7 @@ fn password(instance: &Instance, version: VrrpVersion) -> Option<[u8; 8]> {
     for (to, from) in field.iter_mut().zip(auth.auth_pass.0.bytes()) {
         *to = from;
     }
-    Some(field)
+    Some(Password(field))
 }
 
 fn destination(instance: &Instance, global: &Global, ipv6: bool) -> Destination {

@@ -106,7 +106,7 @@ pub enum Effective {
 ///
 /// FAULT comes before Pending: one failure is enough, whatever the others will say.
 pub fn effective(base: u8, trackers: &[Tracker]) -> Effective {
-    let faults: Vec<String> = trackers.iter().filter(|t| faulty(t)).map(describe).collect();
+    let faults: Vec<String> = trackers.iter().filter(|t| is_fault(t)).map(describe).collect();
     if !faults.is_empty() {
         return Effective::Fault(faults.join(", "));
     }
@@ -123,7 +123,7 @@ pub fn effective(base: u8, trackers: &[Tracker]) -> Effective {
 }
 
 /// A tracker that forbids taking part: of weight 0 with the bad result, or a file whose product is below -253.
-fn faulty(tracker: &Tracker) -> bool {
+pub fn is_fault(tracker: &Tracker) -> bool {
     match (tracker.value, tracker.weight) {
         (Value::Unknown, _) => false,
         (Value::Number(number), 0) => (number == 0) == tracker.reverse,

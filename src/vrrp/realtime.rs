@@ -1,5 +1,7 @@
 //! Scheduling of the vrrp thread: real-time priority, niceness, processors, locked memory. Adverts wait for nobody, least
-//! of all for a busy processor.
+//! of all for a busy processor. When the loop is late all the same, [`Steps`] raises its priority (`max_auto_priority`).
+
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -22,6 +24,78 @@ pub struct Scheduling {
     pub lock_memory: bool,
     /// `vrrp_rlimit_rttime`, microseconds.
     pub longest_run: Option<u32>,
+    /// `max_auto_priority`: a late thread raises its real-time priority up to this, 1..=99; 0 = never.
+    pub most: u8,
+    /// `min_auto_priority_delay`: so late counts.
+    pub late: Duration,
+}
+
+/// Lateness that raises the priority, where the file says nothing: keepalived's.
+pub const DEFAULT_LATE: Duration = Duration::from_secs(1);
+
+/// When a late loop gets a higher priority, and which. A function of what it was told; [`raise`] does it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    now: u8,
+    most: u8,
+    late: Duration,
+}
+
+impl Steps {
+    /// Begins where [`apply`] ended.
+    pub fn new(wish: &Scheduling, outcome: &Outcome) -> Self {
+        Self { now: outcome.real_time.unwrap_or(0), most: wish.most, late: wish.late }
+    }
+
+    /// New limits after a reload; what was raised stays.
+    pub fn limits(&mut self, wish: &Scheduling) {
+        (self.most, self.late) = (wish.most, wish.late);
+    }
+
+    /// The loop woke so late: the priority to take on now, one step above the last one; `None` = stay.
+    pub fn woke(&mut self, late: Duration) -> Option<u8> {
+        if self.now >= self.most || late < self.late {
+            return None;
+        }
+        self.now += 1;
+        Some(self.now)
+    }
+
+    /// The system refuses: there are no more steps.
+    pub fn give_up(&mut self) {
+        self.most = 0;
+    }
+}
+
+/// A step of [`Steps`], as it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// The new priority.
+    pub priority: u8,
+    /// How late the loop was.
+    pub late: Duration,
+    /// Why it is not so.
+    pub refused: Option<String>,
+}
+
+impl std::fmt::Display for Raised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { priority, late, refused } = self;
+        write!(f, "the vrrp thread was {:.3} s late: real-time priority {priority}", late.as_secs_f64())?;
+        match refused {
+            None => f.write_str(" from now on (max_auto_priority)"),
+            Some(why) => write!(f, " was refused: {why}; give CAP_SYS_NICE or LimitRTPRIO"),
+        }
+    }
+}
+
+/// Takes a step for the calling thread.
+pub fn raise(steps: &mut Steps, priority: u8, late: Duration) -> Raised {
+    let refused = round_robin(priority).err().map(|error| error.desc().to_owned());
+    if refused.is_some() {
+        steps.give_up();
+    }
+    Raised { priority, late, refused }
 }
 
 /// What came of it, for log and status.
@@ -132,6 +206,41 @@ mod tests {
             Some(priority) => assert_eq!(priority, 1),
             None => assert!(outcome.refused[0].contains("CAP_SYS_NICE"), "{outcome}"),
         }
+    }
+
+    #[test]
+    fn each_lateness_is_one_step_up_to_the_limit() {
+        let second = Duration::from_secs(1);
+        let wish = Scheduling { most: 12, late: second, ..Scheduling::default() };
+        let mut steps = Steps::new(&wish, &Outcome { real_time: Some(10), refused: Vec::new() });
+        let short = second - Duration::from_micros(1);
+        let taken = [short, second, Duration::ZERO, second * 9, second].map(|late| steps.woke(late));
+        assert_eq!(taken, [None, Some(11), None, Some(12), None]);
+        // Without real time the first step is the least real-time priority.
+        let mut steps = Steps::new(&wish, &Outcome::default());
+        assert_eq!(steps.woke(second), Some(1));
+        steps.give_up();
+        assert_eq!(steps.woke(second), None);
+        steps.limits(&wish);
+        assert_eq!(steps.woke(second), Some(2));
+        // What the file asks for from the start is never lowered.
+        let mut steps = Steps::new(&wish, &Outcome { real_time: Some(50), refused: Vec::new() });
+        assert_eq!(steps.woke(second), None);
+        let off = Scheduling { late: second, ..Scheduling::default() };
+        assert_eq!(Steps::new(&off, &Outcome::default()).woke(second * 9), None);
+    }
+
+    #[test]
+    fn a_step_is_taken_or_refused_once() {
+        let (raised, next) = std::thread::spawn(|| {
+            let wish = Scheduling { most: 2, nice: Some(0), ..Scheduling::default() };
+            let mut steps = Steps::new(&wish, &apply(&wish));
+            let step = steps.woke(Duration::ZERO).expect("a step");
+            (raise(&mut steps, step, Duration::ZERO), steps.woke(Duration::ZERO))
+        })
+        .join()
+        .expect("no panic");
+        assert_eq!((raised.priority, raised.refused.is_none()), (1, next.is_some()), "{raised}");
     }
 
     #[test]

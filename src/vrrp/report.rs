@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::machine::{Note, StateName, Transition};
-use super::realtime::Outcome;
+use super::realtime::{Outcome, Raised};
+use super::snapshot::Snapshot;
 
 /// One thing that happened to an instance.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub enum Told {
     Transition {
         /// From, to, cause, priority.
         transition: Transition,
+        /// What was so when it happened.
+        snapshot: Box<Snapshot>,
         /// Generation of wanted addresses that belongs to the new state.
         generation: u64,
     },
@@ -63,6 +66,8 @@ pub enum Told {
     },
     /// How the vrrp thread is scheduled.
     Scheduled(Outcome),
+    /// It was late, and its priority was raised.
+    Raised(Raised),
     /// Adverts were refused.
     Discarded {
         /// The last refusal in words.
@@ -110,8 +115,8 @@ pub enum Told {
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transition { transition, .. } => {
-                write!(f, "{} -> {}: {}", transition.from, transition.to, transition.cause)
+            Self::Transition { transition: Transition { from, to, cause, .. }, snapshot, .. } => {
+                write!(f, "{from} -> {to}: {cause}{}", snapshot.besides(cause))
             }
             Self::Note(note) => note.fmt(f),
             Self::Group { from, to, cause, .. } => write!(f, "sync group: {from} -> {to}: {cause}"),
@@ -131,6 +136,7 @@ impl fmt::Display for Told {
                  Tandem, please report it"
             ),
             Self::Scheduled(outcome) => outcome.fmt(f),
+            Self::Raised(raised) => raised.fmt(f),
             Self::Deleted { .. } => f.write_str("removed by the reload"),
             Self::LowerPriorityHeard { priority } => {
                 write!(f, "another master of lower priority than our {priority} was heard; answered it")

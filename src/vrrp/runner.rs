@@ -20,9 +20,10 @@ use super::group::Member;
 use super::machine::{Action, Event, Machine, Note, Occasion, StateName};
 use super::pace::Announcement;
 use super::packet::{Advert, AuthField, PROTOCOL};
-use super::params::{Destination, Settings, TrackerValues};
+use super::params::{Destination, Settings, Tracker, TrackerValues};
 use super::priority::{Effective, effective};
 use super::report::{Report, Told};
+use super::snapshot::{Remembered, Seen, Snapshot};
 use super::socket::SocketKey;
 
 /// TOS byte of adverts: DSCP CS6.
@@ -35,6 +36,8 @@ pub(super) struct Turn {
     pub(super) now: Instant,
     /// The wall clock: what signed adverts bear.
     pub(super) since_1970: Duration,
+    /// How much later than the earliest deadline the loop woke: the thread's own delay.
+    pub(super) late: Duration,
     /// Adverts to send, in order.
     pub(super) adverts: Vec<Outgoing>,
     /// Some instance wants other addresses than before.
@@ -54,6 +57,7 @@ impl Turn {
         Self {
             now,
             since_1970,
+            late: Duration::ZERO,
             adverts: Vec::new(),
             addresses_changed: false,
             reports: Vec::new(),
@@ -108,6 +112,10 @@ pub(super) struct Runner {
     rules: Rules,
     own: Option<IpAddr>,
     effective: Option<Effective>,
+    /// What it watches, as last looked at.
+    trackers: Vec<Tracker>,
+    /// The last advert that was accepted.
+    heard: Option<Remembered>,
     schedule: Schedule,
     waiting: Option<Waiting>,
     wants: bool,
@@ -126,6 +134,8 @@ impl Runner {
             rules: settings.rules(None),
             own: None,
             effective: None,
+            trackers: Vec::new(),
+            heard: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
             wants: false,
@@ -240,10 +250,12 @@ impl Runner {
             self.rules = self.settings.rules(own);
             self.feed(Event::Own(own), turn);
         }
+        let trackers = self.settings.trackers_now(links, values);
         let now = match self.settings.standing_fault.clone().or(fault) {
             Some(reason) => Effective::Fault(reason),
-            None => effective(self.settings.base_priority, &self.settings.trackers_now(links, values)),
+            None => effective(self.settings.base_priority, &trackers),
         };
+        self.trackers = trackers;
         if self.effective.as_ref() != Some(&now) {
             self.effective = Some(now.clone());
             self.feed(Event::Effective(now), turn);
@@ -273,10 +285,14 @@ impl Runner {
         self.rules.own_priority = master.then(|| self.machine.priority());
         match accept(&self.rules, &datagram) {
             Ok(advert) => {
-                if advert.address_mismatch().is_some() {
+                let skipped = self.settings.skip_address_check
+                    && self.heard.is_some_and(|heard| heard.source == advert.source());
+                if advert.address_mismatch().is_some() && !skipped {
                     let source = advert.source();
                     self.tell_seldom("address_list_differs", turn, |_| Told::AddressListDiffers { source });
                 }
+                let (source, priority) = (advert.source(), advert.priority());
+                self.heard = Some(Remembered { source, priority, at: turn.now });
                 self.feed(Event::Advert(advert), turn);
             }
             Err(discard) => self.refused(&discard, turn),
@@ -370,7 +386,8 @@ impl Runner {
                     self.wait_to_announce(occasion, turn);
                 }
                 Action::Transition(transition) => {
-                    self.tell(Told::Transition { transition, generation: 0 }, turn);
+                    let snapshot = Box::new(self.snapshot(transition.priority, turn));
+                    self.tell(Told::Transition { transition, snapshot, generation: 0 }, turn);
                 }
                 // Told for the whole group.
                 Action::Note(Note::WantsMaster) => {}
@@ -381,6 +398,17 @@ impl Runner {
             !self.wants || self.machine.state() == StateName::Master,
             "only a master holds addresses"
         );
+    }
+
+    /// What is so now.
+    fn snapshot(&self, priority: u8, turn: &Turn) -> Snapshot {
+        Snapshot {
+            base_priority: self.settings.base_priority,
+            priority,
+            trackers: self.trackers.iter().map(Seen::from).collect(),
+            last_advert: self.heard.map(|heard| heard.now(turn.now)),
+            own_delay: turn.late,
+        }
     }
 
     fn wait_to_announce(&mut self, occasion: Occasion, turn: &Turn) {
@@ -401,7 +429,7 @@ impl Runner {
             priority,
             interval: s.advert_int,
             auth: match (s.version, s.password) {
-                (VrrpVersion::V2, Some(field)) => AuthField::Pass(field),
+                (VrrpVersion::V2, Some(password)) => AuthField::Pass(password.0),
                 (VrrpVersion::V2, None) => self.guard.field().unwrap_or(AuthField::None),
                 (VrrpVersion::V3, _) => AuthField::None,
             },

@@ -2,13 +2,15 @@
 //! than the few that are due. Pure.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The deadlines of numbered things.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deadlines {
     by_time: BTreeSet<(Instant, usize)>,
     of: Vec<Option<Instant>>,
+    /// When the loop last woke.
+    woken: Option<Instant>,
 }
 
 impl Deadlines {
@@ -34,6 +36,14 @@ impl Deadlines {
         }
     }
 
+    /// The loop is awake: how much later than the earliest deadline. One that was set as already past is late only from
+    /// the turn that set it.
+    pub(super) fn woke(&mut self, now: Instant) -> Duration {
+        let before = self.woken.replace(now);
+        let due = self.next().map(|at| before.map_or(at, |before| at.max(before)));
+        due.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
     /// The earliest of all.
     pub(super) fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
@@ -47,9 +57,25 @@ impl Deadlines {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    #[test]
+    fn lateness_is_counted_from_the_deadline_or_the_turn_that_set_it() {
+        let now = Instant::now();
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        let ms = Duration::from_millis;
+        let mut deadlines = Deadlines::default();
+        assert_eq!(deadlines.woke(at(0)), Duration::ZERO, "there is no deadline");
+        deadlines.reset(1);
+        deadlines.set(0, Some(at(100)));
+        assert_eq!(deadlines.woke(at(90)), Duration::ZERO, "something else woke it");
+        assert_eq!(deadlines.woke(at(103)), ms(3));
+        // The priority rose, and with it the deadline moved into the past.
+        deadlines.set(0, Some(at(50)));
+        assert_eq!(deadlines.woke(at(104)), ms(1));
+        deadlines.set(0, Some(at(200)));
+        assert_eq!(deadlines.woke(at(1700)), ms(1500));
+    }
 
     #[test]
     fn the_earliest_comes_first_and_moves() {

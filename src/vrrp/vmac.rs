@@ -20,8 +20,6 @@ use crate::config::model::{Config, Global, Instance, IpvlanMode, VirtualAddress,
 use crate::net::device::{DevicePlan, FoundAll, IpvlanFlag, Kind, OWNER, Wanted, is_planned};
 use crate::net::sysctl::{Key, Wish};
 
-use super::firewall::is_strict;
-
 /// Longest interface name (IFNAMSIZ without the NUL).
 const LONGEST_NAME: usize = 15;
 /// First octets of virtual hardware addresses (IANA's).
@@ -54,7 +52,7 @@ pub struct Plan {
     pub devices: BTreeMap<String, DevicePlan>,
     /// By instance.
     pub placements: BTreeMap<String, Placement>,
-    /// `promote_secondaries`.
+    /// `promote_secondaries`, `disable_local_igmp`.
     pub sysctls: BTreeMap<Key, Wish>,
     /// What is done otherwise than the file says, in words for the log.
     pub problems: Vec<String>,
@@ -71,6 +69,9 @@ impl Plan {
 /// is not taken, one that an earlier run left is. Call it at start and at reload; names hold until then.
 pub fn plan(config: &Config, found: &FoundAll) -> Plan {
     let mut planner = Planner { global: &config.global_defs, found, plan: Plan::default() };
+    if config.global_defs.disable_local_igmp {
+        planner.plan.sysctls.insert(Key::v4("", "igmp_link_local_mcast_reports"), Wish::Exactly(0));
+    }
     for instance in &config.vrrp_instance {
         let placement = planner.place(instance);
         planner.plan.placements.insert(instance.name.clone(), placement);
@@ -189,6 +190,7 @@ impl Planner<'_> {
             known.ipv4 |= !ipv6;
             known.ipv6 |= ipv6;
             known.link_local |= link_local;
+            known.announce_parent |= own.is_some_and(|vmac| vmac.netlink_notify_msg);
             return known.name.clone();
         }
         let group = own.and_then(|vmac| vmac.group.clone());
@@ -202,6 +204,7 @@ impl Planner<'_> {
             link_local,
             address: None,
             group: group.and_then(|group| self.group(instance, &group)),
+            announce_parent: own.is_some_and(|vmac| vmac.netlink_notify_msg),
         };
         let wished = own.and_then(|vmac| vmac.name.as_deref());
         plan.name = self.name(instance, wished, &plan);
@@ -233,6 +236,7 @@ impl Planner<'_> {
             link_local: false,
             address,
             group: words.group.as_deref().and_then(|group| self.group(instance, group)),
+            announce_parent: false,
         };
         plan.name = self.name(instance, words.name.as_deref(), &plan);
         self.insert(plan)
@@ -247,7 +251,7 @@ impl Planner<'_> {
     /// 00:00:5e:00:01:VRID (IPv4), 00:00:5e:00:02:VRID (IPv6), or what the file says. RFC 9568 section 7.3.
     fn mac(&self, instance: &Instance, ipv6: bool, own: Option<&Vmac>) -> [u8; 6] {
         let vrid = instance.virtual_router_id;
-        let given = own.and_then(|vmac| vmac.mac.as_deref()).filter(|_| !is_strict(instance, self.global));
+        let given = own.and_then(|vmac| vmac.mac.as_deref()).filter(|_| !instance.is_strict(self.global));
         if let Some([a, b, c, d, e, rest @ ..]) = given.map(octets).as_deref() {
             return [*a, *b, *c, *d, *e, rest.first().copied().unwrap_or(vrid)];
         }
@@ -299,7 +303,7 @@ impl Planner<'_> {
         first.into_iter().flatten().chain(further).find(|name| free(name)).unwrap_or_default()
     }
 
-    /// Only numbers: names of groups are iproute2's own file.
+    /// A number: names became numbers when the file was read (`config::resolve`).
     fn group(&mut self, instance: &Instance, text: &str) -> Option<u32> {
         let number = match text.strip_prefix("0x") {
             Some(hex) => u32::from_str_radix(hex, 16).ok(),
@@ -309,7 +313,7 @@ impl Planner<'_> {
         if number.is_none() {
             self.problem(
                 instance,
-                format!("interface group {text} is no number: write its number; none is set"),
+                format!("there is no interface group {text}: write its number, or add it to /etc/iproute2/group; none is set"),
             );
         }
         number
@@ -322,7 +326,7 @@ impl Planner<'_> {
 
 /// Adverts leave by the base interface: `vmac_xmit_base`, which strict mode forbids, and always with unicast peers.
 fn transmits_by_base(instance: &Instance, global: &Global) -> bool {
-    !instance.unicast_peer.is_empty() || (instance.vmac_xmit_base && !is_strict(instance, global))
+    !instance.unicast_peer.is_empty() || (instance.vmac_xmit_base && !instance.is_strict(global))
 }
 
 /// `aa:bb:c` as octets; empty when one is none.

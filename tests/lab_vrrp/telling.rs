@@ -319,3 +319,32 @@ fn a_reader_of_the_pipe_and_the_scripts_around_the_daemon() {
         )
     );
 }
+
+#[test]
+fn scripts_are_told_what_led_up_to_a_transition() {
+    if director::tandem_only("CAUSE in the environment") {
+        return;
+    }
+    let pair = Pair::new("why");
+    let out = pair.lab.work().join("causes");
+    let script = pair.lab.file("cause", &format!("echo \"$STATE: $CAUSE\" >>{}\n", out.display()));
+    let number = pair.lab.file("number", "0");
+    let head = format!("track_file num {{\n    file {}\n    weight 2\n}}", number.display());
+    let notify = format!("notify \"/bin/sh {}\"", script.display());
+    let tracking =
+        Conf::new("BACKUP", 150).head(&head).line("track_file {\n        num\n    }").line(&notify);
+    let _d1 = pair.start("d1", &tracking);
+    let _d2 = pair.start("d2", &Conf::new("BACKUP", 100));
+    pair.master("d1");
+    std::fs::write(&number, "-30").expect("the file");
+    pair.master("d2");
+    let said = || std::fs::read_to_string(&out).unwrap_or_default();
+    let lowered = "BACKUP: 10.9.0.2 advertises the higher priority 100, ours is 90; priority 90 of base 150 (track_file num \
+                   -30 -60 of weight 2)";
+    wait(lowered, patience(), || said().lines().any(|line| line.starts_with(lowered)));
+    std::fs::write(&number, "-127").expect("the file");
+    let fault = "FAULT: track_file num says -127 (weight 2: -254 is below -253); priority 90 of base 150 (track_file num -127";
+    wait(fault, patience(), || said().lines().any(|line| line.starts_with(fault)));
+    let line = said().lines().find(|line| line.starts_with("FAULT")).expect("it is there").to_owned();
+    assert!(line.contains("; the last advert came from 10.9.0.2 with priority 100, "), "{line}");
+}

@@ -23,7 +23,13 @@ pub(super) fn text(heading: &str, plan: &Plan, looked: bool, errors: &[String], 
         page.line("", "objects of the file");
         objects.iter().for_each(|entry| page.entry(entry));
     }
-    let addresses = of(&[Kind::Address]);
+    let addresses = of(&[Kind::Address, Kind::Route, Kind::Rule]);
+    let fixed: Vec<&&Entry> = addresses.iter().filter(|entry| entry.of.is_none()).collect();
+    if !fixed.is_empty() {
+        page.gap();
+        page.line("", "static addresses, routes and rules");
+        fixed.iter().for_each(|entry| page.entry(entry));
+    }
     for instance in &plan.instances {
         page.gap();
         page.instance(instance);
@@ -31,12 +37,13 @@ pub(super) fn text(heading: &str, plan: &Plan, looked: bool, errors: &[String], 
         addresses.iter().filter(its).for_each(|entry| page.entry(entry));
     }
     let of_no_instance = |entry: &&&Entry| {
-        !plan.instances.iter().any(|instance| entry.of.as_deref() == Some(instance.name.as_str()))
+        entry.of.is_some()
+            && !plan.instances.iter().any(|instance| entry.of.as_deref() == Some(instance.name.as_str()))
     };
     let orphans: Vec<&&Entry> = addresses.iter().filter(of_no_instance).collect();
     if !orphans.is_empty() {
         page.gap();
-        page.line("", "addresses of instances that go");
+        page.line("", "of instances that go");
         orphans.iter().for_each(|entry| page.entry(entry));
     }
     page.services(&of(&[Kind::Service, Kind::Destination]));
@@ -116,6 +123,8 @@ impl Page {
         let noun = match entry.kind {
             Kind::Object => "  ",
             Kind::Address => "  address ",
+            Kind::Route => "  route ",
+            Kind::Rule => "  rule ",
             Kind::Service => "service ",
             Kind::Destination => "  destination ",
         };
@@ -150,6 +159,8 @@ fn summary(plan: &Plan, whole: bool) -> String {
     for (kind, noun) in [
         (Kind::Object, "objects"),
         (Kind::Address, "addresses"),
+        (Kind::Route, "routes"),
+        (Kind::Rule, "rules"),
         (Kind::Service, "services"),
         (Kind::Destination, "destinations"),
     ] {

@@ -114,7 +114,8 @@ impl Reader {
         let Some(rest) = words.get(self.used..).filter(|rest| !rest.is_empty()) else { return };
         let problem = if rest.first().is_some_and(|word| word.starts_with("//")) {
             "// does not start a comment".to_owned()
-        } else if node.key() == "auth_pass" {
+        } else if ["auth_pass", "smtp_password", "password", "key"].contains(&node.key()) {
+            // What stands there may be the rest of it: never shown.
             "there is more behind the password".to_owned()
         } else {
             format!("\"{}\" takes no \"{}\"", node.key(), rest.join(" "))

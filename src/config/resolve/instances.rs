@@ -125,8 +125,8 @@ impl Resolver<'_> {
         self.preemption(object, instance, global);
         self.authentication(object, instance, global);
         self.transport(object, instance);
-        if instance.strict_mode.or(global.vrrp_strict) == Some(true) {
-            self.strict(object, instance);
+        if instance.is_strict(global) {
+            self.strict(object, instance, global);
         }
         if instance.use_vmac.is_some() && instance.promote_secondaries {
             let problem = format!("{object}: promote_secondaries is set for a VMAC by itself");
@@ -141,11 +141,10 @@ impl Resolver<'_> {
                 "remove it",
             );
         }
-        let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
+        let version = instance.vrrp_version(global);
         if let Some(secs) = instance.advert_int
             && version == VrrpVersion::V2
             && secs.0.subsec_nanos() != 0
-            && !is_ipv6(instance)
         {
             let problem = format!("{object}: advert_int {secs} is no whole number of seconds");
             let consequence = "version 2 carries whole seconds: it is rounded";
@@ -153,7 +152,7 @@ impl Resolver<'_> {
             self.find(Level::Warning, &origin, "advert_int", "rounded", problem, consequence, fix);
         }
         if let Some(secs) = instance.advert_int
-            && (version == VrrpVersion::V3 || is_ipv6(instance))
+            && version == VrrpVersion::V3
             && secs.0 > std::time::Duration::from_millis(40_950)
         {
             let problem = format!("{object}: advert_int {secs} is more than version 3 can carry");
@@ -261,7 +260,7 @@ impl Resolver<'_> {
     fn preemption(&mut self, object: &str, instance: &Instance, global: &Global) {
         let origin = instance.origin.clone();
         let master = instance.state == Some(InitialState::Master);
-        let owner = priority(instance) == 255;
+        let owner = instance.base_priority() == 255;
         if instance.nopreempt && (master || owner) {
             let why = if master { "state MASTER" } else { "priority 255" };
             let problem = format!("{object}: nopreempt has no effect with {why}");
@@ -269,7 +268,7 @@ impl Resolver<'_> {
             let fix = "write state BACKUP on both directors if it should not";
             self.find(Level::Warning, &origin, "nopreempt", "nopreempt-ignored", problem, consequence, fix);
         }
-        let strict = instance.strict_mode.or(global.vrrp_strict) == Some(true);
+        let strict = instance.is_strict(global);
         if instance.preempt_delay.is_some_and(|delay| !delay.0.is_zero())
             && (master || instance.nopreempt || strict)
         {
@@ -301,8 +300,8 @@ impl Resolver<'_> {
             return;
         }
         let origin = &instance.origin;
-        let version = instance.version.or(global.vrrp_version).unwrap_or(VrrpVersion::V2);
-        if version == VrrpVersion::V3 || is_ipv6(instance) {
+        let version = instance.vrrp_version(global);
+        if version == VrrpVersion::V3 {
             let problem = format!("{object}: VRRP version 3 has no authentication");
             let fix = "remove the authentication block";
             let consequence = "its adverts carry none";
@@ -414,55 +413,10 @@ impl Resolver<'_> {
         }
     }
 
-    /// What `vrrp_strict` takes away in keepalived (reference section 22).
-    fn strict(&mut self, object: &str, instance: &Instance) {
-        let origin = &instance.origin;
-        let takes = |word: &str| format!("{object}: vrrp_strict does not allow {word}");
-        let mut say = |at: &str, what: &str| {
-            let consequence = "keepalived removes it; here it stays, because vrrp_strict is not acted on yet";
-            let fix = "remove it, or remove vrrp_strict";
-            self.find(Level::Warning, origin, at, "strict", takes(what), consequence, fix);
-        };
-        if instance.authentication.is_some() {
-            say("authentication", "authentication");
-        }
-        if !instance.unicast_peer.is_empty() {
-            say("unicast_peer", "unicast peers");
-        }
-        if instance.down_timer_adverts.is_some_and(|n| n != 3) {
-            say("down_timer_adverts", "down_timer_adverts other than 3");
-        }
-        if instance.higher_prio_send_advert == Some(true) {
-            say("higher_prio_send_advert", "higher_prio_send_advert");
-        }
-        if instance.no_virtual_ipaddress {
-            say("no_virtual_ipaddress", "an instance without addresses");
-        }
-        if instance.vmac_xmit_base {
-            say("vmac_xmit_base", "vmac_xmit_base");
-        }
-        if instance.accept == Some(true) && instance.version != Some(VrrpVersion::V3) && !is_ipv6(instance) {
-            say("accept", "accept with version 2");
-        }
-        let first = instance.virtual_ipaddress.first().map(|va| va.address.address);
-        if let Some(IpAddr::V6(address)) = first
-            && !address.is_unicast_link_local()
-        {
-            say("virtual_ipaddress", "a first IPv6 address that is not link-local");
-        }
-        let master = instance.state == Some(InitialState::Master);
-        if instance.state.is_some() && master != (priority(instance) == 255) {
-            say(
-                "state",
-                if master { "state MASTER below priority 255" } else { "state BACKUP with priority 255" },
-            );
-        }
-    }
-
     /// Weights that can never cause a failover, as far as one file shows it.
     fn weights(&mut self, config: &Config, instances: &[Instance]) {
         for instance in instances {
-            let base = i32::from(priority(instance));
+            let base = i32::from(instance.base_priority());
             if base == 255 {
                 self.owner_weights(config, instance);
             }
@@ -564,12 +518,6 @@ impl Resolver<'_> {
 
 /// A word, its list, and the weight that one of the list has.
 type WeightOf<'a> = (&'a str, &'a [Track], &'a dyn Fn(&Track) -> i16);
-
-/// 100, or 255 with `state MASTER` and no priority (keepalived's rule).
-fn priority(instance: &Instance) -> u8 {
-    let wished = if instance.state == Some(InitialState::Master) { 255 } else { 100 };
-    instance.priority.unwrap_or(wished)
-}
 
 /// True when adverts of this instance are IPv6.
 pub(in crate::config) fn is_ipv6(instance: &Instance) -> bool {

@@ -7,6 +7,7 @@ mod names;
 mod routing;
 mod scripts;
 mod servers;
+mod strict;
 mod together;
 
 use super::diagnostic::{Diagnostic, Level, Place};
@@ -76,6 +77,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.routing(&mut config);
     resolver.runnable(&mut config);
     resolver.servers(&mut config);
+    resolver.deaf(&config);
     (config, resolver.findings)
 }
 

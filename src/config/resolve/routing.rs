@@ -41,6 +41,14 @@ impl Resolver<'_> {
             self.named(&mut instance.virtual_rules, &origin, "virtual_rules", |rule| {
                 rule_names(rule, &names)
             });
+            for (word, slot) in [
+                ("use_vmac", instance.use_vmac.as_mut().map(|vmac| &mut vmac.group)),
+                ("use_ipvlan", instance.use_ipvlan.as_mut().map(|ipvlan| &mut ipvlan.group)),
+            ] {
+                if let Some(Err(unknown)) = slot.map(|slot| device_group(slot, &names)) {
+                    self.unknown(&unknown, &origin, word, "the interface gets no group");
+                }
+            }
         }
     }
 
@@ -55,22 +63,26 @@ impl Resolver<'_> {
         let mut at = 0;
         elements.retain_mut(|element| {
             let unknown = names(element).err();
-            if let Some(Unknown { kind, file, name, near }) = &unknown {
-                let problem = format!("there is no {kind} \"{name}\"");
+            if let Some(unknown) = &unknown {
                 let consequence =
                     if word.ends_with("routes") { "the route is dropped" } else { "the rule is dropped" };
-                let fix = match near {
-                    Some(near) => {
-                        format!("did you mean {near}? Else write a number, or add the name to {file}")
-                    }
-                    None => format!("write a number, or add the name to {file}"),
-                };
-                self.find(Level::Error, origin, word, "unknown-name", problem, consequence, fix);
+                self.unknown(unknown, origin, word, consequence);
                 self.at(origin.element(word, at));
             }
             at += 1;
             unknown.is_none()
         });
+    }
+
+    /// A finding about a name without a number.
+    fn unknown(&mut self, unknown: &Unknown, origin: &Origin, word: &'static str, consequence: &str) {
+        let Unknown { kind, file, name, near } = unknown;
+        let problem = format!("there is no {kind} \"{name}\"");
+        let fix = match near {
+            Some(near) => format!("did you mean {near}? Else write a number, or add the name to {file}"),
+            None => format!("write a number, or add the name to {file}"),
+        };
+        self.find(Level::Error, origin, word, "unknown-name", problem, consequence, fix);
     }
 }
 
@@ -132,6 +144,19 @@ fn protocol(names: &Names) -> Kind<'_> {
     Kind("routing protocol", "/etc/iproute2/rt_protos", &names.protocols)
 }
 
+fn interface_group(names: &Names) -> Kind<'_> {
+    Kind("interface group", "/etc/iproute2/group", &names.groups)
+}
+
+/// The group of an interface of our own becomes a number in decimal; without one it is left out.
+fn device_group(slot: &mut Option<String>, names: &Names) -> Result<(), Unknown> {
+    let Some(text) = slot.take() else { return Ok(()) };
+    let mut group: Named<u32> = text.parse().unwrap_or(Named::Name(text));
+    interface_group(names).put(&mut group)?;
+    *slot = Some(group.to_string());
+    Ok(())
+}
+
 fn dsfield(names: &Names) -> Kind<'_> {
     Kind("DS field", "/etc/iproute2/rt_dsfield", &names.dsfields)
 }
@@ -165,7 +190,7 @@ fn rule_names(rule: &mut Rule, names: &Names) -> Result<(), Unknown> {
     dsfield(names).may(&mut rule.tos)?;
     realms(&mut rule.realms, names)?;
     Kind("IP protocol", "/etc/protocols", &names.ip_protocols).may(&mut rule.ipproto)?;
-    Kind("interface group", "/etc/iproute2/group", &names.groups).may(&mut rule.suppress_ifgroup)
+    interface_group(names).may(&mut rule.suppress_ifgroup)
 }
 
 #[cfg(test)]
@@ -194,6 +219,32 @@ mod tests {
         assert_eq!(config.static_routes[0].table, Some(Named::Number(254)));
         assert_eq!(config.static_rules[0].action, RuleAction::Table(Named::Number(255)));
         assert_eq!(config.vrrp_instance[0].virtual_rules[0].ipproto, Some(Named::Number(6)));
+    }
+
+    #[test]
+    fn groups_of_interfaces_have_names() {
+        let dir = std::env::temp_dir().join(format!("tandem-groups-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("group"), "0 default\n7 vips\n").unwrap();
+        let instance = |name: &str, vrid: u8, group: &str| {
+            format!(
+                "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {vrid}\n use_vmac vr{vrid} group {group}\n \
+                 virtual_ipaddress {{\n 10.0.0.{vrid}\n }}\n}}\n"
+            )
+        };
+        let text = format!("global_defs {{\n iproute_etc_dir {}\n}}\n", dir.display())
+            + &instance("A", 1, "vips")
+            + &instance("B", 2, "0x10")
+            + &instance("C", 3, "vipz");
+        let facts = Facts { look_at_files: true, ..Facts::default() };
+        let loaded = load_text(std::path::Path::new("t.conf"), text.as_bytes(), &facts);
+        let group = |at: usize| loaded.config.vrrp_instance[at].use_vmac.clone().unwrap().group;
+        assert_eq!([group(0), group(1), group(2)], [Some("7".to_owned()), Some("16".to_owned()), None]);
+        let said: Vec<_> = loaded.diagnostics.iter().filter(|d| d.code == "unknown-name").collect();
+        assert_eq!(said.len(), 1);
+        assert_eq!(said[0].problem, "there is no interface group \"vipz\"");
+        assert!(said[0].fix.starts_with("did you mean vips?"), "{}", said[0].fix);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 
     #[test]

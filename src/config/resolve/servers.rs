@@ -126,24 +126,21 @@ impl Resolver<'_> {
     /// `no_accept` and `vrrp_strict` on an address that a virtual server uses.
     fn drops_traffic(&mut self, config: &Config) {
         for instance in &config.vrrp_instance {
-            let strict = instance.strict_mode.or(config.global_defs.vrrp_strict) == Some(true);
-            let refuses = instance.accept == Some(false) || (strict && instance.accept != Some(true));
-            if !refuses || instance.priority == Some(255) {
+            if instance.accepts(&config.global_defs) {
                 continue;
             }
             let carried = instance.virtual_ipaddress.iter().chain(&instance.virtual_ipaddress_excluded);
             let addresses: BTreeSet<IpAddr> = carried.map(|va| va.address.address).collect();
             for server in &config.virtual_server {
                 let Some(address) = server.address.filter(|a| addresses.contains(a)) else { continue };
-                let why = if strict { "vrrp_strict" } else { "no_accept" };
+                let (why, fix) = super::strict::why_deaf(instance, &config.global_defs);
                 let problem = format!(
                     "{}: {why} in vrrp_instance {} makes a director drop what is sent to {address}",
                     shown(server),
                     instance.name
                 );
-                let consequence = "under keepalived the virtual server cannot be reached";
-                let fix = format!("remove {why}, or write accept in the instance");
-                self.find(Level::Advice, &server.origin, "", "drops-traffic", problem, consequence, fix);
+                let consequence = "clients of the virtual server get no answer";
+                self.find(Level::Warning, &server.origin, "", "drops-traffic", problem, consequence, fix);
             }
         }
     }

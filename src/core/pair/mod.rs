@@ -111,15 +111,11 @@ struct Side<'a> {
     config: &'a Config,
     /// Of each instance, in file order.
     settings: Vec<Settings>,
-    /// What each of them watches besides its own interface, with what its sync group adds and takes away.
-    trackers: Vec<Vec<Spec>>,
 }
 
 impl<'a> Side<'a> {
     fn new(who: Who, config: &'a Config) -> Self {
-        let trackers =
-            config.vrrp_instance.iter().map(|instance| trackers::of_instance(instance, config)).collect();
-        Self { who, config, settings: Settings::of_config(config, &Host::default()), trackers }
+        Self { who, config, settings: Settings::of_config(config, &Host::default()) }
     }
 
     /// The sync group that an instance is in.
@@ -133,7 +129,10 @@ impl<'a> Side<'a> {
         let group = self.group_of(name).map_or(&[][..], |group| &group.group);
         let mates = (0..self.settings.len())
             .filter(|other| *other != at && group.contains(&self.settings[*other].name));
-        let member = |at: usize| Member { settings: &self.settings[at], trackers: &self.trackers[at] };
+        let member = |at: usize| {
+            let settings = &self.settings[at];
+            Member { settings, trackers: &settings.trackers }
+        };
         std::iter::once(at).chain(mates).map(member).collect()
     }
 }
@@ -161,9 +160,9 @@ impl Matched<'_> {
         &self.side(who).settings[self.at[who.index()]]
     }
 
-    /// What the instance watches besides its own interface.
+    /// What the instance watches besides its own interface, with what its sync group adds and takes away.
     fn trackers(&self, who: Who) -> &[Spec] {
-        &self.side(who).trackers[self.at[who.index()]]
+        &self.settings(who).trackers
     }
 
     /// The instance and the other members of its group, on that side.

@@ -218,6 +218,9 @@ pub(super) fn groups(sides: [&Side<'_>; 2], instances: &[PairedInstance], findin
                 );
             }
             let members: Vec<&PairedInstance> = members().collect();
+            if a.is_empty() != b.is_empty() {
+                returning(side, &group.name, if b.is_empty() { Who::A } else { Who::B }, &members, findings);
+            }
             let other = sides[side.who.other().index()];
             let theirs = |one: &PairedInstance| other.group_of(&one.names[side.who.other().index()]);
             let split = members.iter().any(|one| {
@@ -243,4 +246,36 @@ pub(super) fn groups(sides: [&Side<'_>; 2], instances: &[PairedInstance], findin
             }
         }
     }
+}
+
+/// A group whose members do not all go back to their home keeps all of them away: the others wait for those.
+fn returning(side: &Side<'_>, group: &str, home: Who, members: &[&PairedInstance], findings: &mut Findings) {
+    if side.who != home {
+        return;
+    }
+    let (stay, go): (Vec<&PairedInstance>, Vec<&PairedInstance>) =
+        members.iter().partition(|one| one.home == Holder::Either || one.keeps_away[home.index()]);
+    if stay.is_empty() || go.is_empty() {
+        return;
+    }
+    let titles = |list: &[&PairedInstance]| {
+        let all: Vec<String> = list.iter().map(|one| one.title.clone()).collect();
+        listed(&all)
+    };
+    let wants = |list: &[&PairedInstance], one: &str, several: &str| {
+        (if list.len() == 1 { one } else { several }).to_owned()
+    };
+    findings.add(
+        Level::Warning,
+        "pair-group-return",
+        format!(
+            "sync group {group}: {} {} back to {home} when it returns, {} {} not (nopreempt, or equal priorities)",
+            titles(&go),
+            wants(&go, "goes", "go"),
+            titles(&stay),
+            wants(&stay, "does", "do")
+        ),
+        format!("a group moves as a whole: once {} is master of it, it stays there", home.other()),
+        "give all members of the group the same priority and the same nopreempt",
+    );
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::election::{self, After, Contender, Holder, Outcome, Status};
-use super::trackers::{Kind, Spec};
+use super::trackers::{Kind, Spec, bad_number, contribution, fault};
 use super::{Matched, Member, Who};
 
 /// What a tracker watches, by name, and how it says that it is bad.
@@ -26,18 +26,18 @@ impl Watched {
     }
 
     fn of(spec: &Spec) -> Self {
-        Self { kind: spec.kind, name: spec.name.clone(), reverse: spec.reverse, number: spec.bad_number() }
+        Self { kind: spec.kind, name: spec.name.clone(), reverse: spec.reverse, number: bad_number(spec) }
     }
 }
 
 impl fmt::Display for Watched {
-    /// `script chk_nginx fails`, `interface eth1 is down`, `file load says 1`.
+    /// `script chk_nginx fails`, `interface eth1 is down`, `track_file load says 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ", self.kind.word(), self.name)?;
         match (self.kind, self.reverse) {
             (Kind::File, _) => write!(f, "says {}", self.number),
-            (Kind::Interface, _) | (Kind::Bfd, false) => f.write_str("is down"),
-            (Kind::Bfd, true) => f.write_str("is up (reverse)"),
+            (Kind::Interface, _) | (Kind::Bfd | Kind::Quorum, false) => f.write_str("is down"),
+            (Kind::Bfd | Kind::Quorum, true) => f.write_str("is up (reverse)"),
             (Kind::Script | Kind::Process, true) => f.write_str("succeeds (reverse)"),
             (Kind::Script | Kind::Process, false) => f.write_str("fails"),
         }
@@ -302,7 +302,7 @@ fn standing(members: &[Member<'_>], condition: &Condition) -> Standing {
             .chain(member.trackers)
             .filter_map(|spec| {
                 let (fails, number) = how(spec, failing);
-                spec.fault(fails, number)
+                fault(spec, fails, number)
             })
             .collect();
         if !faults.is_empty() {
@@ -319,7 +319,7 @@ fn standing(members: &[Member<'_>], condition: &Condition) -> Standing {
         .iter()
         .map(|spec| {
             let (fails, number) = how(spec, failing);
-            spec.contribution(fails, number)
+            contribution(spec, fails, number)
         })
         .filter(|n| *n != 0)
         .collect();

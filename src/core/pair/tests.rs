@@ -209,6 +209,21 @@ fn a_group_goes_as_a_whole() {
     // Crossed priorities never agree, and a group of one side alone tears the pair apart.
     let report = compare(&side([150, 100]), &side([100, 150]));
     assert!(report.findings.iter().any(|f| f.code == "pair-group" && f.level == Level::Error));
+    // Where one of two would stay away, both do: said once, for the director that they belong to.
+    let stuck = |a: &Config, b: &Config| {
+        let report = compare(a, b);
+        report.findings.iter().filter(|f| f.code == "pair-group-return").count()
+    };
+    assert_eq!(stuck(&side([150, 100]), &side([100, 100])), 1, "equal priorities of one member");
+    let nopreempt = grouped([150, 150], [&format!("{OF_V}\nnopreempt"), OF_W], "");
+    assert_eq!(stuck(&nopreempt, &side([100, 100])), 1, "nopreempt of one member");
+    let both = grouped(
+        [150, 150],
+        [OF_V, OF_W].map(|of| format!("{of}\nnopreempt")).each_ref().map(String::as_str),
+        "",
+    );
+    assert_eq!(stuck(&both, &side([100, 100])), 0, "all of them stay");
+    assert_eq!(stuck(&side([150, 120]), &side([100, 90])), 0);
     let report = compare(&side([150, 150]), &grouped([100, 100], [OF_V, OF_W], "-"));
     assert!(report.findings.iter().any(|f| f.code == "pair-group-members"));
 }

@@ -185,7 +185,7 @@ fn hears(pair: &Matched<'_>, who: Who) -> Result<(), Option<Discard>> {
         interval: speaker.advert_int,
         auth: match (&speaker.policy, speaker.password) {
             (Policy::Ah(_), _) => AuthField::Unknown(AUTH_TYPE),
-            (_, Some(password)) => AuthField::Pass(password),
+            (_, Some(password)) => AuthField::Pass(password.0),
             (_, None) => AuthField::None,
         },
         addresses: speaker.advertised.clone(),

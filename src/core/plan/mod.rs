@@ -5,9 +5,10 @@
 mod addresses;
 mod expect;
 mod objects;
+mod routing;
 mod services;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde::Serialize;
@@ -17,6 +18,10 @@ use crate::config::model::Config;
 use crate::ipvs::table::Table;
 use crate::net::address::{AddressKey, Installed};
 use crate::net::link::Links;
+use crate::net::preview::Actual;
+use crate::net::route::Route;
+use crate::net::rule::Rule;
+use crate::net::wanted::Wanted;
 
 /// The kernel as it was found; `None` = it could not be read, and nothing is planned for that part.
 #[derive(Clone, Debug, Default)]
@@ -27,13 +32,38 @@ pub struct Kernel {
     pub table: Option<Table>,
 }
 
-/// Interfaces and addresses.
+/// Interfaces, addresses, routes and rules.
 #[derive(Clone, Debug, Default)]
 pub struct Net {
     /// The interfaces.
     pub links: Links,
     /// The addresses.
     pub installed: BTreeMap<AddressKey, Installed>,
+    /// Routes of the protocols that the files name.
+    pub routes: Vec<Route>,
+    /// The rules, where the files name any.
+    pub rules: BTreeSet<Rule>,
+    /// Tables of the VRFs, where the files name any.
+    pub vrfs: BTreeMap<String, u32>,
+}
+
+impl Net {
+    /// As the writer sees it.
+    fn actual(&self) -> Actual {
+        Actual {
+            addresses: self.installed.clone(),
+            routes: self.routes.clone(),
+            rules: self.rules.clone(),
+            vrfs: self.vrfs.clone(),
+        }
+    }
+}
+
+/// What the kernel has to be asked for to plan these files.
+pub fn named(files: &[&Config]) -> Wanted {
+    let mut all = Wanted::default();
+    files.iter().for_each(|file| all.join(&routing::named(file)));
+    all
 }
 
 /// What is asked.
@@ -91,6 +121,10 @@ pub enum Kind {
     Object,
     /// An address.
     Address,
+    /// A route.
+    Route,
+    /// A routing rule.
+    Rule,
     /// An IPVS service.
     Service,
     /// A destination of an IPVS service.
@@ -178,7 +212,8 @@ pub struct Plan {
     pub basis: Basis,
     /// The instances of the file, in its order.
     pub instances: Vec<InstanceNow>,
-    /// What would change: objects, then addresses by instance, then services each with its destinations.
+    /// What would change: objects, then addresses by instance, then static addresses, routes and
+    /// rules, those of instances, then services each with its destinations.
     pub entries: Vec<Entry>,
     /// What a person should know beside that.
     pub notes: Vec<String>,
@@ -201,6 +236,7 @@ impl Plan {
         }
         if let Some(net) = &kernel.net {
             addresses::plan(question, basis, net, &mut plan);
+            routing::plan(question, net, &mut plan);
         }
         if let Some(table) = &kernel.table {
             plan.entries.extend(services::entries(question, basis, table));

@@ -57,7 +57,10 @@ fn machine(addresses: &[&str]) -> Kernel {
             (key, Installed { label: Some(interface.to_owned()), ..Installed::default() })
         })
         .collect();
-    Kernel { net: Some(Net { links: [link("eth0", 2, true)].into(), installed }), table: Some(Table::new()) }
+    Kernel {
+        net: Some(Net { links: [link("eth0", 2, true)].into(), installed, ..Net::default() }),
+        table: Some(Table::new()),
+    }
 }
 
 #[derive(Clone, Copy, Default)]

@@ -11,6 +11,7 @@ fn plan(name: &str, parent: &str, mac: u8) -> DevicePlan {
         link_local: false,
         address: None,
         group: None,
+        announce_parent: false,
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::model::Instance;
 use crate::net::device::FoundAll;
 use crate::vrrp::vmac;
 
@@ -32,9 +33,9 @@ fn who_accepts() {
     for (words, plain, strict) in table {
         let instance = instance(json(words).unwrap());
         let mut global = Global::default();
-        assert_eq!(accepts(&instance, &global), plain, "{words}");
+        assert_eq!(instance.accepts(&global), plain, "{words}");
         global.vrrp_strict = Some(true);
-        assert_eq!(accepts(&instance, &global), strict, "{words}, vrrp_strict");
+        assert_eq!(instance.accepts(&global), strict, "{words}, vrrp_strict");
     }
 }
 

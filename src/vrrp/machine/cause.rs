@@ -136,6 +136,38 @@ impl fmt::Display for Own {
     }
 }
 
+impl Cause {
+    /// The words tell the last advert already.
+    pub fn names_an_advert(&self) -> bool {
+        match self {
+            Self::WithGroup { own, .. } => own.names_an_advert(),
+            Self::MasterDown { last, .. } => last.is_some(),
+            Self::MasterResigned { .. }
+            | Self::Preempted { .. }
+            | Self::HigherPriority { .. }
+            | Self::HigherAddress { .. }
+            | Self::ReplacedWhileAway { .. } => true,
+            Self::Started
+            | Self::Owner
+            | Self::Resumed
+            | Self::GroupFollows { .. }
+            | Self::TimerExpired { .. }
+            | Self::Fault { .. }
+            | Self::Recovered { .. }
+            | Self::Stopped => false,
+        }
+    }
+
+    /// The words tell how late this machine was.
+    pub fn names_own_delay(&self) -> bool {
+        match self {
+            Self::WithGroup { own, .. } => own.names_own_delay(),
+            Self::MasterDown { .. } | Self::ReplacedWhileAway { .. } | Self::TimerExpired { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let with_reload = |reload: &bool| if *reload { " (after a reload)" } else { "" };
@@ -144,7 +176,8 @@ impl fmt::Display for Cause {
             Self::Resumed => f.write_str("goes on as the master that it was when the vrrp thread failed"),
             Self::Owner => f.write_str("started with priority 255, the owner of the addresses"),
             Self::MasterDown { waited, limit, last: None } => {
-                write!(f, "no advert was heard for {} (limit {})", Short(*waited), Short(*limit))
+                let own = Own(waited.saturating_sub(*limit));
+                write!(f, "no advert was heard for {} (limit {}){own}", Short(*waited), Short(*limit))
             }
             Self::MasterDown { waited, limit, last: Some(last) } => write!(
                 f,

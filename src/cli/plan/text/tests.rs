@@ -70,7 +70,7 @@ instance VI_1 (eth0, VRID 51): BACKUP: the kernel has none of its addresses
       as MASTER: addresses +1; as BACKUP: none
 ?+  address 10.0.0.100/24 on eth0: why
 
-addresses of instances that go
+of instances that go
 -   address 10.0.0.9/24 on eth0: why
 
   service TCP 10.0.0.100:80

@@ -1,0 +1,98 @@
+//! Adverts and addresses on interfaces that are made of others: a bridge, a bond, a VLAN; and one that is deleted and
+//! made anew under another index.
+
+use super::*;
+
+/// How the interface is made on a host, and its name.
+struct Made {
+    interface: &'static str,
+    lines: &'static [&'static str],
+}
+
+const BRIDGE: Made = Made {
+    interface: "br0",
+    lines: &[
+        "link add br0 type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+        "link set eth0 master br0",
+        "link set br0 up",
+    ],
+};
+const BOND: Made = Made {
+    interface: "bond0",
+    lines: &[
+        "link add bond0 type bond mode active-backup miimon 50",
+        "link set eth0 down",
+        "link set eth0 master bond0",
+        "link set bond0 up",
+    ],
+};
+const VLAN: Made = Made {
+    interface: "eth0.5",
+    lines: &["link add link eth0 name eth0.5 type vlan id 5", "link set eth0.5 up"],
+};
+
+fn director(name: &str, made: &Made, address: &str) -> Host {
+    // The lower interface has no part in it: its own address is of nowhere.
+    let bare = host(name).nic("eth0", "lan", "192.0.2.1/32");
+    let address = format!("addr add {address}/24 dev {}", made.interface);
+    made.lines.iter().fold(bare, |host, line| host.ip(line)).ip(&address)
+}
+
+/// Takeover and return through a pulled cable, and through the end of the interface itself.
+fn scene(name: &str, made: &Made) {
+    let hosts = [director("d1", made, "10.9.0.1"), director("d2", made, "10.9.0.2")];
+    let lab = Lab::build(name, &["lan"], &hosts);
+    let watch = AddressWatch::start(&lab, &["d1", "d2"]);
+    let text = |conf: Conf| conf.text().replace("interface eth0", &format!("interface {}", made.interface));
+    let _d1 = Director::start(&lab, "d1", &text(Conf::new("BACKUP", 150)));
+    let _d2 = Director::start(&lab, "d2", &text(Conf::new("BACKUP", 100)));
+    let master = |who: &str| watch.wait_holders(VIP, &[who], patience());
+    master("d1");
+    lab.cut("d1", "eth0");
+    master("d2");
+    lab.plug("d1", "eth0");
+    master("d1");
+    lab.ip("d1", &format!("link del {}", made.interface));
+    master("d2");
+    for line in made.lines {
+        lab.ip("d1", line);
+    }
+    lab.ip("d1", &format!("addr add 10.9.0.1/24 dev {}", made.interface));
+    master("d1");
+    let since = now();
+    pause(s(3));
+    let moved: Vec<_> = watch.changes().into_iter().filter(|change| change.at >= since).collect();
+    assert!(moved.is_empty(), "the pair is not calm: {moved:#?}");
+}
+
+/// True when this kernel can make such an interface; else says so.
+fn possible(kind: &str, words: &str) -> bool {
+    let lab = Lab::build("probe", &["lan"], &[host("d1").nic("eth0", "lan", "192.0.2.1/32")]);
+    let (space, words) = (lab.space("d1"), format!("link add {words}"));
+    let argv = ["-n", &space].into_iter().chain(words.split(' '));
+    let out = std::process::Command::new("ip").args(argv).output().expect("ip (package iproute2)");
+    if !out.status.success() {
+        let said = String::from_utf8_lossy(&out.stderr);
+        println!("SKIPPED: this kernel has no {kind} ({})", said.trim());
+    }
+    out.status.success()
+}
+
+#[test]
+fn on_a_bridge() {
+    scene("bridge", &BRIDGE);
+}
+
+#[test]
+fn on_a_bond() {
+    if possible("bond", "probe type bond") {
+        scene("bond", &BOND);
+    }
+}
+
+#[test]
+fn on_a_vlan() {
+    if possible("VLAN", "link eth0 name probe type vlan id 5") {
+        scene("vlan", &VLAN);
+    }
+}
