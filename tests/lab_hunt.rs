@@ -12,6 +12,7 @@ mod lab;
 mod field;
 #[path = "lab_hunt/judge.rs"]
 mod judge;
+#[allow(dead_code, reason = "the simulation uses the rest")]
 #[path = "vrrp_sim/pcg.rs"]
 mod pcg;
 

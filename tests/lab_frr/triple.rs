@@ -24,8 +24,10 @@ fn triple(name: &str, mode: Mode, order: [Program; 3]) {
         scene.start(index);
         scene.master(index);
     }
-    // Orderly, and the third never becomes master while the second is there.
+    // Orderly, and the third does not become master while the second is there: its skew is longer. But a resignation leaves
+    // FRR over IPv6 so late with its first word that the third comes first.
     let before = now();
+    let overtaken = mode.six && order[1] == Frr && scene.skew(2) < scene.skew(1) + mode.advert;
     let late = if mode.six && order[1] == Frr { mode.advert } else { Duration::ZERO };
     let took = scene.takeover(0, 1, |scene| scene.terminate(0));
     measured(
@@ -39,7 +41,7 @@ fn triple(name: &str, mode: Mode, order: [Program; 3]) {
     scene.start(0);
     scene.master(0);
     let third = scene.reigns().into_iter().filter(|reign| reign.host == "r3" && reign.from > before);
-    assert_eq!(third.count(), 0, "the third was master beside the second: {:#?}", scene.reigns());
+    assert!(overtaken || third.count() == 0, "the third was master beside the second: {:#?}", scene.reigns());
     scene.assert_one_at_a_time();
 }
 
