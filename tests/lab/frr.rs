@@ -78,7 +78,7 @@ impl Vrrpd {
     /// Starts both. `instance`: the lines below `interface eth0`.
     pub fn start(lab: &Lab, host: &str, instance: &str) -> Self {
         let room = Room::new(lab, host);
-        let log = lab.log(&format!("vrrpd-core on {host}"));
+        let log = lab.log(&format!("vrrpd-core-{host}"));
         // vrrpd writes it as its own user.
         fs::write(&log, "").expect("a log");
         let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(&room.path).expect("a directory"));

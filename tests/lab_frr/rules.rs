@@ -80,19 +80,62 @@ fn a_backup_waits_by_the_masters_interval() {
     });
 }
 
-#[test]
-fn without_the_pseudo_header_frr_hears_nothing() {
+/// Two routers that each speak for a second, because FRR believes nothing that Tandem says.
+fn deaf(name: &str, mode: Mode, tandem: Spec, frr: Spec) {
     if left_out() {
         return;
     }
-    // FRR 8.4 includes the pseudo header over IPv4, as keepalived does by default, and knows no other way.
-    let specs = [Spec::new(Program::Tandem, 150).lines("v3_checksum_as_v2"), Spec::new(Program::Frr, 100)];
-    let scene = Scene::started("fck", Mode::V3, &specs);
-    let both = || ["r1", "r2"].iter().all(|name| scene.wire.adverts(name, now() - ms(500)).len() > 1);
-    wait("two masters that do not believe each other", patience(), both);
-    pause(s(1));
+    let scene = Scene::started(name, mode, &[tandem, frr]);
+    let both =
+        || ["r1", "r2"].iter().all(|name| scene.wire.adverts(name, now() - scene.advert() * 3).len() > 1);
+    wait("two masters, one of which hears nothing", patience(), both);
+    pause(s(1).max(scene.advert()));
     assert!(both(), "{:#?}", scene.reigns());
-    // Tandem takes either checksum, and so hears and says that there is another master.
+    // Tandem says who the other master is, or why it does not believe it.
     let said = scene.said(0);
-    assert!(said.contains("10.9.0.2"), "it says who the other master is: {said}");
+    assert!(said.contains("10.9.0.2"), "who is the other? {said}");
+}
+
+#[test]
+fn without_the_pseudo_header_frr_hears_nothing() {
+    // FRR 8.4 includes the pseudo header over IPv4, as keepalived does by default, and knows no other way.
+    let tandem = Spec::new(Program::Tandem, 150).lines("v3_checksum_as_v2");
+    deaf("fck", Mode::V3, tandem, Spec::new(Program::Frr, 100));
+}
+
+#[test]
+fn another_number_of_addresses_is_only_told() {
+    if left_out() {
+        return;
+    }
+    let more = "virtual_ipaddress {\n        10.9.0.101/24\n    }";
+    let specs = [Spec::new(Program::Tandem, 150).lines(more), Spec::new(Program::Frr, 100)];
+    let mut scene = Scene::started("fad2", Mode::V3, &specs);
+    scene.master(0);
+    assert_eq!(scene.reigns().len(), 1, "{:#?}", scene.reigns());
+    // Nor does Tandem drop what FRR says.
+    scene.kill(0);
+    scene.master(1);
+    scene.start(0);
+    scene.master(0);
+    scene.assert_one_at_a_time();
+}
+
+#[test]
+fn with_another_interval_of_version_2_frr_hears_nothing() {
+    deaf("fint", Mode::V2, Spec::new(Program::Tandem, 150).advert(s(2)), Spec::new(Program::Frr, 100));
+}
+
+#[test]
+fn a_killed_frr_leaves_its_device_up() {
+    if left_out() {
+        return;
+    }
+    let specs = [Spec::new(Program::Frr, 150), Spec::new(Program::Tandem, 100)];
+    let mut scene = Scene::started("fup", Mode::V3, &specs);
+    scene.master(0);
+    scene.takeover(0, 1, |scene| scene.kill(0));
+    scene.master(1);
+    let link = scene.lab.command("r1", &["ip", "link", "show", "vrrp-51"]);
+    assert!(!link.contains("NO-CARRIER"), "{link}");
 }
