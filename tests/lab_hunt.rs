@@ -50,7 +50,8 @@ fn whatever_happens_there_is_one_master_afterwards() {
         field.say(&format!("round {round}"));
         for _ in 0..2 + rng.below(6) {
             field.something(&mut rng);
-            pause(ms(200 + rng.below(1800)));
+            // Sometimes two things happen at once.
+            pause(ms(if rng.chance(20) { rng.below(50) } else { 200 + rng.below(1800) }));
         }
         field.repair(&mut rng);
         field.settled(&format!("after round {round}"));

@@ -69,6 +69,17 @@ impl Overlap {
     pub fn length(&self) -> Duration {
         self.until - self.from
     }
+
+    /// The longest stretch of it outside all of these times, in which the two could not hear each other.
+    pub fn undisturbed(&self, mut times: Vec<(Instant, Instant)>) -> Duration {
+        times.sort();
+        let (mut at, mut longest) = (self.from, Duration::ZERO);
+        for (from, until) in times.into_iter().chain([(self.until, self.until)]) {
+            longest = longest.max(from.min(self.until).saturating_duration_since(at));
+            at = at.max(until);
+        }
+        longest
+    }
 }
 
 /// Every time in which two hosts spoke as masters of one virtual router.

@@ -44,3 +44,25 @@ fn two_who_speak_in_turns_overlap() {
     let seen = frames(&[(0, "a", 9), (50, "b", 5), (100, "a", 9)]);
     assert!(overlaps(&reigns(&seen, 1, ms(300))).is_empty());
 }
+
+#[test]
+fn what_happens_while_they_are_apart_does_not_count() {
+    let seen =
+        frames(&[(0, "a", 9), (0, "b", 5), (500, "a", 9), (500, "b", 5), (1000, "b", 5), (1000, "a", 9)]);
+    let found = overlaps(&reigns(&seen, 1, ms(600)));
+    let [overlap] = found.as_slice() else { panic!("{found:?}") };
+    let at = |time: u64| overlap.from + ms(time);
+    let table: [(&[(u64, u64)], u64); 7] = [
+        (&[], 1000),
+        (&[(0, 1000)], 0),
+        (&[(0, 300)], 700),
+        (&[(400, 500)], 500),
+        (&[(800, 2000), (100, 200)], 600),
+        (&[(100, 900), (200, 300)], 100),
+        (&[(1000, 2000)], 1000),
+    ];
+    for (times, expected) in table {
+        let windows = times.iter().map(|(from, until)| (at(*from), at(*until))).collect();
+        assert_eq!(overlap.undisturbed(windows), ms(expected), "{times:?}");
+    }
+}

@@ -348,13 +348,7 @@ impl Scene {
     pub(crate) fn assert_one_at_a_time(&self) {
         let granted = self.advert() + grace(ms(100));
         for overlap in overlaps(&self.reigns()) {
-            // What happened while they were apart does not count.
-            let met =
-                self.apart.iter().map(|(_, until)| *until).filter(|until| *until <= overlap.until).max();
-            let apart = self.apart.iter().any(|(from, until)| overlap.from < *until && *from < overlap.until);
-            let from =
-                if apart { met.map_or(overlap.from, |met| met.max(overlap.from)) } else { overlap.from };
-            let length = overlap.until.saturating_duration_since(from);
+            let length = overlap.undisturbed(self.apart.clone());
             assert!(length <= granted, "two masters for {length:?}, {granted:?} is granted: {overlap:#?}");
         }
     }

@@ -7,10 +7,12 @@ use nix::unistd::Pid;
 
 use super::*;
 
-/// Interval of the adverts.
-pub(crate) const ADVERT: Duration = Duration::from_millis(200);
-/// The three virtual routers: VRID and address. The first two are a sync group.
-pub(crate) const ROUTERS: [(u8, &str); 3] = [(61, "10.9.0.101"), (62, "10.9.0.102"), (63, "10.9.0.103")];
+/// The three virtual routers: VRID, interface and address. The first two are a sync group, with a LAN each.
+pub(crate) const ROUTERS: [(u8, &str, &str); 3] =
+    [(61, "eth0", "10.9.0.101"), (62, "eth1", "10.8.0.102"), (63, "eth0", "10.9.0.103")];
+const PREEMPT: [Preempt; 4] = [Preempt::All, Preempt::All, Preempt::Nobody, Preempt::First];
+/// The machines' interfaces and the LANs that they are on.
+const LINKS: [(&str, &str); 2] = [("eth0", "lan"), ("eth1", "back")];
 /// What a failed script of the third instance takes off its priority.
 const WEIGHT: u8 = 40;
 
@@ -23,13 +25,41 @@ pub(crate) struct Machine {
     pub(crate) priorities: [u8; 2],
     /// The script that holds the group in FAULT succeeds; the one that lowers the third instance's priority does.
     pub(crate) healthy: [bool; 2],
-    /// Stands still; its cable is pulled; its interface is down; its port is out of the bridge.
-    pub(crate) stopped: Option<Instant>,
-    pub(crate) cut: bool,
-    pub(crate) down: bool,
-    pub(crate) isolated: bool,
+    /// Stands still.
+    pub(crate) stopped: bool,
+    /// What is wrong with each link.
+    pub(crate) broken: [Option<Broken>; 2],
     /// Since when it cannot be expected to hear and be heard.
     pub(crate) disturbed: Option<Instant>,
+}
+
+/// What can be wrong with a link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broken {
+    /// The cable is pulled: the machine sees it.
+    Cut,
+    /// Somebody has set the interface down.
+    Down,
+    /// The bridge has lost the port: the machine sees nothing of it.
+    Isolated,
+}
+
+/// Who preempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preempt {
+    All,
+    Nobody,
+    /// The first machine alone.
+    First,
+}
+
+/// What all directors have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Common {
+    /// Of the group, and of the third instance.
+    pub(crate) preempt: [Preempt; 2],
+    pub(crate) version: u8,
+    pub(crate) advert: Duration,
 }
 
 /// The whole field.
@@ -38,7 +68,7 @@ pub(crate) struct Field {
     pub(crate) watch: AddressWatch,
     pub(crate) wire: Wire,
     pub(crate) machines: Vec<Machine>,
-    pub(crate) preempt: [bool; 2],
+    pub(crate) common: Common,
     /// Times in which a machine could not hear or be heard.
     pub(crate) disturbances: Vec<(String, Instant, Instant)>,
     start: Instant,
@@ -46,7 +76,7 @@ pub(crate) struct Field {
 }
 
 /// A director's file.
-fn conf(host: &str, priorities: [u8; 2], preempt: [bool; 2], flags: &std::path::Path) -> String {
+fn conf(host: &str, priorities: [u8; 2], common: Common, flags: &std::path::Path) -> String {
     let flag = |name: &str| flags.join(format!("{host}-{name}")).display().to_string();
     let script = |name: &str, more: &str| {
         format!(
@@ -54,14 +84,17 @@ fn conf(host: &str, priorities: [u8; 2], preempt: [bool; 2], flags: &std::path::
             flag(name)
         )
     };
-    let instance = |index: usize, priority: u8, preempt: bool, track: &str| {
-        let (vrid, vip) = ROUTERS[index];
+    let Common { preempt, version, advert } = common;
+    let advert = advert.as_secs_f64();
+    let preempts = |who| who == Preempt::All || (who == Preempt::First && host == "h1");
+    let instance = |index: usize, priority: u8, preempt: Preempt, track: &str| {
+        let (vrid, interface, vip) = ROUTERS[index];
         format!(
-            "vrrp_instance VI_{} {{\n    state BACKUP\n    interface eth0\n    version 3\n    virtual_router_id {vrid}\n    \
-             priority {priority}\n    advert_int 0.2\n{}    track_script {{\n        {track}\n    }}\n    \
+            "vrrp_instance VI_{} {{\n    state BACKUP\n    interface {interface}\n    version {version}\n    virtual_router_id {vrid}\n    \
+             priority {priority}\n    advert_int {advert}\n{}    track_script {{\n        {track}\n    }}\n    \
              virtual_ipaddress {{\n        {vip}/24\n    }}\n}}\n",
             index + 1,
-            if preempt { "" } else { "    nopreempt\n" }
+            if preempts(preempt) { "" } else { "    nopreempt\n" }
         )
     };
     let [group, third] = priorities;
@@ -78,8 +111,8 @@ fn conf(host: &str, priorities: [u8; 2], preempt: [bool; 2], flags: &std::path::
 }
 
 impl Machine {
-    fn text(&self, preempt: [bool; 2], lab: &Lab) -> String {
-        conf(&self.name, self.priorities, preempt, lab.work())
+    fn text(&self, common: Common, lab: &Lab) -> String {
+        conf(&self.name, self.priorities, common, lab.work())
     }
 
     /// What it says in its adverts for the third instance, or for the group.
@@ -104,24 +137,31 @@ impl Field {
     /// Three machines on a LAN, started.
     pub(crate) fn new(name: &str, programs: &str, rng: &mut Pcg) -> Self {
         let hosts: Vec<Host> = (1..=programs.len())
-            .map(|number| host(&format!("h{number}")).nic("eth0", "lan", &format!("10.9.0.{number}/24")))
+            .map(|number| {
+                host(&format!("h{number}")).nic("eth0", "lan", &format!("10.9.0.{number}/24")).nic(
+                    "eth1",
+                    "back",
+                    &format!("10.8.0.{number}/24"),
+                )
+            })
             .collect();
-        let lab = Lab::build(name, &["lan"], &hosts);
+        let lab = Lab::build(name, &["lan", "back"], &hosts);
         let names: Vec<String> = (1..=programs.len()).map(|number| format!("h{number}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let (watch, wire) = (AddressWatch::start(&lab, &names), Wire::start(&lab));
-        let preempt = [rng.chance(70), rng.chance(70)];
+        let (version, advert) = if rng.chance(20) { (2, s(1)) } else { (3, ms(200)) };
+        let common = Common { preempt: [0, 1].map(|_| *rng.pick(&PREEMPT)), version, advert };
         let mut field = Self {
             lab,
             watch,
             wire,
             machines: Vec::new(),
-            preempt,
+            common,
             disturbances: Vec::new(),
             start: now(),
             operations: 0,
         };
-        field.say(&format!("preempt: group {}, third {}", preempt[0], preempt[1]));
+        field.say(&format!("{common:?}"));
         for (index, letter) in programs.chars().enumerate() {
             let kind = if letter == 'k' { Kind::Keepalived } else { Kind::Tandem };
             field.add(index, kind, rng);
@@ -136,17 +176,15 @@ impl Field {
         }
         let priorities = [priority(index, rng), priority(index, rng)];
         self.say(&format!("{name} is {kind}, priorities {priorities:?}"));
-        let text = conf(&name, priorities, self.preempt, self.lab.work());
+        let text = conf(&name, priorities, self.common, self.lab.work());
         self.machines.push(Machine {
             director: Director::start_as(&self.lab, &name, kind, &text),
             name,
             alive: true,
             priorities,
             healthy: [true, true],
-            stopped: None,
-            cut: false,
-            down: false,
-            isolated: false,
+            stopped: false,
+            broken: [None, None],
             disturbed: None,
         });
     }
@@ -168,16 +206,16 @@ impl Field {
     pub(crate) fn something(&mut self, rng: &mut Pcg) {
         self.operations += 1;
         let index = rng.below(self.machines.len() as u64) as usize;
-        match rng.below(12) {
+        match rng.below(13) {
             0 => self.end(index, true),
             1 => self.end(index, false),
             2 | 3 => self.begin(index),
             4 => self.stand_still(index),
             5 => self.go_on(index),
-            6 => self.link(index, rng.below(3)),
-            7 => self.links_back(index),
+            6 | 7 => self.link(index, rng),
             8 => self.reload(index, rng),
-            9 => self.delete(rng.below(3) as usize),
+            9 => self.links_back(index),
+            10 => self.delete(rng.below(3) as usize),
             _ => self.flip(index, rng.below(2) as usize),
         }
     }
@@ -226,10 +264,10 @@ impl Field {
 
     fn stand_still(&mut self, index: usize) {
         let machine = &mut self.machines[index];
-        if !machine.alive || machine.stopped.is_some() {
+        if !machine.alive || machine.stopped {
             return;
         }
-        machine.stopped = Some(now());
+        machine.stopped = true;
         let line = format!("{} stands still", machine.name);
         self.disturb(index);
         self.say(&line);
@@ -238,7 +276,7 @@ impl Field {
 
     fn go_on(&mut self, index: usize) {
         let machine = &mut self.machines[index];
-        if machine.stopped.take().is_none() {
+        if !std::mem::take(&mut machine.stopped) {
             return;
         }
         machine.signal_all(Signal::SIGCONT);
@@ -247,50 +285,35 @@ impl Field {
         self.calm(index);
     }
 
-    fn link(&mut self, index: usize, how: u64) {
+    fn link(&mut self, index: usize, rng: &mut Pcg) {
+        let which = rng.below(2) as usize;
+        let how = *rng.pick(&[Broken::Cut, Broken::Down, Broken::Isolated]);
+        if self.machines[index].broken[which].is_some() {
+            return;
+        }
         self.disturb(index);
         let machine = &mut self.machines[index];
-        let name = machine.name.clone();
+        machine.broken[which] = Some(how);
+        let (name, (interface, _)) = (machine.name.clone(), LINKS[which]);
         match how {
-            0 if !machine.cut => {
-                machine.cut = true;
-                self.lab.cut(&name, "eth0");
-                self.say(&format!("{name}: the cable is pulled"));
-            }
-            1 if !machine.down => {
-                machine.down = true;
-                self.lab.ip(&name, "link set eth0 down");
-                self.say(&format!("{name}: the interface goes down"));
-            }
-            2 if !machine.isolated => {
-                machine.isolated = true;
-                self.lab.isolate(&name, "eth0");
-                self.say(&format!("{name}: nothing gets through"));
-            }
-            _ => {}
+            Broken::Cut => self.lab.cut(&name, interface),
+            Broken::Down => self.lab.ip(&name, &format!("link set {interface} down")),
+            Broken::Isolated => self.lab.isolate(&name, interface),
         }
-        self.calm(index);
+        self.say(&format!("{name}: {interface} is broken: {how:?}"));
     }
 
     fn links_back(&mut self, index: usize) {
-        let machine = &mut self.machines[index];
-        let name = machine.name.clone();
-        let had = [
-            std::mem::take(&mut machine.cut),
-            std::mem::take(&mut machine.down),
-            std::mem::take(&mut machine.isolated),
-        ];
-        if had[0] {
-            self.lab.plug(&name, "eth0");
-        }
-        if had[1] {
-            self.lab.ip(&name, "link set eth0 up");
-        }
-        if had[2] {
-            self.lab.rejoin(&name, "eth0", "lan");
-        }
-        if had.contains(&true) {
-            self.say(&format!("{name}: the link is mended"));
+        for (which, (interface, lan)) in LINKS.into_iter().enumerate() {
+            let machine = &mut self.machines[index];
+            let Some(how) = machine.broken[which].take() else { continue };
+            let name = machine.name.clone();
+            match how {
+                Broken::Cut => self.lab.plug(&name, interface),
+                Broken::Down => self.lab.ip(&name, &format!("link set {interface} up")),
+                Broken::Isolated => self.lab.rejoin(&name, interface, lan),
+            }
+            self.say(&format!("{name}: {interface} is mended"));
         }
         self.calm(index);
     }
@@ -298,7 +321,7 @@ impl Field {
     fn reload(&mut self, index: usize, rng: &mut Pcg) {
         let machine = &mut self.machines[index];
         machine.priorities[rng.below(2) as usize] = priority(index, rng);
-        let text = machine.text(self.preempt, &self.lab);
+        let text = machine.text(self.common, &self.lab);
         let line = format!("{}: priorities {:?}", machine.name, machine.priorities);
         // A dead one reads it when it comes back.
         machine.director.reload(&text);
@@ -307,10 +330,10 @@ impl Field {
 
     /// Somebody deletes a virtual address wherever it is.
     fn delete(&mut self, router: usize) {
-        let address = ROUTERS[router].1;
+        let (_, interface, address) = ROUTERS[router];
         let living: Vec<String> = self.machines.iter().filter(|m| m.alive).map(|m| m.name.clone()).collect();
         for name in self.watch.holders(address).into_iter().filter(|name| living.contains(name)) {
-            let argv = ["ip", "addr", "del", &format!("{address}/24"), "dev", "eth0"].map(str::to_owned);
+            let argv = ["ip", "addr", "del", &format!("{address}/24"), "dev", interface].map(str::to_owned);
             // It may have gone by itself in this moment.
             let gone =
                 self.lab.inside(&name, || std::process::Command::new(&argv[0]).args(&argv[1..]).output());
@@ -342,8 +365,7 @@ impl Field {
     /// Nothing holds this machine off any more: the disturbance is over.
     fn calm(&mut self, index: usize) {
         let machine = &mut self.machines[index];
-        let held =
-            machine.stopped.is_some() || machine.cut || machine.down || machine.isolated || !machine.alive;
+        let held = machine.stopped || machine.broken.iter().any(Option::is_some) || !machine.alive;
         if !held && let Some(from) = machine.disturbed.take() {
             self.disturbances.push((machine.name.clone(), from, now()));
         }

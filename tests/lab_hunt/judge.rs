@@ -1,12 +1,9 @@
 //! What must be true.
 
-use super::field::{ADVERT, ROUTERS};
+use super::field::{Preempt, ROUTERS};
 use super::lab::reign::{overlaps, reigns};
 use super::*;
 
-/// How long it may take until all is settled once nothing changes: a start or a script's next run (1 s), what comes out of
-/// FAULT waits for a second, then the longest master-down time, and the addresses.
-const SETTLED: Duration = Duration::from_millis(5000);
 /// What a pause or a mended link may still cost beyond its end: the first adverts come through, and are answered.
 const AFTERMATH: Duration = Duration::from_millis(300);
 
@@ -18,14 +15,20 @@ struct Rule {
 }
 
 impl Field {
+    /// How long it may take until all is settled once nothing changes: a start or a script's next run (1 s), what comes out
+    /// of FAULT waits for a second, then the longest master-down time, and the addresses.
+    fn limit(&self) -> Duration {
+        grace(s(4)) + self.common.advert * 8
+    }
+
     fn rule(&self, router: usize) -> Rule {
-        let (vrid, address) = ROUTERS[router];
+        let (vrid, _, address) = ROUTERS[router];
         let living = self.living();
         let mut holders = self.watch.holders(address);
         // What a killed one left behind is not its fault.
         holders.retain(|name| living.contains(name));
-        let recent = now() - ADVERT * 2 - grace(ms(100));
-        let mut speakers: Vec<String> = reigns(&self.wire.frames(), vrid, ADVERT * 3)
+        let recent = now() - self.common.advert * 2 - grace(ms(100));
+        let mut speakers: Vec<String> = reigns(&self.wire.frames(), vrid, self.common.advert * 3)
             .into_iter()
             .filter(|reign| reign.last >= recent && !reign.resigned)
             .map(|reign| reign.host)
@@ -48,8 +51,8 @@ impl Field {
             return Some(format!("virtual router {vrid}: {} could be master, {rule:?}", able.len()));
         }
         let best = able.iter().max_by_key(|machine| machine.effective(group))?;
-        let preempt = self.preempt[usize::from(!group)];
-        if preempt && rule.holders != [best.name.clone()] {
+        let preempt = self.common.preempt[usize::from(!group)];
+        if preempt == Preempt::All && rule.holders != [best.name.clone()] {
             return Some(format!("virtual router {vrid}: {} is the best, {rule:?}", best.name));
         }
         None
@@ -67,11 +70,11 @@ impl Field {
     #[track_caller]
     pub(crate) fn settled(&self, when: &str) {
         let start = now();
-        let limit = grace(SETTLED);
+        let limit = self.limit();
         // Until every script has run again, it may only look so.
         pause(ms(1500));
         let mut right: Option<Instant> = None;
-        while right.is_none_or(|since| since.elapsed() < ADVERT * 6) {
+        while right.is_none_or(|since| since.elapsed() < self.common.advert * 6) {
             let wrongs = self.wrongs();
             assert!(
                 wrongs.is_empty() || start.elapsed() < limit,
@@ -87,13 +90,13 @@ impl Field {
     /// No two were masters at once for longer than an advert and its answer take, as long as they could hear each other.
     #[track_caller]
     pub(crate) fn one_at_a_time(&self) {
-        let granted = ADVERT + grace(ms(150));
+        let granted = self.common.advert + grace(ms(150));
         let frames = self.wire.frames();
         let mut found = Vec::new();
-        for (vrid, _) in ROUTERS {
-            for overlap in overlaps(&reigns(&frames, vrid, ADVERT * 3)) {
+        for (vrid, _, _) in ROUTERS {
+            for overlap in overlaps(&reigns(&frames, vrid, self.common.advert * 3)) {
                 let names = [&overlap.first.host, &overlap.second.host];
-                let mut windows: Vec<(Instant, Instant)> = self
+                let windows: Vec<(Instant, Instant)> = self
                     .disturbances
                     .iter()
                     .filter(|(name, _, _)| names.contains(&name))
@@ -105,13 +108,7 @@ impl Field {
                             .filter_map(|machine| Some((machine.disturbed?, now()))),
                     )
                     .collect();
-                windows.sort();
-                // The longest stretch of it outside all windows.
-                let (mut at, mut longest) = (overlap.from, Duration::ZERO);
-                for (from, until) in windows.into_iter().chain([(overlap.until, overlap.until)]) {
-                    longest = longest.max(from.min(overlap.until).saturating_duration_since(at));
-                    at = at.max(until);
-                }
+                let longest = overlap.undisturbed(windows);
                 if longest > granted {
                     found.push(format!(
                         "virtual router {vrid}: {} and {} from {:.3} to {:.3}, {longest:?} of it undisturbed",
