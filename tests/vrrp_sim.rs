@@ -49,6 +49,8 @@ fn routers_agree_on_the_right_master_whatever_happened_before() {
 struct Plan {
     version: VrrpVersion,
     preempt: bool,
+    /// Each router has its own mind about preemption; `preempt` is then false.
+    mixed: bool,
     preempt_delay: Duration,
     unicast: bool,
     /// Instances of each router; more than one are a sync group.
@@ -65,9 +67,10 @@ impl Plan {
             VrrpVersion::V3 => vec![ms(300), ms(500), ms(1000), ms(2000)],
         };
         let preempt = rng.chance(75);
+        let mixed = !preempt && rng.chance(50);
         let preempt_delay = if preempt && rng.chance(20) { ms(rng.below(5000)) } else { Duration::ZERO };
         let instances = *rng.pick(&[1, 1, 1, 2, 3]);
-        Self { version, preempt, preempt_delay, unicast: rng.chance(20), instances, intervals }
+        Self { version, preempt, mixed, preempt_delay, unicast: rng.chance(20), instances, intervals }
     }
 
     fn params(&self, rng: &mut Pcg) -> Params {
@@ -76,7 +79,7 @@ impl Plan {
             base_priority: priority(rng),
             state_master: self.preempt && self.preempt_delay.is_zero() && rng.chance(30),
             advert_int: *rng.pick(&self.intervals),
-            preempt: self.preempt,
+            preempt: self.preempt || (self.mixed && rng.chance(50)),
             preempt_delay: self.preempt_delay,
             down_timer_adverts: *rng.pick(&[3, 3, 3, 2, 5]),
             grouped: false,

@@ -20,8 +20,10 @@
 
 pub mod director;
 pub mod dr;
+pub mod frr;
 pub mod nginx;
 pub mod process;
+pub mod reign;
 pub mod space;
 pub mod table;
 pub mod traffic;
@@ -69,12 +71,12 @@ pub fn patience() -> Duration {
 }
 
 /// Milliseconds.
-pub fn ms(value: u64) -> Duration {
+pub const fn ms(value: u64) -> Duration {
     Duration::from_millis(value)
 }
 
 /// Seconds.
-pub fn s(value: u64) -> Duration {
+pub const fn s(value: u64) -> Duration {
     Duration::from_secs(value)
 }
 

@@ -117,6 +117,13 @@ impl Process {
         self.ended.is_none()
     }
 
+    /// True while it runs; a zombie does not. For those who only have a look.
+    pub fn lives(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        let state = stat.rsplit_once(')').map_or("", |(_, rest)| rest.trim_start());
+        self.ended.is_none() && !state.is_empty() && !state.starts_with('Z')
+    }
+
     /// What it has said so far.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()

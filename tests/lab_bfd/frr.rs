@@ -1,7 +1,6 @@
 //! FRR's bfdd, with the zebra that it learns addresses from.
 
 use std::fs;
-use std::os::unix::fs::chown;
 
 use super::*;
 
@@ -9,38 +8,17 @@ use super::*;
 pub(crate) struct Frr {
     bfdd: process::Process,
     _zebra: process::Process,
-    log: std::path::PathBuf,
+    log: String,
 }
 
 impl Frr {
     /// Starts both with these lines below `bfd`.
     pub(crate) fn start(lab: &Lab, host: &str, peers: &str) -> Self {
-        for path in ["/usr/lib/frr/zebra", "/usr/lib/frr/bfdd"] {
-            assert!(std::path::Path::new(path).exists(), "no {path}: run tests/lab/setup.sh (package frr)");
-        }
-        // The daemons run as user frr, and the way to their files has to be open to it.
-        let user = nix::unistd::User::from_name("frr").expect("users").expect("user frr (package frr)");
-        let room = lab.work().join(format!("{host}-frr"));
-        fs::create_dir_all(&room).expect("a directory");
-        chown(&room, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("chown");
-        let path = |name: &str| room.join(name).display().to_string();
-        let log = room.join("bfdd.log");
-        let text = format!("log file {} debugging\ndebug bfd peer\nbfd\n{peers}\n", log.display());
-        fs::write(room.join("bfdd.conf"), text).expect("a file");
-        fs::write(room.join("zebra.conf"), "").expect("a file");
-        let start = |name: &str, more: &[&str]| {
-            let program = format!("/usr/lib/frr/{name}");
-            let (conf, pid, zserv) =
-                (path(&format!("{name}.conf")), path(&format!("{name}.pid")), path("zserv"));
-            let sockets = room.display().to_string();
-            let mut argv = vec![program.as_str(), "-f", &conf, "-i", &pid, "-z", &zserv];
-            argv.extend(["--vty_socket", &sockets, "-A", "127.0.0.1", "-P", "0"]);
-            argv.extend(more);
-            process::Process::start(lab, host, &format!("{name} on {host}"), &argv, &[])
-        };
-        let zebra = start("zebra", &[]);
-        wait("zebra's socket", patience(), || room.join("zserv").exists());
-        let bfdd = start("bfdd", &["--bfdctl", &path("ctl")]);
+        let room = lab::frr::Room::new(lab, host);
+        let log = room.path("bfdd.log");
+        let text = format!("log file {log} debugging\ndebug bfd peer\nbfd\n{peers}\n");
+        let zebra = room.zebra(lab);
+        let bfdd = room.daemon(lab, "bfdd", &text, &["--bfdctl", &room.path("ctl")]);
         Self { bfdd, _zebra: zebra, log }
     }
 
