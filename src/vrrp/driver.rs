@@ -169,7 +169,7 @@ struct Driver {
     listeners: BTreeMap<Arc<SocketKey>, BTreeMap<u8, Vec<usize>>>,
     sockets: AdvertSockets,
     /// Epoll's names of the sockets.
-    tokens: BTreeMap<u64, SocketKey>,
+    tokens: BTreeMap<u64, Arc<SocketKey>>,
     next_token: u64,
     frames: FrameSocket,
     paces: Paces,

@@ -1,5 +1,6 @@
 //! What the loop waits for, and how it reads what came.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{EpollEvent, EpollTimeout};
@@ -22,7 +23,7 @@ pub(super) struct Ready {
     /// Something is in the mailbox.
     pub(super) mail: bool,
     /// Sockets with datagrams.
-    pub(super) sockets: Vec<SocketKey>,
+    pub(super) sockets: Vec<Arc<SocketKey>>,
 }
 
 impl Driver {

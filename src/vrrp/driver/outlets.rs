@@ -128,7 +128,7 @@ impl Driver {
         let needed: BTreeSet<Arc<SocketKey>> = self.listeners.keys().cloned().collect();
         self.sockets.retain(|key, socket| needed.contains(key) && index(key) == Some(socket.index()));
         let sockets = &self.sockets;
-        self.tokens.retain(|_, key| sockets.contains_key(key));
+        self.tokens.retain(|_, key| sockets.contains_key(&**key));
         let mut failures: BTreeMap<Arc<SocketKey>, String> = BTreeMap::new();
         for key in needed {
             let (Some(index), false) = (index(&key), self.sockets.contains_key(&*key)) else { continue };
@@ -167,12 +167,12 @@ impl Driver {
         }
     }
 
-    fn open_socket(&mut self, key: &SocketKey, index: u32) -> io::Result<AdvertSocket> {
+    fn open_socket(&mut self, key: &Arc<SocketKey>, index: u32) -> io::Result<AdvertSocket> {
         let socket = AdvertSocket::open(key, index)?;
         let token = self.next_token;
         self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
         self.next_token += 1;
-        self.tokens.insert(token, key.clone());
+        self.tokens.insert(token, Arc::clone(key));
         Ok(socket)
     }
 }

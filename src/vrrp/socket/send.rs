@@ -62,7 +62,7 @@ impl AdvertSocket {
             [libc::sockaddr_in; TOGETHER],
         ) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
         let mut headers = [[0; IPV4_HEADER]; TOGETHER];
-        let mut parts = [const { [IoSlice::new(&[]), IoSlice::new(&[])] }; TOGETHER];
+        let mut parts: [_; TOGETHER] = std::array::from_fn(|_| [IoSlice::new(&[]), IoSlice::new(&[])]);
         let mut count = 0;
         let slots = addresses.iter_mut().zip(&mut headers).zip(&mut parts);
         for (packet, ((address, header), parts)) in packets.iter().zip(slots) {
