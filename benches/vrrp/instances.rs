@@ -45,7 +45,7 @@ fn one(who: Who, lans: usize, each: u32, window: Duration) -> Option<[f64; 6]> {
     let wanted = lans * each as usize;
     let waited = now();
     while advertised(&capture, "d1", begun).len() < wanted {
-        if waited.elapsed() > s(30) {
+        if waited.elapsed() > s(90) {
             return None;
         }
         pause(ms(50));

@@ -10,6 +10,7 @@ mod devices;
 pub mod error;
 mod lock;
 pub mod look;
+mod memory;
 pub mod options;
 pub mod pair;
 mod pidfile;

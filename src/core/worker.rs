@@ -34,7 +34,7 @@ use super::options::Options;
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{scripts, secrets, threads};
+use super::{memory, scripts, secrets, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -128,6 +128,8 @@ impl Worker {
         } else {
             links
         };
+        // Before the threads that would wait for it.
+        memory::give_back();
         let vrrp = driver::spawn(setup, links, trackers.values(), outputs)?;
         let net = threads::net(links_out, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
         trackers.follow(net.links.clone());
@@ -353,6 +355,7 @@ impl Worker {
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
         self.tell_faults();
+        memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
     }
 

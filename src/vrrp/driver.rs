@@ -3,7 +3,9 @@
 //! 3 announce, 4 report transitions. It decides nothing, writes no log, and waits for nobody: addresses are written by
 //! the net thread, everything told to people goes through a bounded channel to the main thread.
 
+mod configure;
 mod groups;
+mod intake;
 mod outlets;
 
 use std::any::Any;
@@ -16,18 +18,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
 
-use super::auth::guard::peek_vrid;
-use super::group::{self, Group, Member};
-use super::machine::StateName;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
 use super::params::{Faults, Setup, TrackerValues};
@@ -36,6 +34,7 @@ use super::report::{Report, Told};
 use super::runner::{Runner, Turn};
 use super::schedule::Deadlines;
 use super::socket::{AdvertSockets, FrameSocket, SocketKey};
+use groups::GroupAt;
 
 /// Datagrams read from one socket before timers get their turn: a flood cannot starve them.
 const READS_A_TURN: usize = 64;
@@ -48,8 +47,6 @@ const ANNOUNCE_PATIENCE: Duration = Duration::from_millis(100);
 const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Longer than any advert: a header, 255 addresses, authentication.
 const LARGEST_DATAGRAM: usize = 8192;
-/// Rounds of orders before a sync group is left as it is: each round moves members one way only, so that two are enough.
-const GROUP_ROUNDS: usize = 8;
 /// More failures than this within the window end the thread, and with it the mastership.
 const FAILURES: usize = 3;
 const FAILURE_WINDOW: Duration = Duration::from_secs(10);
@@ -122,6 +119,7 @@ pub fn spawn(
     let mut driver = Driver {
         mailbox: mailbox.clone(),
         timer,
+        armed: None,
         epoll,
         runners: Vec::new(),
         groups: Vec::new(),
@@ -147,6 +145,7 @@ pub fn spawn(
         told: BTreeMap::new(),
         tell_unknown_vrids: false,
         setup: Setup::default(),
+        origin: clock::now(),
         resuming: BTreeSet::new(),
         ending: false,
     };
@@ -157,19 +156,11 @@ pub fn spawn(
     Ok(Handle { mailbox, thread })
 }
 
-/// A sync group at run time.
-struct GroupAt {
-    group: Group,
-    /// Its members' places in the list of runners.
-    numbers: Vec<usize>,
-    state: StateName,
-    /// Who was last told to hold it back.
-    holding: Vec<(String, StateName)>,
-}
-
 struct Driver {
     mailbox: Mailbox,
     timer: TimerFd,
+    /// When the timer goes off: never after the next deadline.
+    armed: Option<Instant>,
     epoll: Epoll,
     runners: Vec<Runner>,
     groups: Vec<GroupAt>,
@@ -179,7 +170,7 @@ struct Driver {
     listeners: BTreeMap<Arc<SocketKey>, BTreeMap<u8, Vec<usize>>>,
     sockets: AdvertSockets,
     /// Epoll's names of the sockets.
-    tokens: BTreeMap<u64, SocketKey>,
+    tokens: BTreeMap<u64, Arc<SocketKey>>,
     next_token: u64,
     frames: FrameSocket,
     paces: Paces,
@@ -205,6 +196,8 @@ struct Driver {
     tell_unknown_vrids: bool,
     /// The configuration in force, to begin anew from.
     setup: Setup,
+    /// What the places of adverts in their intervals are counted from.
+    origin: Instant,
     /// Masters that go on while everything is built anew.
     resuming: BTreeSet<String>,
     ending: bool,
@@ -255,9 +248,9 @@ impl Driver {
             let told = Told::Raised(realtime::raise(&mut self.steps, priority, turn.late));
             turn.reports.push(Report { instance: String::new(), told });
         }
-        let inbox = self.mailbox.take();
+        let inbox = if ready.mail { self.mailbox.take() } else { Inbox::default() };
         // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
-        for key in ready {
+        for key in ready.sockets {
             self.read_socket(&key, &mut turn);
         }
         self.take_inbox(inbox, &mut turn);
@@ -283,76 +276,6 @@ impl Driver {
         self.take_setup(self.setup.clone(), Duration::ZERO, &mut turn);
         self.resuming.clear();
         self.finish(turn);
-    }
-
-    /// Sleeps until a datagram, the mailbox or the next deadline; returns the sockets with datagrams. The deadline is a
-    /// timer of the kernel's, not epoll's own timeout: that one counts whole milliseconds.
-    fn wait(&self) -> Vec<SocketKey> {
-        let now = clock::now();
-        let next = [self.deadlines.next(), self.paces.deadline(now)].into_iter().flatten().min();
-        let left = next.map(|at| at.saturating_duration_since(now));
-        let timeout = match left {
-            Some(Duration::ZERO) => EpollTimeout::ZERO,
-            Some(left) => {
-                let once = Expiration::OneShot(TimeSpec::from_duration(left));
-                match self.timer.set(once, TimerSetTimeFlags::empty()) {
-                    Ok(()) => EpollTimeout::NONE,
-                    // Should the timer ever refuse, epoll's own timeout is still there.
-                    Err(_) => {
-                        EpollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
-                    }
-                }
-            }
-            None => {
-                let _ = self.timer.unset();
-                EpollTimeout::NONE
-            }
-        };
-        let mut events = vec![EpollEvent::empty(); self.sockets.len() + 2];
-        // EINTR and the like only mean another turn, which reads everything anew.
-        let count = self.epoll.wait(&mut events, timeout).unwrap_or(0);
-        let ready = events.iter().take(count).map(EpollEvent::data);
-        let mut keys = Vec::new();
-        for token in ready {
-            if token == TIMER {
-                // The expiry is taken, so that it does not wake again.
-                let _ = self.timer.wait();
-            }
-            keys.extend(self.tokens.get(&token).cloned());
-        }
-        keys
-    }
-
-    fn read_socket(&mut self, key: &SocketKey, turn: &mut Turn) {
-        let mut buffer = [0u8; LARGEST_DATAGRAM];
-        for _ in 0..READS_A_TURN {
-            let Some(socket) = self.sockets.get(key) else { break };
-            // An error: the device went away. The link monitor will say so, and the socket is closed then.
-            let Ok(Some(arrived)) = socket.receive(&mut buffer) else { break };
-            let vrid = peek_vrid(key.protocol, arrived.payload);
-            let of_socket = self.listeners.get(key);
-            // What is too short to name a VRID is counted once, by whoever comes first.
-            let numbers = match (of_socket, vrid) {
-                (Some(by_vrid), Some(vrid)) => by_vrid.get(&vrid).map_or(&[][..], Vec::as_slice),
-                (Some(by_vrid), None) => {
-                    by_vrid.values().next().and_then(|list| list.get(..1)).unwrap_or(&[])
-                }
-                (None, _) => &[],
-            };
-            if let (true, true, Some(vrid)) = (numbers.is_empty(), self.tell_unknown_vrids, vrid) {
-                let source = arrived.source;
-                self.unknown_vrid(&key.interface, vrid, source, turn);
-                continue;
-            }
-            for number in numbers {
-                if let Some(runner) = self.runners.get_mut(*number) {
-                    runner.advert(&arrived, turn);
-                }
-            }
-            if !turn.adverts.is_empty() {
-                self.send_adverts(turn);
-            }
-        }
     }
 
     fn take_inbox(&mut self, inbox: Inbox, turn: &mut Turn) {
@@ -392,114 +315,6 @@ impl Driver {
         }
         self.settle_groups(turn);
         self.send_adverts(turn);
-    }
-
-    fn take_setup(&mut self, setup: Setup, hold: Duration, turn: &mut Turn) {
-        self.setup = setup.clone();
-        self.steps.limits(&setup.scheduling);
-        for one in &setup.instances {
-            self.ours.extend(one.addresses.keys().cloned());
-            self.routing.inherit(&one.routing);
-        }
-        self.virtuals = self.ours.iter().map(|key| key.address).collect();
-        self.paces.configure(setup.pacing);
-        self.tell_unknown_vrids = setup.tell_unknown_vrids;
-        let mut old: BTreeMap<String, Runner> =
-            std::mem::take(&mut self.runners).into_iter().map(|r| (r.name().to_owned(), r)).collect();
-        let mut fresh = Vec::new();
-        for (number, one) in setup.instances.into_iter().enumerate() {
-            let mut runner = match old.remove(&one.name) {
-                Some(runner) if runner.settings().same_router(&one) => {
-                    let mut runner = runner;
-                    runner.number = number;
-                    runner.reload(one, turn);
-                    runner
-                }
-                before => {
-                    // Another interface, VRID or version is another router: the old one steps down first.
-                    if let Some(mut runner) = before {
-                        runner.retire(turn);
-                    }
-                    fresh.push(number);
-                    Runner::new(one)
-                }
-            };
-            runner.number = number;
-            self.runners.push(runner);
-        }
-        for mut runner in old.into_values() {
-            runner.delete(turn);
-        }
-        self.send_adverts(turn);
-        self.deadlines.reset(self.runners.len());
-        turn.touched = (0..self.runners.len()).collect();
-        self.listeners.clear();
-        for runner in &self.runners {
-            let by_vrid = self.listeners.entry(Arc::clone(runner.socket())).or_default();
-            by_vrid.entry(runner.settings().vrid).or_default().push(runner.number);
-        }
-        self.take_groups(setup.groups);
-        self.open_sockets(turn);
-        self.look_around(turn);
-        for number in fresh {
-            if let Some(runner) = self.runners.get_mut(number) {
-                if self.resuming.contains(runner.name()) {
-                    runner.resume(turn);
-                } else {
-                    runner.start(hold, turn);
-                }
-            }
-        }
-        self.settle_groups(turn);
-        self.send_adverts(turn);
-        // Settings of a running master may want other addresses without any event of its machine.
-        turn.addresses_changed = true;
-    }
-
-    fn take_groups(&mut self, groups: Vec<Group>) {
-        let states: BTreeMap<String, StateName> =
-            self.groups.iter().map(|at| (at.group.name.clone(), at.state)).collect();
-        let number = |name: &String| self.runners.iter().position(|runner| runner.name() == name.as_str());
-        self.groups = groups
-            .into_iter()
-            .map(|group| GroupAt {
-                numbers: group.members.iter().filter_map(number).collect(),
-                state: states.get(&group.name).copied().unwrap_or(StateName::Init),
-                holding: Vec::new(),
-                group,
-            })
-            .collect();
-        self.group_of = vec![None; self.runners.len()];
-        for (index, at) in self.groups.iter().enumerate() {
-            for number in &at.numbers {
-                if let Some(of) = self.group_of.get_mut(*number) {
-                    *of = Some(index);
-                }
-            }
-        }
-    }
-
-    /// Feeds the orders of every group that something happened to, until there are none.
-    fn settle_groups(&mut self, turn: &mut Turn) {
-        let touched: BTreeSet<usize> =
-            turn.touched.iter().filter_map(|number| self.group_of.get(*number).copied().flatten()).collect();
-        for index in touched {
-            let Some(at) = self.groups.get_mut(index) else { continue };
-            for _ in 0..GROUP_ROUNDS {
-                let members = members(&self.runners, &at.numbers);
-                let orders = group::orders(&at.group.name, &members);
-                if orders.is_empty() {
-                    break;
-                }
-                for (place, event) in orders {
-                    let number = at.numbers.get(place).copied().unwrap_or(usize::MAX);
-                    if let Some(runner) = self.runners.get_mut(number) {
-                        runner.order(event, turn);
-                    }
-                }
-            }
-            groups::tell(at, &members(&self.runners, &at.numbers), turn);
-        }
     }
 
     fn stop(&mut self, turn: &mut Turn) {
@@ -564,10 +379,6 @@ impl Driver {
 fn new_turn() -> Turn {
     let since = clock::wall().duration_since(std::time::UNIX_EPOCH);
     Turn::new(clock::now(), since.unwrap_or_default())
-}
-
-fn members(runners: &[Runner], numbers: &[usize]) -> Vec<Member> {
-    numbers.iter().filter_map(|number| runners.get(*number)).map(Runner::member).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 mod cause;
 mod hearing;
+mod rhythm;
 mod terms;
 mod timers;
 
@@ -19,6 +20,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 pub use cause::{Cause, LastAdvert};
+pub use rhythm::Rhythm;
 use terms::OWNER;
 pub use terms::{Action, Event, Note, Occasion, Params, SETTLE, StateName, Timer, Transition};
 pub use timers::skew;
@@ -111,6 +113,8 @@ pub struct Machine {
     priority: u8,
     /// What holds the sync group in FAULT: another member's reason.
     sibling: Option<String>,
+    /// Its place among many instances.
+    rhythm: Option<Rhythm>,
     state: State,
 }
 
@@ -119,7 +123,13 @@ impl Machine {
     pub fn new(params: Params) -> Self {
         let priority = params.base_priority;
         let state = State::Init { started: false, hold: None };
-        Self { params, effective: None, priority, sibling: None, state }
+        Self { params, effective: None, priority, sibling: None, rhythm: None, state }
+    }
+
+    /// Gives it a place among many instances, or takes that away. A running master takes it up with the advert after the
+    /// next one.
+    pub fn set_rhythm(&mut self, rhythm: Option<Rhythm>) {
+        self.rhythm = rhythm;
     }
 
     /// The state.
@@ -357,7 +367,8 @@ impl Machine {
 
     /// MASTER, in the order that must be kept: the advert first, so that no other backup moves.
     fn become_master(&mut self, cause: Cause, now: Instant) -> Vec<Action> {
-        let master = Master { advert_at: now + self.params.interval(), away: None, rival: None };
+        let advert_at = rhythm::next_advert(now, now, self.params.interval(), self.rhythm);
+        let master = Master { advert_at, away: None, rival: None };
         vec![
             Action::SendAdvert { priority: self.priority },
             Action::Addresses { wanted: true },

@@ -29,6 +29,7 @@ pub mod accept;
 pub mod addresses;
 pub mod announce;
 pub mod auth;
+pub mod buffers;
 pub mod datagram;
 pub mod driver;
 pub mod firewall;

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::model::{AuthType, Config, Global, InitialState, Instance, OldChecksum, VrrpVersion};
@@ -18,6 +19,7 @@ use super::announce::Garp;
 use super::auth::guard::Policy;
 use super::auth::keys::KeyRing;
 use super::auth::{ah, trailer};
+use super::buffers::Share;
 use super::group::Group;
 use super::machine;
 use super::pace::{Gaps, Pacing};
@@ -93,8 +95,8 @@ pub struct Settings {
     pub standing_fault: Option<String>,
     /// FAULT while the source address is on no interface.
     pub track_source: bool,
-    /// Receive buffer that is asked for, in bytes.
-    pub receive_buffer: Option<u32>,
+    /// What it adds to the receive buffer of its socket.
+    pub receive_buffer: Option<Share>,
     /// Authentication header, signed trailer, or neither.
     pub policy: Policy,
     /// Password field of version 2 PASS.
@@ -121,7 +123,7 @@ pub struct Settings {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Setup {
     /// The instances.
-    pub instances: Vec<Settings>,
+    pub instances: Vec<Arc<Settings>>,
     /// The sync groups.
     pub groups: Vec<Group>,
     /// Gaps between announcements.
@@ -142,7 +144,7 @@ impl Setup {
         let global = &config.global_defs;
         let delay = |secs: Option<Secs>| secs.map_or(Duration::ZERO, |secs| secs.0);
         Self {
-            instances: Settings::of_config(config, host),
+            instances: Settings::of_config(config, host).into_iter().map(Arc::new).collect(),
             groups: groups(config),
             pacing: pacing(config),
             scheduling: Scheduling {
@@ -235,7 +237,7 @@ impl Settings {
                     .then(|| "it has no unicast_peer (unicast_fault_no_peer)".to_owned())
             }),
             track_source: instance.track_src_ip,
-            receive_buffer: instance.kernel_rx_buf_size,
+            receive_buffer: Share::of(instance, global, advert_length(instance, version, ipv6)),
             policy: policy(instance, version, ipv6, strict, &host.secrets),
             password: if strict { None } else { password(instance, version) },
             source: instance
@@ -417,6 +419,13 @@ fn advert_interval(instance: &Instance, version: VrrpVersion) -> Duration {
             Duration::from_millis(u64::try_from(steps).unwrap_or(100) * 10)
         }
     }
+}
+
+/// Length of the adverts, IP header included.
+fn advert_length(instance: &Instance, version: VrrpVersion, ipv6: bool) -> usize {
+    let (header, address) = if ipv6 { (40, 16) } else { (20, 4) };
+    let password = if version == VrrpVersion::V2 { 8 } else { 0 };
+    header + 8 + advertised_addresses(instance, ipv6).len() * address + password
 }
 
 /// Announcement settings: the instance's, else the global ones, else keepalived's defaults.

@@ -1,33 +1,34 @@
 //! One instance at run time: its machine, its acceptance rules, its announcements and its refusal counts. It
 //! turns the machine's actions into bytes and wishes for the driver and holds no socket and no clock.
 
+mod outgoing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::model::VrrpVersion;
 use crate::net::address::AddressKey;
 use crate::net::link::Links;
 
 use super::accept::{Datagram, Discard, Rules, accept};
 use super::announce::Schedule;
-use super::auth::ah::{self, IpFields};
-use super::auth::guard::{Guard, Incoming, Policy, Sealed};
+use super::auth::ah;
+use super::auth::guard::{Guard, Incoming, Policy};
 use super::datagram::Arrived;
 use super::group::Member;
-use super::machine::{Action, Event, Machine, Note, Occasion, StateName};
+use super::machine::{Action, Event, Machine, Note, Occasion, Rhythm, StateName};
 use super::pace::Announcement;
-use super::packet::{Advert, AuthField, PROTOCOL};
+use super::packet::PROTOCOL;
 use super::params::{Destination, Settings, Tracker, TrackerValues};
 use super::priority::{Effective, effective};
 use super::report::{Report, Told};
 use super::snapshot::{Remembered, Seen, Snapshot};
 use super::socket::SocketKey;
+use outgoing::Spoken;
+pub(super) use outgoing::{Outgoing, Packet};
 
-/// TOS byte of adverts: DSCP CS6.
-const TOS_CS6: u8 = 0xc0;
 /// Refusals of one kind are told at most this often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -68,21 +69,6 @@ impl Turn {
     }
 }
 
-/// One advert for all of its destinations.
-pub(super) struct Outgoing {
-    pub(super) instance: Arc<str>,
-    pub(super) socket: Arc<SocketKey>,
-    pub(super) packets: Vec<Packet>,
-}
-
-/// Bytes and where they go.
-pub(super) struct Packet {
-    pub(super) sealed: Sealed,
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) ttl: u8,
-}
-
 /// Refusals of one kind.
 #[derive(Default)]
 struct Refusals {
@@ -103,11 +89,13 @@ struct Waiting {
 /// One instance.
 pub(super) struct Runner {
     /// Its place in the driver's list.
-    pub(super) number: usize,
+    number: usize,
     name: Arc<str>,
-    settings: Settings,
+    settings: Arc<Settings>,
     socket: Arc<SocketKey>,
     guard: Guard,
+    /// The last advert, while the next one is the same.
+    spoken: Option<Spoken>,
     machine: Machine,
     rules: Rules,
     own: Option<IpAddr>,
@@ -124,12 +112,13 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Arc<Settings>) -> Self {
         Self {
             number: 0,
             name: settings.name.as_str().into(),
             socket: Arc::new(socket_key(&settings)),
             guard: Guard::new(settings.policy.clone(), peers(&settings)),
+            spoken: None,
             machine: Machine::new(settings.machine_params(None)),
             rules: settings.rules(None),
             own: None,
@@ -149,7 +138,7 @@ impl Runner {
         &self.settings.name
     }
 
-    pub(super) const fn settings(&self) -> &Settings {
+    pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
 
@@ -173,6 +162,12 @@ impl Runner {
             self.waiting.as_ref().map(|w| if w.ready(applied) { w.since } else { w.since + patience });
         let machine = self.machine.deadline().map(|(at, _)| at);
         [machine, self.schedule.deadline(), waiting].into_iter().flatten().min()
+    }
+
+    /// Its place in the driver's list, and among all others in the interval.
+    pub(super) fn place(&mut self, number: usize, rhythm: Option<Rhythm>) {
+        self.number = number;
+        self.machine.set_rhythm(rhythm);
     }
 
     pub(super) fn start(&mut self, hold: Duration, turn: &mut Turn) {
@@ -214,7 +209,7 @@ impl Runner {
     }
 
     /// New settings for the same router. A master stays master; its new addresses are announced.
-    pub(super) fn reload(&mut self, settings: Settings, turn: &mut Turn) {
+    pub(super) fn reload(&mut self, settings: Arc<Settings>, turn: &mut Turn) {
         let other_addresses = self.settings.addresses != settings.addresses;
         let other_garp = self.settings.garp != settings.garp;
         self.rules = settings.rules(self.own);
@@ -222,6 +217,7 @@ impl Runner {
         self.socket = Arc::new(socket_key(&settings));
         let params = settings.machine_params(self.own);
         let changed = self.settings != settings;
+        self.spoken = None;
         self.settings = settings;
         if changed {
             self.feed(Event::Params(params), turn);
@@ -417,44 +413,6 @@ impl Runner {
             Occasion::LowerPriorityHeard | Occasion::RivalGone | Occasion::WasAway => BTreeSet::new(),
         };
         self.waiting = Some(Waiting { occasion, since: turn.now, generation: None, unseen });
-    }
-
-    fn outgoing(&mut self, priority: u8, since_1970: Duration) -> Option<Outgoing> {
-        let source = self.own?;
-        let number = self.guard.number(since_1970);
-        let s = &self.settings;
-        let advert = Advert {
-            version: s.version,
-            vrid: s.vrid,
-            priority,
-            interval: s.advert_int,
-            auth: match (s.version, s.password) {
-                (VrrpVersion::V2, Some(password)) => AuthField::Pass(password.0),
-                (VrrpVersion::V2, None) => self.guard.field().unwrap_or(AuthField::None),
-                (VrrpVersion::V3, _) => AuthField::None,
-            },
-            addresses: s.advertised.clone(),
-        };
-        let packet = |destination: IpAddr, ttl: u8| {
-            let message = advert.encode_as(source, destination, s.checksum);
-            let fields = match (source, destination) {
-                (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                    Some(IpFields { source, destination, tos: TOS_CS6, identification: 1, ttl })
-                }
-                _ => None,
-            };
-            let sealed = self.guard.seal(number, message, source, fields.as_ref());
-            Packet { sealed, source, destination, ttl }
-        };
-        let packets = match &s.destination {
-            Destination::Multicast(group) => vec![packet(*group, 255)],
-            Destination::Unicast { peers, ttl, .. } => peers
-                .iter()
-                .filter(|peer| peer.address.is_ipv6() == source.is_ipv6())
-                .map(|peer| packet(peer.address, *ttl))
-                .collect(),
-        };
-        Some(Outgoing { instance: Arc::clone(&self.name), socket: Arc::clone(&self.socket), packets })
     }
 
     fn refused(&mut self, discard: &Discard, turn: &mut Turn) {

@@ -1,23 +1,23 @@
 //! The raw sockets of the vrrp thread: one IP socket for each interface and family, shared by its instances, and one
 //! packet socket for announcements. They carry bytes and judge nothing.
 
+mod filter;
+mod send;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, sendmsg, setsockopt, sockopt,
-};
-use pnet_packet::ip::IpNextHeaderProtocol;
-use pnet_packet::ipv4::MutableIpv4Packet;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn6, recvmsg, setsockopt, sockopt};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Type};
 
+use super::auth::ah;
 use super::datagram::{Arrived, dissect};
+pub(super) use send::Datagram;
 
 /// DSCP CS6, internetwork control: what keepalived marks adverts with.
 const DSCP_CS6: u8 = 48;
-const IPV4_HEADER: usize = 20;
 /// `linux/in6.h`; libc has it for some targets only.
 const IPV6_MULTICAST_ALL: libc::c_int = 29;
 
@@ -37,6 +37,10 @@ pub(super) struct AdvertSocket {
     index: u32,
     key: SocketKey,
     groups: BTreeSet<IpAddr>,
+    /// Size of its receive buffer as last asked for.
+    room: usize,
+    /// The virtual routers whose adverts the kernel lets through; `None` = all.
+    vrids: Option<BTreeSet<u8>>,
     ip_id: u16,
 }
 
@@ -67,7 +71,7 @@ impl AdvertSocket {
             // Our own adverts are not for us.
             socket.set_multicast_loop_v4(false)?;
         }
-        Ok(Self { socket, index, key: key.clone(), groups: BTreeSet::new(), ip_id: 0 })
+        Ok(Self { socket, index, key: key.clone(), groups: BTreeSet::new(), room: 0, vrids: None, ip_id: 0 })
     }
 
     /// Kernel index of its interface.
@@ -75,12 +79,35 @@ impl AdvertSocket {
         self.index
     }
 
-    /// A larger receive buffer, in bytes; beyond the system's limit where that is allowed.
-    pub(super) fn receive_buffer(&self, bytes: usize) {
+    /// The size of the receive buffer, in bytes; beyond the system's limit where that is allowed.
+    pub(super) fn receive_buffer(&mut self, bytes: usize) {
+        if self.room == bytes {
+            return;
+        }
+        self.room = bytes;
         // A smaller buffer than wished only matters in a flood, and the socket works.
         if setsockopt(&self.socket, sockopt::RcvBufForce, &bytes).is_err() {
             let _ = self.socket.set_recv_buffer_size(bytes);
         }
+    }
+
+    /// Lets the kernel drop the adverts of all other virtual routers; `None` = everything comes.
+    pub(super) fn listen_to(&mut self, vrids: Option<BTreeSet<u8>>) {
+        if self.vrids == vrids {
+            return;
+        }
+        // Without it more comes than is needed, and nothing else changes.
+        let _ = match &vrids {
+            None => self.socket.detach_filter(),
+            Some(vrids) => {
+                let ahead = if self.key.protocol == ah::PROTOCOL { ah::HEADER as u32 } else { 0 };
+                let program = filter::program(vrids, self.key.ipv6, ahead);
+                let program: Vec<SockFilter> =
+                    program.into_iter().map(|(code, yes, no, k)| SockFilter::new(code, yes, no, k)).collect();
+                self.socket.attach_filter(&program)
+            }
+        };
+        self.vrids = vrids;
     }
 
     /// Joins a group once.
@@ -95,66 +122,6 @@ impl AdvertSocket {
             IpAddr::V6(group) => self.socket.join_multicast_v6(&group, self.index)?,
         }
         self.groups.insert(group);
-        Ok(())
-    }
-
-    /// Sends one advert with that very source and TTL, marked CS6.
-    pub(super) fn send(&mut self, packet: &Datagram<'_>) -> io::Result<()> {
-        if let (true, IpAddr::V4(destination)) = (packet.whole, packet.destination) {
-            // The kernel fills in the header checksum.
-            let to = SocketAddrV4::new(destination, 0).into();
-            return self.socket.send_to(packet.payload, &to).map(|_| ());
-        }
-        match (packet.source, packet.destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                self.send_v4(packet.payload, source, destination, packet.ttl)
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                self.send_v6(packet.payload, source, destination, packet.ttl)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "source and destination are of different families",
-            )),
-        }
-    }
-
-    fn send_v4(
-        &mut self,
-        payload: &[u8],
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
-        ttl: u8,
-    ) -> io::Result<()> {
-        self.ip_id = self.ip_id.wrapping_add(1);
-        let total = IPV4_HEADER + payload.len();
-        let length = u16::try_from(total).map_err(|_| too_long())?;
-        let mut bytes = vec![0; total];
-        let mut packet = MutableIpv4Packet::new(&mut bytes).ok_or_else(too_long)?;
-        packet.set_version(4);
-        packet.set_header_length(5);
-        packet.set_dscp(DSCP_CS6);
-        packet.set_total_length(length);
-        packet.set_identification(self.ip_id);
-        packet.set_ttl(ttl);
-        packet.set_next_level_protocol(IpNextHeaderProtocol(self.key.protocol));
-        packet.set_source(source);
-        packet.set_destination(destination);
-        packet.set_payload(payload);
-        // The kernel fills in the header checksum.
-        self.socket.send_to(&bytes, &SocketAddrV4::new(destination, 0).into()).map(|_| ())
-    }
-
-    fn send_v6(&self, payload: &[u8], source: Ipv6Addr, destination: Ipv6Addr, ttl: u8) -> io::Result<()> {
-        let scope = if is_of_one_link(destination) { self.index } else { 0 };
-        let to = SockaddrIn6::from(std::net::SocketAddrV6::new(destination, 0, 0, scope));
-        let info = libc::in6_pktinfo {
-            ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
-            ipi6_ifindex: if is_of_one_link(source) { self.index } else { 0 },
-        };
-        let hops = i32::from(ttl);
-        let control = [ControlMessage::Ipv6PacketInfo(&info), ControlMessage::Ipv6HopLimit(&hops)];
-        sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(payload)], &control, MsgFlags::empty(), Some(&to))?;
         Ok(())
     }
 
@@ -213,21 +180,6 @@ impl AsFd for AdvertSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
-}
-
-/// What is sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Datagram<'a> {
-    /// What follows the IP header; or the whole IPv4 packet.
-    pub(super) payload: &'a [u8],
-    pub(super) whole: bool,
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-    pub(super) ttl: u8,
-}
-
-fn too_long() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "an advert does not fit into an IP packet")
 }
 
 /// Addresses that mean nothing without their interface.

@@ -10,44 +10,42 @@ use std::time::Instant;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use crate::vrrp::auth::guard::Sealed;
+use crate::vrrp::buffers;
 use crate::vrrp::frame::{gratuitous_arp, unsolicited_na};
 use crate::vrrp::params::Destination;
 use crate::vrrp::report::{Report, Told};
-use crate::vrrp::runner::Turn;
+use crate::vrrp::runner::{Outgoing, Packet, Turn};
 use crate::vrrp::socket::{AdvertSocket, Datagram, SocketKey};
 
 use super::{Driver, FRAMES_A_TURN, TELL_EVERY};
 
+/// Where no interface is named.
+const ETHERNET_MTU: u32 = 1500;
+
 impl Driver {
-    /// Adverts leave at once, whatever else the turn has to do.
+    /// Adverts leave at once, whatever else the turn has to do: those in a row for one socket together.
     pub(super) fn send_adverts(&mut self, turn: &mut Turn) {
-        for advert in std::mem::take(&mut turn.adverts) {
-            let result = match self.sockets.get_mut(&*advert.socket) {
-                None => Err(io::Error::new(io::ErrorKind::NotConnected, "its interface has no socket")),
-                // One peer that cannot be reached must not keep the advert from the others.
-                Some(socket) => {
-                    let mut result = Ok(());
-                    for packet in &advert.packets {
-                        let (payload, whole) = match &packet.sealed {
-                            Sealed::Payload(payload) => (payload, false),
-                            Sealed::Packet(packet) => (packet, true),
-                        };
-                        let datagram = Datagram {
-                            payload,
-                            whole,
-                            source: packet.source,
-                            destination: packet.destination,
-                            ttl: packet.ttl,
-                        };
-                        if let Err(error) = socket.send(&datagram) {
-                            result = Err(error);
-                        }
-                    }
-                    result
-                }
+        if turn.adverts.is_empty() {
+            return;
+        }
+        let adverts = std::mem::take(&mut turn.adverts);
+        for of_socket in adverts.chunk_by(|one, next| one.socket == next.socket) {
+            let Some(first) = of_socket.first() else { continue };
+            let Some(socket) = self.sockets.get_mut(&*first.socket) else {
+                let error = io::Error::new(io::ErrorKind::NotConnected, "its interface has no socket");
+                self.send_failed(&first.instance, &first.socket.interface, &error, turn);
+                continue;
             };
-            if let Err(error) = result {
-                self.send_failed(&advert.instance, &advert.socket.interface, &error, turn);
+            let (senders, datagrams): (Vec<&Outgoing>, Vec<Datagram<'_>>) = of_socket
+                .iter()
+                .flat_map(|advert| advert.packets.iter().map(move |packet| (advert, datagram(packet))))
+                .unzip();
+            let mut failures: Vec<(&Outgoing, io::Error)> = Vec::new();
+            socket.send(&datagrams, |number, error| {
+                failures.extend(senders.get(number).map(|sender| (*sender, error)));
+            });
+            for (sender, error) in failures {
+                self.send_failed(&sender.instance, &sender.socket.interface, &error, turn);
             }
         }
     }
@@ -130,7 +128,7 @@ impl Driver {
         let needed: BTreeSet<Arc<SocketKey>> = self.listeners.keys().cloned().collect();
         self.sockets.retain(|key, socket| needed.contains(key) && index(key) == Some(socket.index()));
         let sockets = &self.sockets;
-        self.tokens.retain(|_, key| sockets.contains_key(key));
+        self.tokens.retain(|_, key| sockets.contains_key(&**key));
         let mut failures: BTreeMap<Arc<SocketKey>, String> = BTreeMap::new();
         for key in needed {
             let (Some(index), false) = (index(&key), self.sockets.contains_key(&*key)) else { continue };
@@ -139,30 +137,50 @@ impl Driver {
                 Err(error) => drop(failures.insert(key, error.to_string())),
             }
         }
+        self.tune_sockets();
         for runner in &mut self.runners {
             let error = match (failures.get(runner.socket()), self.sockets.get_mut(&**runner.socket())) {
                 (Some(error), _) => Some(io::Error::other(error.clone())),
                 (None, None) => None,
-                (None, Some(socket)) => {
-                    if let Some(bytes) = runner.settings().receive_buffer {
-                        socket.receive_buffer(usize::try_from(bytes).unwrap_or(usize::MAX));
-                    }
-                    match &runner.settings().destination {
-                        Destination::Multicast(group) => socket.join(*group).err(),
-                        Destination::Unicast { .. } => None,
-                    }
-                }
+                (None, Some(socket)) => match &runner.settings().destination {
+                    Destination::Multicast(group) => socket.join(*group).err(),
+                    Destination::Unicast { .. } => None,
+                },
             };
             turn.reports.extend(runner.socket_result(error));
         }
     }
 
-    fn open_socket(&mut self, key: &SocketKey, index: u32) -> io::Result<AdvertSocket> {
+    /// What a socket's instances ask of it together: the size of its buffer, and which adverts are for them.
+    fn tune_sockets(&mut self) {
+        let mut buffers: BTreeMap<&SocketKey, usize> = BTreeMap::new();
+        for runner in &self.runners {
+            let Some(share) = runner.settings().receive_buffer else { continue };
+            let mtu = self.links.get(&runner.socket().interface).map_or(ETHERNET_MTU, |link| link.mtu);
+            let total = buffers.entry(runner.socket()).or_default();
+            *total = total.saturating_add(share.bytes(mtu));
+        }
+        for (key, socket) in &mut self.sockets {
+            socket.receive_buffer(buffers.get(key).copied().unwrap_or(buffers::DEFAULT));
+            let vrids = self.listeners.get(key).map(|by_vrid| by_vrid.keys().copied().collect());
+            socket.listen_to(vrids.filter(|_| !self.tell_unknown_vrids));
+        }
+    }
+
+    fn open_socket(&mut self, key: &Arc<SocketKey>, index: u32) -> io::Result<AdvertSocket> {
         let socket = AdvertSocket::open(key, index)?;
         let token = self.next_token;
         self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
         self.next_token += 1;
-        self.tokens.insert(token, key.clone());
+        self.tokens.insert(token, Arc::clone(key));
         Ok(socket)
     }
+}
+
+fn datagram(packet: &Packet) -> Datagram<'_> {
+    let (payload, whole) = match &packet.sealed {
+        Sealed::Payload(payload) => (payload, false),
+        Sealed::Packet(packet) => (packet, true),
+    };
+    Datagram { payload, whole, source: packet.source, destination: packet.destination, ttl: packet.ttl }
 }

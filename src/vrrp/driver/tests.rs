@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::*;
 use crate::config::model::Config;
 use crate::net::link::{Link, LinkAddress};
+use crate::vrrp::machine::StateName;
 use crate::vrrp::params::Host;
 
 fn loopback() -> Arc<Links> {

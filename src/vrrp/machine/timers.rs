@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::rhythm::next_advert;
 use super::terms::{Action, Note, OWNER, Occasion};
 use super::{Backup, Cause, LastAdvert, Machine, Master, State, Wait};
 use crate::config::model::VrrpVersion;
@@ -75,12 +76,11 @@ impl Machine {
         actions
     }
 
-    /// Sends the regular advert, or one out of turn; the next one is a whole interval away, however late this
-    /// one is: never a burst.
+    /// Sends the regular advert, or one out of turn; [`next_advert`] says when the next one is due.
     pub(super) fn send_advert(&mut self, now: Instant) -> Vec<Action> {
-        let advert_at = now + self.params.interval();
-        if let State::Master(Master { advert_at: at, away, .. }) = &mut self.state {
-            (*at, *away) = (advert_at, None);
+        let interval = self.params.interval();
+        if let State::Master(Master { advert_at, away, .. }) = &mut self.state {
+            (*advert_at, *away) = (next_advert(*advert_at, now, interval, self.rhythm), None);
         }
         vec![Action::SendAdvert { priority: self.priority }]
     }
