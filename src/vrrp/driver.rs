@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
+use crate::net::swift::Swift;
 
 use super::auth::guard::peek_vrid;
 use super::group::{self, Group, Member};
@@ -40,7 +41,9 @@ use super::socket::{AdvertSockets, FrameSocket, SocketKey};
 const READS_A_TURN: usize = 64;
 /// Announcements sent before adverts get their turn.
 const FRAMES_A_TURN: usize = 128;
-/// Longest wait for the address writer before an announcement goes out all the same: the frames are built by
+/// So many addresses of a new master are put in place before the writer is asked.
+const URGENT: usize = 32;
+/// Longest wait for the address writer, or for its next address, before an announcement goes out all the same: the frames are built by
 /// hand and need no address, and a stuck writer must not keep the LAN pointed at the old master.
 const ANNOUNCE_PATIENCE: Duration = Duration::from_millis(100);
 /// A failure to send is told at most this often an interface.
@@ -82,6 +85,9 @@ pub struct Outputs {
     pub wanted: watch::Sender<Arc<Wanted>>,
     /// What happened. When nobody reads, reports are dropped and counted, never waited for.
     pub reports: mpsc::Sender<Report>,
+    /// The first addresses of a new master are put in place by a thread of the vrrp thread's own, before the wish is
+    /// read by anybody. Without it only the wish is published.
+    pub swift: bool,
 }
 
 /// A running vrrp thread.
@@ -141,6 +147,7 @@ pub fn spawn(
         ours: BTreeSet::new(),
         virtuals: BTreeSet::new(),
         routing: Wanted::default(),
+        swift: None,
         dropped_reports: 0,
         told: BTreeMap::new(),
         tell_unknown_vrids: false,
@@ -196,6 +203,8 @@ struct Driver {
     virtuals: BTreeSet<IpAddr>,
     /// The same of routes and rules.
     routing: Wanted,
+    /// Who puts the first addresses in place.
+    swift: Option<Swift>,
     dropped_reports: u64,
     /// When what cannot be sent, and which unknown VRID, was last told, by interface: a cut cable must not fill the log.
     told: BTreeMap<String, Instant>,
@@ -210,6 +219,8 @@ struct Driver {
 impl Drop for Driver {
     /// However the thread ends, a panic included, it leaves no address behind: the peer must be the only master.
     fn drop(&mut self) {
+        // Its last word comes before ours.
+        self.swift = None;
         self.generation += 1;
         let wanted = Wanted { ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
         self.out.wanted.send_replace(Arc::new(wanted));
@@ -221,6 +232,7 @@ impl Driver {
         let mut turn = new_turn();
         let outcome = realtime::apply(&setup.scheduling);
         turn.reports.push(Report { instance: String::new(), told: Told::Scheduled(outcome) });
+        self.start_swift(&setup.scheduling);
         let after_boot = setup.delay_after_boot.saturating_sub(clock::since_boot());
         let hold = setup.startup_delay.max(after_boot);
         self.take_setup(setup, hold, &mut turn);
@@ -361,6 +373,11 @@ impl Driver {
         }
         if let Some(trackers) = inbox.trackers {
             self.trackers = trackers;
+        }
+        if !inbox.placed.is_empty() {
+            for runner in &mut self.runners {
+                runner.placed(&inbox.placed, turn);
+            }
         }
         for command in inbox.commands {
             match command {
@@ -516,6 +533,7 @@ impl Driver {
     fn finish(&mut self, mut turn: Turn) {
         self.settle_groups(&mut turn);
         self.send_adverts(&mut turn);
+        self.hurry(&mut turn);
         if turn.addresses_changed {
             self.publish();
         }

@@ -40,6 +40,7 @@ pub mod pace;
 pub mod packet;
 pub mod params;
 pub mod priority;
+pub mod probe;
 pub mod realtime;
 pub mod report;
 pub mod routing;

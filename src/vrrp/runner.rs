@@ -1,7 +1,7 @@
 //! One instance at run time: its machine, its acceptance rules, its announcements and its refusal counts. It
 //! turns the machine's actions into bytes and wishes for the driver and holds no socket and no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::auth::guard::{Guard, Incoming, Policy, Sealed};
 use super::datagram::Arrived;
 use super::group::Member;
 use super::machine::{Action, Event, Machine, Note, Occasion, StateName};
-use super::pace::Announcement;
+use super::pace::{Announcement, Bundle, bundles};
 use super::packet::{Advert, AuthField, PROTOCOL};
 use super::params::{Destination, Settings, TrackerValues};
 use super::priority::{Effective, effective};
@@ -41,8 +41,12 @@ pub(super) struct Turn {
     pub(super) addresses_changed: bool,
     /// Reports; the driver fills in the generation of addresses that belongs to them.
     pub(super) reports: Vec<Report>,
-    /// Announcements to queue, with their interfaces.
-    pub(super) announcements: Vec<(String, Announcement)>,
+    /// Addresses to announce for the first time.
+    pub(super) first: Vec<Announcement>,
+    /// Addresses to announce so many times more, by instance.
+    pub(super) again: Vec<(Arc<str>, Bundle, u32)>,
+    /// Numbers of the runners that have just become master: their addresses cannot wait.
+    pub(super) urgent: Vec<usize>,
     /// Instances that have nothing to announce any more.
     pub(super) silenced: Vec<Arc<str>>,
     /// Numbers of the runners that something happened to.
@@ -57,7 +61,9 @@ impl Turn {
             adverts: Vec::new(),
             addresses_changed: false,
             reports: Vec::new(),
-            announcements: Vec::new(),
+            first: Vec::new(),
+            again: Vec::new(),
+            urgent: Vec::new(),
             silenced: Vec::new(),
             touched: BTreeSet::new(),
         }
@@ -89,11 +95,10 @@ struct Refusals {
 /// An announcement that waits for its addresses.
 struct Waiting {
     occasion: Occasion,
+    /// When it began, or when the last address was seen to come.
     since: Instant,
     /// Generation of addresses it waits for; `None` until the driver has published it.
     generation: Option<u64>,
-    /// Addresses that were not yet seen on their interfaces. Each is announced once as soon as it is there.
-    unseen: BTreeSet<AddressKey>,
 }
 
 /// One instance.
@@ -110,6 +115,12 @@ pub(super) struct Runner {
     effective: Option<Effective>,
     schedule: Schedule,
     waiting: Option<Waiting>,
+    /// All addresses, as they are announced.
+    bundles: Vec<Bundle>,
+    /// Those of [`Settings::extra`].
+    extra: Vec<Bundle>,
+    /// Addresses of a new master that were not yet seen on their interfaces. Each is announced as soon as it is there.
+    unseen: BTreeMap<String, HashSet<IpAddr>>,
     wants: bool,
     refusals: BTreeMap<&'static str, Refusals>,
     socket_error: Option<String>,
@@ -128,6 +139,9 @@ impl Runner {
             effective: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
+            bundles: bundles(settings.addresses.keys()),
+            extra: bundles(settings.extra.iter()),
+            unseen: BTreeMap::new(),
             wants: false,
             refusals: BTreeMap::new(),
             socket_error: None,
@@ -213,6 +227,8 @@ impl Runner {
         let params = settings.machine_params(self.own);
         let changed = self.settings != settings;
         self.settings = settings;
+        self.bundles = bundles(self.settings.addresses.keys());
+        self.extra = bundles(self.settings.extra.iter());
         if changed {
             self.feed(Event::Params(params), turn);
         }
@@ -220,7 +236,10 @@ impl Runner {
             self.schedule.set(self.settings.garp, turn.now);
         }
         if self.wants && other_addresses {
+            // What waits to be said may name addresses that are no more.
+            turn.silenced.push(Arc::clone(&self.name));
             turn.addresses_changed = true;
+            turn.urgent.push(self.number);
             self.wait_to_announce(Occasion::BecameMaster, turn);
         }
     }
@@ -304,45 +323,66 @@ impl Runner {
     /// Puts the announcements that are due now into the turn.
     pub(super) fn announce(&mut self, applied: u64, patience: Duration, turn: &mut Turn) {
         let now = turn.now;
+        let mut told = 0;
         if let Some(waiting) =
             self.waiting.take_if(|w| w.ready(applied) || now.saturating_duration_since(w.since) >= patience)
         {
+            // What is in place was seen, or will be in a moment. What is not (a stuck writer) is announced all the
+            // same, and again when it comes.
+            for (interface, addresses) in &self.unseen {
+                let interface: Arc<str> = interface.as_str().into();
+                turn.first.extend(addresses.iter().map(|address| self.first(&interface, *address)));
+            }
+            if waiting.ready(applied) {
+                self.unseen.clear();
+            }
+            // Of its first burst every address has had one packet.
+            told = u32::from(waiting.occasion == Occasion::BecameMaster);
             self.schedule.begin(waiting.occasion, now);
         }
-        let times = self.schedule.due(now);
-        for _ in 0..times {
-            for key in self.settings.addresses.keys() {
-                turn.announcements.push(self.announcement(key));
-            }
+        let times = self.schedule.due(now).saturating_sub(told);
+        if times > 0 {
+            turn.again
+                .extend(self.bundles.iter().map(|bundle| (Arc::clone(&self.name), bundle.clone(), times)));
+        }
+        if self.schedule.extra_due(now) {
+            turn.again.extend(self.extra.iter().map(|bundle| (Arc::clone(&self.name), bundle.clone(), 1)));
         }
     }
 
     /// While thousands of addresses are being added, each is announced when it is seen, not when the last one is.
     fn announce_what_is_there(&mut self, links: &Links, turn: &mut Turn) {
-        let Some(waiting) = self.waiting.as_mut().filter(|w| !w.unseen.is_empty()) else { return };
-        let mut there: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
-        for key in &waiting.unseen {
-            if !there.contains_key(key.interface.as_str()) {
-                let link = links.get(&key.interface);
-                let addresses = link.map(|link| link.addresses.iter().map(|a| a.address).collect());
-                there.insert(&key.interface, addresses.unwrap_or_default());
+        for (name, addresses) in &mut self.unseen {
+            let Some(link) = links.get(name) else { continue };
+            let interface: Arc<str> = name.as_str().into();
+            for there in link.addresses.iter().filter(|there| addresses.remove(&there.address)) {
+                turn.first.push(Announcement {
+                    instance: Arc::clone(&self.name),
+                    interface: Arc::clone(&interface),
+                    address: there.address,
+                });
+                if let Some(waiting) = &mut self.waiting {
+                    waiting.since = turn.now;
+                }
             }
         }
-        let seen: Vec<AddressKey> = waiting
-            .unseen
-            .iter()
-            .filter(|key| there.get(key.interface.as_str()).is_some_and(|a| a.contains(&key.address)))
-            .cloned()
-            .collect();
-        for key in &seen {
-            waiting.unseen.remove(key);
-        }
-        turn.announcements.extend(seen.iter().map(|key| self.announcement(key)));
+        self.unseen.retain(|_, addresses| !addresses.is_empty());
     }
 
-    fn announcement(&self, key: &AddressKey) -> (String, Announcement) {
-        let announcement = Announcement { instance: Arc::clone(&self.name), address: key.address };
-        (key.interface.clone(), announcement)
+    /// Addresses that whoever put them there says are there.
+    pub(super) fn placed(&mut self, keys: &[AddressKey], turn: &mut Turn) {
+        for key in keys {
+            let Some(addresses) = self.unseen.get_mut(&key.interface) else { continue };
+            if addresses.remove(&key.address) {
+                let first = self.first(&key.interface.as_str().into(), key.address);
+                turn.first.push(first);
+            }
+        }
+        self.unseen.retain(|_, addresses| !addresses.is_empty());
+    }
+
+    fn first(&self, interface: &Arc<str>, address: IpAddr) -> Announcement {
+        Announcement { instance: Arc::clone(&self.name), interface: Arc::clone(interface), address }
     }
 
     fn feed(&mut self, event: Event, turn: &mut Turn) {
@@ -356,8 +396,11 @@ impl Runner {
                 Action::Addresses { wanted } => {
                     turn.addresses_changed |= self.wants != wanted;
                     self.wants = wanted;
-                    if !wanted {
+                    if wanted {
+                        turn.urgent.push(self.number);
+                    } else {
                         self.waiting = None;
+                        self.unseen.clear();
                         self.schedule.stop();
                         turn.silenced.push(Arc::clone(&self.name));
                     }
@@ -384,11 +427,18 @@ impl Runner {
     }
 
     fn wait_to_announce(&mut self, occasion: Occasion, turn: &Turn) {
-        let unseen = match occasion {
-            Occasion::BecameMaster => self.settings.addresses.keys().cloned().collect(),
-            Occasion::LowerPriorityHeard | Occasion::RivalGone | Occasion::WasAway => BTreeSet::new(),
-        };
-        self.waiting = Some(Waiting { occasion, since: turn.now, generation: None, unseen });
+        if occasion == Occasion::BecameMaster {
+            self.unseen.clear();
+            for key in self.settings.addresses.keys() {
+                if !self.unseen.contains_key(&key.interface) {
+                    self.unseen.insert(key.interface.clone(), HashSet::new());
+                }
+                if let Some(addresses) = self.unseen.get_mut(&key.interface) {
+                    addresses.insert(key.address);
+                }
+            }
+        }
+        self.waiting = Some(Waiting { occasion, since: turn.now, generation: None });
     }
 
     fn outgoing(&mut self, priority: u8, since_1970: Duration) -> Option<Outgoing> {
