@@ -247,7 +247,9 @@ impl Worker {
             Told::GroupWaits { .. } | Told::Note(Note::HoldOver | Note::WantsMaster) => {
                 tracing::info!("vrrp {name}: {}", report.told);
             }
+            Told::OneHolderAgain { .. } => tracing::info!("vrrp {name}: {}", report.told),
             Told::Note(_)
+            | Told::TwoHolders { .. }
             | Told::UnknownVrid { .. }
             | Told::Discarded { .. }
             | Told::AddressListDiffers { .. }

@@ -95,6 +95,8 @@ impl Schedule {
                 (master_delay, master_repeat.max(1))
             }
             Occasion::LowerPriorityHeard => (lower_prio_delay, lower_prio_repeat),
+            // It is asked for, and told, again.
+            Occasion::OtherHolder => (Duration::ZERO, master_repeat.max(1)),
         };
         if packets > 0 {
             self.first = Some(Burst { at: now, packets });

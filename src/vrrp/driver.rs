@@ -4,6 +4,7 @@
 //! the net thread, everything told to people goes through a bounded channel to the main thread.
 
 mod outlets;
+mod probing;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
 use crate::net::swift::Swift;
 
+use super::answers::Answers;
 use super::auth::guard::peek_vrid;
 use super::group::{self, Group, Member};
 use super::machine::StateName;
@@ -148,6 +150,7 @@ pub fn spawn(
         virtuals: BTreeSet::new(),
         routing: Wanted::default(),
         swift: None,
+        answers: None,
         dropped_reports: 0,
         told: BTreeMap::new(),
         tell_unknown_vrids: false,
@@ -205,6 +208,8 @@ struct Driver {
     routing: Wanted,
     /// Who puts the first addresses in place.
     swift: Option<Swift>,
+    /// Opened at the first question.
+    answers: Option<Answers>,
     dropped_reports: u64,
     /// When what cannot be sent, and which unknown VRID, was last told, by interface: a cut cable must not fill the log.
     told: BTreeMap<String, Instant>,
@@ -538,6 +543,7 @@ impl Driver {
             self.publish();
         }
         for number in std::mem::take(&mut turn.touched) {
+            self.probe(number, &mut turn);
             let Some(runner) = self.runners.get_mut(number) else { continue };
             runner.published(self.generation);
             runner.announce(self.applied, ANNOUNCE_PATIENCE, &mut turn);
@@ -548,23 +554,6 @@ impl Driver {
             self.report(report);
         }
         self.tell_drops();
-    }
-
-    /// What should be there, from scratch, under a new generation.
-    fn publish(&mut self) {
-        let want = self
-            .runners
-            .iter()
-            .filter(|r| r.wants_addresses())
-            .flat_map(|r| r.settings().addresses.iter().map(|(k, s)| (k.clone(), s.clone())))
-            .collect();
-        self.generation += 1;
-        let mut wanted =
-            Wanted { want, ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
-        for runner in self.runners.iter().filter(|r| r.wants_addresses()) {
-            wanted.join(&runner.settings().routing);
-        }
-        self.out.wanted.send_replace(Arc::new(wanted));
     }
 }
 

@@ -542,3 +542,6 @@ fn destination(instance: &Instance, global: &Global, ipv6: bool) -> Destination 
         ttl: instance.unicast_ttl.unwrap_or(255),
     }
 }
+
+#[cfg(test)]
+mod tests;

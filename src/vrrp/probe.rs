@@ -107,9 +107,14 @@ impl Probe {
         *self = Self { cursor: self.cursor, ..Self::default() };
     }
 
+    /// True when [`Probe::due`] has something.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.next_at.is_some_and(|at| now >= at)
+    }
+
     /// The question that is due, and what the silence since the last one says.
     pub fn due(&mut self, addresses: &[Bundle], now: Instant) -> (Option<Question>, Option<Finding>) {
-        if self.next_at.is_none_or(|at| now < at) {
+        if !self.is_due(now) {
             return (None, None);
         }
         let finding = self.silence(now);

@@ -22,6 +22,7 @@ use super::pace::{Announcement, Bundle, bundles};
 use super::packet::{Advert, AuthField, PROTOCOL};
 use super::params::{Destination, Settings, TrackerValues};
 use super::priority::{Effective, effective};
+use super::probe::{Finding, Probe, Question};
 use super::report::{Report, Told};
 use super::socket::SocketKey;
 
@@ -117,6 +118,8 @@ pub(super) struct Runner {
     waiting: Option<Waiting>,
     /// All addresses, as they are announced.
     bundles: Vec<Bundle>,
+    /// Whether anybody else holds them.
+    probe: Probe,
     /// Those of [`Settings::extra`].
     extra: Vec<Bundle>,
     /// Addresses of a new master that were not yet seen on their interfaces. Each is announced as soon as it is there.
@@ -139,6 +142,7 @@ impl Runner {
             effective: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
+            probe: Probe::default(),
             bundles: bundles(settings.addresses.keys()),
             extra: bundles(settings.extra.iter()),
             unseen: BTreeMap::new(),
@@ -381,6 +385,42 @@ impl Runner {
         self.unseen.retain(|_, addresses| !addresses.is_empty());
     }
 
+    /// A question about a second holder is due.
+    pub(super) fn probe_due(&self, now: Instant) -> bool {
+        self.probe.is_due(now)
+    }
+
+    /// The question that is due.
+    pub(super) fn question(&mut self, turn: &mut Turn) -> Option<Question> {
+        let (question, finding) = self.probe.due(&self.bundles, turn.now);
+        self.found(finding, turn);
+        question
+    }
+
+    /// Somebody else says that it holds this address.
+    pub(super) fn answered(&mut self, address: IpAddr, mac: [u8; 6], turn: &mut Turn) {
+        // Another router of this virtual router says it with the address that both have.
+        let vmac = [0, 0, 0x5e, 0, if address.is_ipv6() { 2 } else { 1 }, self.settings.vrid];
+        if mac != vmac {
+            let finding = self.probe.answer(address, mac, turn.now);
+            self.found(finding, turn);
+        }
+    }
+
+    fn found(&mut self, finding: Option<Finding>, turn: &mut Turn) {
+        let Some(finding) = finding else { return };
+        match finding {
+            Finding::TwoHolders { address, mac } => self.tell(Told::TwoHolders { address, mac }, turn),
+            Finding::OneAgain { address, mac, lasted, answers } => {
+                self.tell(Told::OneHolderAgain { address, mac, lasted, answers }, turn);
+            }
+            Finding::Still => {}
+        }
+        // Who was led astray finds the way back; who was not loses nothing.
+        self.schedule.begin(Occasion::OtherHolder, turn.now);
+        turn.touched.insert(self.number);
+    }
+
     fn first(&self, interface: &Arc<str>, address: IpAddr) -> Announcement {
         Announcement { instance: Arc::clone(&self.name), interface: Arc::clone(interface), address }
     }
@@ -401,6 +441,7 @@ impl Runner {
                     } else {
                         self.waiting = None;
                         self.unseen.clear();
+                        self.probe.stop();
                         self.schedule.stop();
                         turn.silenced.push(Arc::clone(&self.name));
                     }
@@ -427,6 +468,16 @@ impl Runner {
     }
 
     fn wait_to_announce(&mut self, occasion: Occasion, turn: &Turn) {
+        match occasion {
+            // A reload's new addresses are an occasion, too.
+            Occasion::BecameMaster => self.probe.begin(turn.now),
+            Occasion::LowerPriorityHeard
+            | Occasion::RivalGone
+            | Occasion::WasAway
+            | Occasion::OtherHolder => {
+                self.probe.suspect(turn.now);
+            }
+        }
         if occasion == Occasion::BecameMaster {
             self.unseen.clear();
             for key in self.settings.addresses.keys() {

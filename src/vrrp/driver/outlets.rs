@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
+use crate::net::address::Wanted;
 use crate::net::swift::{Place, Swift};
 use crate::vrrp::auth::guard::Sealed;
 use crate::vrrp::frame::{gratuitous_arp, unsolicited_na};
@@ -109,6 +110,23 @@ impl Driver {
         if !places.is_empty() {
             swift.place(places);
         }
+    }
+
+    /// What should be there, from scratch, under a new generation.
+    pub(super) fn publish(&mut self) {
+        let want = self
+            .runners
+            .iter()
+            .filter(|r| r.wants_addresses())
+            .flat_map(|r| r.settings().addresses.iter().map(|(k, s)| (k.clone(), s.clone())))
+            .collect();
+        self.generation += 1;
+        let mut wanted =
+            Wanted { want, ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
+        for runner in self.runners.iter().filter(|r| r.wants_addresses()) {
+            wanted.join(&runner.settings().routing);
+        }
+        self.out.wanted.send_replace(Arc::new(wanted));
     }
 
     fn send_failed(&mut self, instance: &str, interface: &str, error: &io::Error, turn: &mut Turn) {
