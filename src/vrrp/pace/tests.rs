@@ -147,7 +147,7 @@ fn an_occasion_each_moment_neither_fills_the_queue_nor_starves_the_last_address(
     let now = Instant::now();
     let (mut paces, name) = (Paces::default(), Arc::from("a"));
     let all = bundle("eth0", 1000);
-    let mut said = std::collections::BTreeMap::new();
+    let mut said = BTreeMap::new();
     for step in 0..400 {
         if step % 10 == 0 {
             paces.again(&name, &all, 5);
@@ -183,7 +183,7 @@ proptest! {
         }
         let steps = run(&mut paces, now, most);
         prop_assert!(steps.iter().all(|(_, due)| due.len() <= most));
-        let mut said = std::collections::BTreeMap::new();
+        let mut said = BTreeMap::new();
         for one in steps.iter().flat_map(|(_, due)| due) {
             *said.entry((one.instance.clone(), one.address)).or_insert(0u32) += 1;
         }
