@@ -9,6 +9,8 @@ mod config;
 mod groups;
 #[path = "lab_vrrp/header.rs"]
 mod header;
+#[path = "lab_vrrp/holder.rs"]
+mod holder;
 #[path = "lab_vrrp/hostile.rs"]
 mod hostile;
 #[path = "lab_vrrp/interfaces.rs"]

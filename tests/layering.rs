@@ -35,6 +35,8 @@ const PURE: &[&str] = &[
     "vrrp/machine/timers.rs",
     "vrrp/group.rs",
     "vrrp/pace.rs",
+    "vrrp/probe.rs",
+    "vrrp/question.rs",
     "vrrp/schedule.rs",
     "vrrp/priority.rs",
     "vrrp/trackers.rs",

@@ -11,6 +11,8 @@ use tandem::net::address::{AddressKey, AddressSpec, PROTOCOL, Wanted};
 mod lab;
 #[path = "net_kernel/routing.rs"]
 mod routing;
+#[path = "net_kernel/swift.rs"]
+mod swift;
 #[path = "net_kernel/trouble.rs"]
 mod trouble;
 

@@ -115,7 +115,7 @@ impl Worker {
         trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
-        let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out };
+        let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out, swift: true };
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
         let mut devices = Devices::start(links_in)?;
         let plan = devices.configure(&config).await;
@@ -251,7 +251,9 @@ impl Worker {
             Told::GroupWaits { .. } | Told::Note(Note::HoldOver | Note::WantsMaster) => {
                 tracing::info!("vrrp {name}: {}", report.told);
             }
+            Told::OneHolderAgain { .. } => tracing::info!("vrrp {name}: {}", report.told),
             Told::Note(_)
+            | Told::TwoHolders { .. }
             | Told::UnknownVrid { .. }
             | Told::Discarded { .. }
             | Told::AddressListDiffers { .. }

@@ -1,5 +1,5 @@
 //! Links, addresses, routes and rules of this machine, over rtnetlink: what is there ([`monitor`]), what should be there
-//! ([`wanted`]), and who makes it so ([`writer`]); interfaces and settings of our own
+//! ([`wanted`]), and who makes it so ([`writer`], [`swift`]); interfaces and settings of our own
 //! ([`device`], [`sysctl`], [`device_writer`]), and the packet filter ([`firewall`]).
 
 use std::io;
@@ -26,6 +26,7 @@ mod route_codec;
 pub mod rule;
 mod rule_codec;
 mod session;
+pub mod swift;
 pub mod sysctl;
 pub mod sysctl_writer;
 pub mod wanted;

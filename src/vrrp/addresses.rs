@@ -96,6 +96,13 @@ pub fn needed_interfaces(instance: &Instance) -> BTreeSet<String> {
     addresses.chain(routes).filter(|name| *name != instance.interface).collect()
 }
 
+/// The addresses as [`wanted_addresses`] has them, in the file's order.
+pub fn in_file_order<'a>(instance: &'a Instance, fallback: &'a str) -> impl Iterator<Item = AddressKey> + 'a {
+    virtual_addresses(instance)
+        .filter(|address| !address.address.address.is_unspecified())
+        .map(move |address| key(address, fallback))
+}
+
 fn virtual_addresses(instance: &Instance) -> impl Iterator<Item = &VirtualAddress> {
     instance.virtual_ipaddress.iter().chain(&instance.virtual_ipaddress_excluded)
 }

@@ -23,6 +23,8 @@ pub struct Garp {
     pub lower_prio_delay: Duration,
     /// As `master_repeat`, after an advert of lower priority; zero = no announcement. Default `master_repeat`.
     pub lower_prio_repeat: u32,
+    /// Period of one packet on each further interface (`garp_extra_if`); zero = none, the default.
+    pub extra: Duration,
 }
 
 impl Default for Garp {
@@ -36,6 +38,7 @@ impl Default for Garp {
             master_refresh_repeat: 1,
             lower_prio_delay: delay,
             lower_prio_repeat: 5,
+            extra: Duration::ZERO,
         }
     }
 }
@@ -44,12 +47,16 @@ impl Default for Garp {
 #[derive(Clone, Debug)]
 pub struct Schedule {
     settings: Garp,
+    /// Begun and not stopped.
+    running: bool,
     /// The burst that is due at once.
     first: Option<Burst>,
     /// The one after the delay.
     second: Option<Burst>,
     /// The next refresh.
     refresh: Option<Burst>,
+    /// The next packet on further interfaces.
+    extra: Option<Instant>,
 }
 
 /// So many packets per address, then.
@@ -62,15 +69,20 @@ struct Burst {
 impl Schedule {
     /// A quiet schedule.
     pub fn new(settings: Garp) -> Self {
-        Self { settings, first: None, second: None, refresh: None }
+        Self { settings, running: false, first: None, second: None, refresh: None, extra: None }
     }
 
     /// New settings after a reload: what is under way goes on, a refresh follows its new period.
     pub fn set(&mut self, settings: Garp, now: Instant) {
-        let changed = settings.master_refresh != self.settings.master_refresh;
-        self.settings = settings;
-        if changed && self.active() {
+        let before = std::mem::replace(&mut self.settings, settings);
+        if !self.running {
+            return;
+        }
+        if before.master_refresh != settings.master_refresh {
             self.refresh = self.next_refresh(now);
+        }
+        if before.extra != settings.extra {
+            self.extra = self.next_extra(now);
         }
     }
 
@@ -83,6 +95,8 @@ impl Schedule {
                 (master_delay, master_repeat.max(1))
             }
             Occasion::LowerPriorityHeard => (lower_prio_delay, lower_prio_repeat),
+            // It is asked for, and told, again.
+            Occasion::OtherHolder => (Duration::ZERO, master_repeat.max(1)),
         };
         if packets > 0 {
             self.first = Some(Burst { at: now, packets });
@@ -90,8 +104,10 @@ impl Schedule {
                 self.second = Some(Burst { at: now + delay, packets });
             }
         }
+        self.running = true;
         if occasion == Occasion::BecameMaster {
             self.refresh = self.next_refresh(now);
+            self.extra = self.next_extra(now);
         }
     }
 
@@ -111,19 +127,28 @@ impl Schedule {
         packets
     }
 
-    /// When [`Schedule::due`] is worth asking again.
+    /// True when the further interfaces have their turn.
+    pub fn extra_due(&mut self, now: Instant) -> bool {
+        let due = self.extra.is_some_and(|at| now >= at);
+        if due {
+            self.extra = self.next_extra(now);
+        }
+        due
+    }
+
+    /// When [`Schedule::due`] or [`Schedule::extra_due`] is worth asking again.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.first, self.second, self.refresh].into_iter().flatten().map(|burst| burst.at).min()
+        let bursts = [self.first, self.second, self.refresh].into_iter().flatten().map(|burst| burst.at);
+        bursts.chain(self.extra).min()
     }
 
     /// No longer master: nothing more to say.
     pub fn stop(&mut self) {
-        (self.first, self.second, self.refresh) = (None, None, None);
+        *self = Self::new(self.settings);
     }
 
-    /// Anything left to do.
-    fn active(&self) -> bool {
-        self.deadline().is_some()
+    fn next_extra(&self, now: Instant) -> Option<Instant> {
+        (!self.settings.extra.is_zero()).then(|| now + self.settings.extra)
     }
 
     /// A whole period from now: a late one is not made up for.

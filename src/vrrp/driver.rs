@@ -7,6 +7,7 @@ mod configure;
 mod groups;
 mod intake;
 mod outlets;
+mod probing;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,9 @@ use tokio::sync::{mpsc, watch};
 use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
+use crate::net::swift::Swift;
 
+use super::answers::Answers;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
 use super::params::{Faults, Setup, TrackerValues};
@@ -40,7 +43,9 @@ use groups::GroupAt;
 const READS_A_TURN: usize = 64;
 /// Announcements sent before adverts get their turn.
 const FRAMES_A_TURN: usize = 128;
-/// Longest wait for the address writer before an announcement goes out all the same: the frames are built by
+/// So many addresses of a new master are put in place before the writer is asked.
+const URGENT: usize = 32;
+/// Longest wait for the address writer, or for its next address, before an announcement goes out all the same: the frames are built by
 /// hand and need no address, and a stuck writer must not keep the LAN pointed at the old master.
 const ANNOUNCE_PATIENCE: Duration = Duration::from_millis(100);
 /// A failure to send is told at most this often an interface.
@@ -80,6 +85,9 @@ pub struct Outputs {
     pub wanted: watch::Sender<Arc<Wanted>>,
     /// What happened. When nobody reads, reports are dropped and counted, never waited for.
     pub reports: mpsc::Sender<Report>,
+    /// The first addresses of a new master are put in place by a thread of the vrrp thread's own, before the wish is
+    /// read by anybody. Without it only the wish is published.
+    pub swift: bool,
 }
 
 /// A running vrrp thread.
@@ -141,6 +149,8 @@ pub fn spawn(
         ours: BTreeSet::new(),
         virtuals: BTreeSet::new(),
         routing: Wanted::default(),
+        swift: None,
+        answers: None,
         dropped_reports: 0,
         told: BTreeMap::new(),
         tell_unknown_vrids: false,
@@ -190,6 +200,10 @@ struct Driver {
     virtuals: BTreeSet<IpAddr>,
     /// The same of routes and rules.
     routing: Wanted,
+    /// Who puts the first addresses in place.
+    swift: Option<Swift>,
+    /// Opened at the first question.
+    answers: Option<Answers>,
     dropped_reports: u64,
     /// When what cannot be sent, and which unknown VRID, was last told, by interface: a cut cable must not fill the log.
     told: BTreeMap<String, Instant>,
@@ -206,6 +220,8 @@ struct Driver {
 impl Drop for Driver {
     /// However the thread ends, a panic included, it leaves no address behind: the peer must be the only master.
     fn drop(&mut self) {
+        // Its last word comes before ours.
+        self.swift = None;
         self.generation += 1;
         let wanted = Wanted { ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
         self.out.wanted.send_replace(Arc::new(wanted));
@@ -218,6 +234,7 @@ impl Driver {
         let outcome = realtime::apply(&setup.scheduling);
         self.steps = Steps::new(&setup.scheduling, &outcome);
         turn.reports.push(Report { instance: String::new(), told: Told::Scheduled(outcome) });
+        self.start_swift(&setup.scheduling);
         let after_boot = setup.delay_after_boot.saturating_sub(clock::since_boot());
         let hold = setup.startup_delay.max(after_boot);
         self.take_setup(setup, hold, &mut turn);
@@ -294,6 +311,11 @@ impl Driver {
         if let Some(trackers) = inbox.trackers {
             self.trackers = trackers;
         }
+        if !inbox.placed.is_empty() {
+            for runner in &mut self.runners {
+                runner.placed(&inbox.placed, turn);
+            }
+        }
         for command in inbox.commands {
             match command {
                 Command::Reload(setup) => self.take_setup(*setup, Duration::ZERO, turn),
@@ -341,10 +363,12 @@ impl Driver {
     fn finish(&mut self, mut turn: Turn) {
         self.settle_groups(&mut turn);
         self.send_adverts(&mut turn);
+        self.hurry(&mut turn);
         if turn.addresses_changed {
             self.publish();
         }
         for number in std::mem::take(&mut turn.touched) {
+            self.probe(number, &mut turn);
             let Some(runner) = self.runners.get_mut(number) else { continue };
             runner.published(self.generation);
             runner.announce(self.applied, ANNOUNCE_PATIENCE, &mut turn);
@@ -355,23 +379,6 @@ impl Driver {
             self.report(report);
         }
         self.tell_drops();
-    }
-
-    /// What should be there, from scratch, under a new generation.
-    fn publish(&mut self) {
-        let want = self
-            .runners
-            .iter()
-            .filter(|r| r.wants_addresses())
-            .flat_map(|r| r.settings().addresses.iter().map(|(k, s)| (k.clone(), s.clone())))
-            .collect();
-        self.generation += 1;
-        let mut wanted =
-            Wanted { want, ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
-        for runner in self.runners.iter().filter(|r| r.wants_addresses()) {
-            wanted.join(&runner.settings().routing);
-        }
-        self.out.wanted.send_replace(Arc::new(wanted));
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use crate::net::address::AddressKey;
 use crate::net::link::Links;
 
 use super::params::{Faults, Setup, TrackerValues};
@@ -21,6 +22,8 @@ pub(super) struct Inbox {
     pub(super) faults: Option<Arc<Faults>>,
     /// Generation of addresses that is in place.
     pub(super) applied: Option<u64>,
+    /// Addresses that were put in place just now.
+    pub(super) placed: Vec<AddressKey>,
     pub(super) commands: VecDeque<Command>,
 }
 
@@ -68,6 +71,11 @@ impl Mailbox {
     /// This generation of wanted addresses is in place.
     pub fn applied(&self, generation: u64) {
         self.post(|inbox| inbox.applied = Some(generation));
+    }
+
+    /// These addresses are there.
+    pub(super) fn placed(&self, mut keys: Vec<AddressKey>) {
+        self.post(|inbox| inbox.placed.append(&mut keys));
     }
 
     /// Take these settings over: instances of the same name keep their state.

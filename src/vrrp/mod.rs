@@ -16,6 +16,7 @@
 //! | 7.2 | sending | [`packet`] (the bytes), the driver (the socket) |
 //! | 6.1 Accept_Mode | whether a virtual address answers here, the packet filter | [`firewall`] |
 //! | 7.3 | the virtual router's hardware address, interfaces of our own | [`vmac`] |
+//! | (RFC 5227, RFC 4862) | does anybody else hold our addresses? | [`probe`] (when), [`question`] (bytes) |
 //! | 8.1.2, 8.2.2 | gratuitous ARP, unsolicited neighbour advertisement | [`announce`] (when), [`frame`] (bytes) |
 //!
 //! Beyond the RFC, as keepalived does it: trackers ([`trackers`]) and effective priority ([`priority`]), the FAULT state,
@@ -28,6 +29,7 @@
 pub mod accept;
 pub mod addresses;
 pub mod announce;
+mod answers;
 pub mod auth;
 pub mod buffers;
 pub mod datagram;
@@ -41,6 +43,8 @@ pub mod pace;
 pub mod packet;
 pub mod params;
 pub mod priority;
+pub mod probe;
+pub mod question;
 pub mod realtime;
 pub mod report;
 pub mod routing;

@@ -7,14 +7,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::model::{AuthType, Config, Global, InitialState, Instance, OldChecksum, VrrpVersion};
+use crate::config::model::{
+    AuthType, Config, ExtraInterfaces, Global, InitialState, Instance, OldChecksum, VrrpVersion,
+};
 use crate::config::units::Secs;
 use crate::net::address::{AddressKey, AddressSpec};
 use crate::net::link::Links;
 use crate::net::wanted::Wanted;
 
 use super::accept::{PeerRule, Rules, UnicastRules};
-use super::addresses::{advertised_addresses, needed_interfaces, wanted_addresses, wanted_routing};
+use super::addresses::{
+    advertised_addresses, in_file_order, needed_interfaces, wanted_addresses, wanted_routing,
+};
 use super::announce::Garp;
 use super::auth::guard::Policy;
 use super::auth::keys::KeyRing;
@@ -113,6 +117,9 @@ pub struct Settings {
     pub routing: Wanted,
     /// Announcement settings.
     pub garp: Garp,
+    /// What `garp_extra_if` announces: the first address of each interface but the instance's own, as keepalived does;
+    /// without `all` only those of VMACs.
+    pub extra: Vec<AddressKey>,
     /// The own interface decides on FAULT.
     pub track_primary: bool,
     /// What else decides on it, its group's trackers included.
@@ -249,6 +256,7 @@ impl Settings {
             addresses: wanted_addresses(instance, &instance.interface),
             routing: wanted_routing(instance, &instance.interface),
             garp: garp(instance, global),
+            extra: extra_announcements(instance, global, placement),
             track_primary: !instance.dont_track_primary,
             trackers: {
                 let mut all = trackers_of(instance, config);
@@ -450,7 +458,30 @@ fn garp(instance: &Instance, global: &Global) -> Garp {
         master_refresh_repeat: refresh_repeat.unwrap_or(default.master_refresh_repeat),
         lower_prio_delay: lower_delay.map_or(master_delay, |s| s.0),
         lower_prio_repeat: lower_repeat.unwrap_or(master_repeat),
+        extra: extra_interfaces(instance, global).map_or(Duration::ZERO, |extra| extra.interval.0),
     }
+}
+
+/// `garp_extra_if`: the instance's own word, 0 included, goes before the global one.
+fn extra_interfaces<'a>(instance: &'a Instance, global: &'a Global) -> Option<&'a ExtraInterfaces> {
+    let extra = instance.garp_extra_if.as_ref().or(global.vrrp_garp_extra_if.as_ref());
+    extra.filter(|extra| !extra.interval.0.is_zero())
+}
+
+/// One address of each interface that `garp_extra_if` means. The instance has its places written into it.
+fn extra_announcements(
+    instance: &Instance,
+    global: &Global,
+    placement: Option<&Placement>,
+) -> Vec<AddressKey> {
+    let Some(extra) = extra_interfaces(instance, global) else { return Vec::new() };
+    let own = placement.map_or(&instance.interface, |placement| &placement.addresses_on);
+    let of_ours = |name: &str| placement.is_some_and(|placement| placement.devices.contains(name));
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    in_file_order(instance, &instance.interface)
+        .filter(|key| key.interface != *own && (extra.all || of_ours(&key.interface)))
+        .filter(|key| known.insert(key.interface.clone()))
+        .collect()
 }
 
 /// What this machine adds to a configuration. By default nothing: no keys, no interfaces of our own.
@@ -524,3 +555,6 @@ fn destination(instance: &Instance, global: &Global, ipv6: bool) -> Destination 
         ttl: instance.unicast_ttl.unwrap_or(255),
     }
 }
+
+#[cfg(test)]
+mod tests;

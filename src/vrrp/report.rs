@@ -41,6 +41,24 @@ pub enum Told {
     },
     /// Something that is no change of state.
     Note(Note),
+    /// Somebody else answers for a virtual address of a master.
+    TwoHolders {
+        /// The address.
+        address: std::net::IpAddr,
+        /// Hardware address of the other one.
+        mac: [u8; 6],
+    },
+    /// It does not any more.
+    OneHolderAgain {
+        /// The address.
+        address: std::net::IpAddr,
+        /// Hardware address of the other one.
+        mac: [u8; 6],
+        /// From its first answer on.
+        lasted: std::time::Duration,
+        /// How often it answered.
+        answers: u64,
+    },
     /// A sync group changed its state; the report's instance is the group's name.
     Group {
         /// Before.
@@ -112,6 +130,16 @@ pub enum Told {
     },
 }
 
+/// A hardware address as people write it.
+struct Mac([u8; 6]);
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
 impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -119,6 +147,19 @@ impl fmt::Display for Told {
                 write!(f, "{from} -> {to}: {cause}{}", snapshot.besides(cause))
             }
             Self::Note(note) => note.fmt(f),
+            Self::TwoHolders { address, mac } => write!(
+                f,
+                "two holders: {} answers for {address}, too, without any advert of its; the addresses are announced anew. \
+                 Look for a director that is filtered or was killed, a real server without arp_ignore, or a router with \
+                 proxy ARP",
+                Mac(*mac)
+            ),
+            Self::OneHolderAgain { address, mac, lasted, answers } => write!(
+                f,
+                "one holder again: {} answers for {address} no more, after {answers} answers in {:.0} s",
+                Mac(*mac),
+                lasted.as_secs_f64()
+            ),
             Self::Group { from, to, cause, .. } => write!(f, "sync group: {from} -> {to}: {cause}"),
             Self::GroupWaits { holding } if holding.is_empty() => {
                 f.write_str("sync group: nobody holds it back any more")

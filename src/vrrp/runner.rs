@@ -3,7 +3,7 @@
 
 mod outgoing;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,10 +19,11 @@ use super::auth::guard::{Guard, Incoming, Policy};
 use super::datagram::Arrived;
 use super::group::Member;
 use super::machine::{Action, Event, Machine, Note, Occasion, Rhythm, StateName};
-use super::pace::Announcement;
+use super::pace::{Announcement, Bundle, bundles};
 use super::packet::PROTOCOL;
 use super::params::{Destination, Settings, Tracker, TrackerValues};
 use super::priority::{Effective, effective};
+use super::probe::{Finding, Probe, Question};
 use super::report::{Report, Told};
 use super::snapshot::{Remembered, Seen, Snapshot};
 use super::socket::SocketKey;
@@ -45,8 +46,12 @@ pub(super) struct Turn {
     pub(super) addresses_changed: bool,
     /// Reports; the driver fills in the generation of addresses that belongs to them.
     pub(super) reports: Vec<Report>,
-    /// Announcements to queue, with their interfaces.
-    pub(super) announcements: Vec<(String, Announcement)>,
+    /// Addresses to announce for the first time.
+    pub(super) first: Vec<Announcement>,
+    /// Addresses to announce so many times more, by instance.
+    pub(super) again: Vec<(Arc<str>, Bundle, u32)>,
+    /// Numbers of the runners that have just become master: their addresses cannot wait.
+    pub(super) urgent: Vec<usize>,
     /// Instances that have nothing to announce any more.
     pub(super) silenced: Vec<Arc<str>>,
     /// Numbers of the runners that something happened to.
@@ -62,7 +67,9 @@ impl Turn {
             adverts: Vec::new(),
             addresses_changed: false,
             reports: Vec::new(),
-            announcements: Vec::new(),
+            first: Vec::new(),
+            again: Vec::new(),
+            urgent: Vec::new(),
             silenced: Vec::new(),
             touched: BTreeSet::new(),
         }
@@ -79,11 +86,10 @@ struct Refusals {
 /// An announcement that waits for its addresses.
 struct Waiting {
     occasion: Occasion,
+    /// When it began, or when the last address was seen to come.
     since: Instant,
     /// Generation of addresses it waits for; `None` until the driver has published it.
     generation: Option<u64>,
-    /// Addresses that were not yet seen on their interfaces. Each is announced once as soon as it is there.
-    unseen: BTreeSet<AddressKey>,
 }
 
 /// One instance.
@@ -106,6 +112,14 @@ pub(super) struct Runner {
     heard: Option<Remembered>,
     schedule: Schedule,
     waiting: Option<Waiting>,
+    /// All addresses, as they are announced.
+    bundles: Vec<Bundle>,
+    /// Whether anybody else holds them.
+    probe: Probe,
+    /// Those of [`Settings::extra`].
+    extra: Vec<Bundle>,
+    /// Addresses of a new master that were not yet seen on their interfaces. Each is announced as soon as it is there.
+    unseen: BTreeMap<String, HashSet<IpAddr>>,
     wants: bool,
     refusals: BTreeMap<&'static str, Refusals>,
     socket_error: Option<String>,
@@ -127,6 +141,10 @@ impl Runner {
             heard: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
+            probe: Probe::default(),
+            bundles: bundles(settings.addresses.keys()),
+            extra: bundles(settings.extra.iter()),
+            unseen: BTreeMap::new(),
             wants: false,
             refusals: BTreeMap::new(),
             socket_error: None,
@@ -219,6 +237,8 @@ impl Runner {
         let changed = self.settings != settings;
         self.spoken = None;
         self.settings = settings;
+        self.bundles = bundles(self.settings.addresses.keys());
+        self.extra = bundles(self.settings.extra.iter());
         if changed {
             self.feed(Event::Params(params), turn);
         }
@@ -226,7 +246,10 @@ impl Runner {
             self.schedule.set(self.settings.garp, turn.now);
         }
         if self.wants && other_addresses {
+            // What waits to be said may name addresses that are no more.
+            turn.silenced.push(Arc::clone(&self.name));
             turn.addresses_changed = true;
+            turn.urgent.push(self.number);
             self.wait_to_announce(Occasion::BecameMaster, turn);
         }
     }
@@ -316,45 +339,102 @@ impl Runner {
     /// Puts the announcements that are due now into the turn.
     pub(super) fn announce(&mut self, applied: u64, patience: Duration, turn: &mut Turn) {
         let now = turn.now;
+        let mut told = 0;
         if let Some(waiting) =
             self.waiting.take_if(|w| w.ready(applied) || now.saturating_duration_since(w.since) >= patience)
         {
+            // What is in place was seen, or will be in a moment. What is not (a stuck writer) is announced all the
+            // same, and again when it comes.
+            for (interface, addresses) in &self.unseen {
+                let interface: Arc<str> = interface.as_str().into();
+                turn.first.extend(addresses.iter().map(|address| self.first(&interface, *address)));
+            }
+            if waiting.ready(applied) {
+                self.unseen.clear();
+            }
+            // Of its first burst every address has had one packet.
+            told = u32::from(waiting.occasion == Occasion::BecameMaster);
             self.schedule.begin(waiting.occasion, now);
         }
-        let times = self.schedule.due(now);
-        for _ in 0..times {
-            for key in self.settings.addresses.keys() {
-                turn.announcements.push(self.announcement(key));
-            }
+        let times = self.schedule.due(now).saturating_sub(told);
+        if times > 0 {
+            turn.again
+                .extend(self.bundles.iter().map(|bundle| (Arc::clone(&self.name), bundle.clone(), times)));
+        }
+        if self.schedule.extra_due(now) {
+            turn.again.extend(self.extra.iter().map(|bundle| (Arc::clone(&self.name), bundle.clone(), 1)));
         }
     }
 
     /// While thousands of addresses are being added, each is announced when it is seen, not when the last one is.
     fn announce_what_is_there(&mut self, links: &Links, turn: &mut Turn) {
-        let Some(waiting) = self.waiting.as_mut().filter(|w| !w.unseen.is_empty()) else { return };
-        let mut there: BTreeMap<&str, BTreeSet<IpAddr>> = BTreeMap::new();
-        for key in &waiting.unseen {
-            if !there.contains_key(key.interface.as_str()) {
-                let link = links.get(&key.interface);
-                let addresses = link.map(|link| link.addresses.iter().map(|a| a.address).collect());
-                there.insert(&key.interface, addresses.unwrap_or_default());
+        for (name, addresses) in &mut self.unseen {
+            let Some(link) = links.get(name) else { continue };
+            let interface: Arc<str> = name.as_str().into();
+            for there in link.addresses.iter().filter(|there| addresses.remove(&there.address)) {
+                turn.first.push(Announcement {
+                    instance: Arc::clone(&self.name),
+                    interface: Arc::clone(&interface),
+                    address: there.address,
+                });
+                if let Some(waiting) = &mut self.waiting {
+                    waiting.since = turn.now;
+                }
             }
         }
-        let seen: Vec<AddressKey> = waiting
-            .unseen
-            .iter()
-            .filter(|key| there.get(key.interface.as_str()).is_some_and(|a| a.contains(&key.address)))
-            .cloned()
-            .collect();
-        for key in &seen {
-            waiting.unseen.remove(key);
-        }
-        turn.announcements.extend(seen.iter().map(|key| self.announcement(key)));
+        self.unseen.retain(|_, addresses| !addresses.is_empty());
     }
 
-    fn announcement(&self, key: &AddressKey) -> (String, Announcement) {
-        let announcement = Announcement { instance: Arc::clone(&self.name), address: key.address };
-        (key.interface.clone(), announcement)
+    /// Addresses that whoever put them there says are there.
+    pub(super) fn placed(&mut self, keys: &[AddressKey], turn: &mut Turn) {
+        for key in keys {
+            let Some(addresses) = self.unseen.get_mut(&key.interface) else { continue };
+            if addresses.remove(&key.address) {
+                let first = self.first(&key.interface.as_str().into(), key.address);
+                turn.first.push(first);
+            }
+        }
+        self.unseen.retain(|_, addresses| !addresses.is_empty());
+    }
+
+    /// A question about a second holder is due.
+    pub(super) fn probe_due(&self, now: Instant) -> bool {
+        self.probe.is_due(now)
+    }
+
+    /// The question that is due.
+    pub(super) fn question(&mut self, turn: &mut Turn) -> Option<Question> {
+        let (question, finding) = self.probe.due(&self.bundles, turn.now);
+        self.found(finding, turn);
+        question
+    }
+
+    /// Somebody else says that it holds this address.
+    pub(super) fn answered(&mut self, address: IpAddr, mac: [u8; 6], turn: &mut Turn) {
+        // Another router of this virtual router says it with the address that both have.
+        let vmac = [0, 0, 0x5e, 0, if address.is_ipv6() { 2 } else { 1 }, self.settings.vrid];
+        if mac != vmac {
+            let finding = self.probe.answer(address, mac, turn.now);
+            self.found(finding, turn);
+        }
+    }
+
+    fn found(&mut self, finding: Option<Finding>, turn: &mut Turn) {
+        let Some(finding) = finding else { return };
+        match finding {
+            Finding::TwoHolders { address, mac } => self.tell(Told::TwoHolders { address, mac }, turn),
+            Finding::OneAgain { address, mac, lasted, answers } => {
+                self.tell(Told::OneHolderAgain { address, mac, lasted, answers }, turn);
+            }
+            Finding::Still => {}
+        }
+        // Who was led astray finds the way back; who was not loses nothing.
+        self.schedule.begin(Occasion::OtherHolder, turn.now);
+        turn.touched.insert(self.number);
+    }
+
+    fn first(&self, interface: &Arc<str>, address: IpAddr) -> Announcement {
+        Announcement { instance: Arc::clone(&self.name), interface: Arc::clone(interface), address }
     }
 
     fn feed(&mut self, event: Event, turn: &mut Turn) {
@@ -368,8 +448,12 @@ impl Runner {
                 Action::Addresses { wanted } => {
                     turn.addresses_changed |= self.wants != wanted;
                     self.wants = wanted;
-                    if !wanted {
+                    if wanted {
+                        turn.urgent.push(self.number);
+                    } else {
                         self.waiting = None;
+                        self.unseen.clear();
+                        self.probe.stop();
                         self.schedule.stop();
                         turn.silenced.push(Arc::clone(&self.name));
                     }
@@ -408,11 +492,28 @@ impl Runner {
     }
 
     fn wait_to_announce(&mut self, occasion: Occasion, turn: &Turn) {
-        let unseen = match occasion {
-            Occasion::BecameMaster => self.settings.addresses.keys().cloned().collect(),
-            Occasion::LowerPriorityHeard | Occasion::RivalGone | Occasion::WasAway => BTreeSet::new(),
-        };
-        self.waiting = Some(Waiting { occasion, since: turn.now, generation: None, unseen });
+        match occasion {
+            // A reload's new addresses are an occasion, too.
+            Occasion::BecameMaster => self.probe.begin(turn.now),
+            Occasion::LowerPriorityHeard
+            | Occasion::RivalGone
+            | Occasion::WasAway
+            | Occasion::OtherHolder => {
+                self.probe.suspect(turn.now);
+            }
+        }
+        if occasion == Occasion::BecameMaster {
+            self.unseen.clear();
+            for key in self.settings.addresses.keys() {
+                if !self.unseen.contains_key(&key.interface) {
+                    self.unseen.insert(key.interface.clone(), HashSet::new());
+                }
+                if let Some(addresses) = self.unseen.get_mut(&key.interface) {
+                    addresses.insert(key.address);
+                }
+            }
+        }
+        self.waiting = Some(Waiting { occasion, since: turn.now, generation: None });
     }
 
     fn refused(&mut self, discard: &Discard, turn: &mut Turn) {

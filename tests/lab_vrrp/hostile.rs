@@ -204,10 +204,10 @@ fn under_attack(name: &str, edit: impl Fn(Conf) -> Conf, own: Own, interval: Dur
     let before = pair.longest_silence("d1", quiet);
     let since = now();
     let marks = [d1.mark(), d2.mark()];
-    let ran_before = [&d1, &d2].map(|director| ran(director.pid()));
+    let ran_before = [&d1, &d2].map(|director| ran(director.process.pid()));
     let sent = attack(&pair.lab, own, TIME);
     let took = since.elapsed();
-    let ran_after = [&d1, &d2].map(|director| ran(director.pid()));
+    let ran_after = [&d1, &d2].map(|director| ran(director.process.pid()));
     let silence = pair.longest_silence("d1", since);
     let total: u32 = sent.iter().sum();
     let adverts = pair.wire.adverts("d1", since).len();

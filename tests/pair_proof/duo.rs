@@ -156,7 +156,7 @@ impl Duo {
             vrid: settings.vrid,
             priority,
             interval: settings.advert_int,
-            auth: settings.password.map_or(AuthField::None, AuthField::Pass),
+            auth: settings.password.map_or(AuthField::None, |password| AuthField::Pass(password.0)),
             addresses: settings.advertised.clone(),
         };
         let bytes = advert.encode(router.own, other.own);

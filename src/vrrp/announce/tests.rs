@@ -85,3 +85,32 @@ fn no_delay_means_no_second_burst() {
     schedule.begin(Occasion::BecameMaster, start);
     assert_eq!(bursts(&mut schedule, start, secs(100)), [(0, 5)]);
 }
+
+#[test]
+fn further_interfaces_have_a_period_of_their_own() {
+    let start = Instant::now();
+    let settings = Garp { master_delay: Duration::ZERO, extra: secs(2), ..Garp::default() };
+    let mut schedule = Schedule::new(settings);
+    schedule.begin(Occasion::BecameMaster, start);
+    assert_eq!((schedule.due(start), schedule.extra_due(start)), (5, false));
+    for second in [2, 4] {
+        assert_eq!(schedule.deadline(), Some(start + secs(second)));
+        assert_eq!(schedule.due(start + secs(second)), 0);
+        assert!(schedule.extra_due(start + secs(second)) && !schedule.extra_due(start + secs(second)));
+    }
+    schedule.set(Garp { extra: Duration::ZERO, ..settings }, start + secs(5));
+    assert_eq!(schedule.deadline(), None);
+    schedule.set(settings, start + secs(5));
+    assert_eq!(schedule.deadline(), Some(start + secs(7)));
+    schedule.stop();
+    schedule.set(Garp { extra: secs(9), ..settings }, start + secs(6));
+    assert_eq!(schedule.deadline(), None, "a backup says nothing");
+}
+
+#[test]
+fn a_second_holder_is_answered_by_one_burst() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(Garp::default());
+    schedule.begin(Occasion::OtherHolder, start);
+    assert_eq!(bursts(&mut schedule, start, secs(100)), [(0, 5)]);
+}

@@ -9,15 +9,18 @@ use std::time::Instant;
 
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
+use crate::net::address::Wanted;
+use crate::net::swift::{Place, Swift};
 use crate::vrrp::auth::guard::Sealed;
 use crate::vrrp::buffers;
 use crate::vrrp::frame::{gratuitous_arp, unsolicited_na};
 use crate::vrrp::params::Destination;
+use crate::vrrp::realtime::{self, Scheduling};
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::runner::{Outgoing, Packet, Turn};
 use crate::vrrp::socket::{AdvertSocket, Datagram, SocketKey};
 
-use super::{Driver, FRAMES_A_TURN, TELL_EVERY};
+use super::{Driver, FRAMES_A_TURN, TELL_EVERY, URGENT};
 
 /// Where no interface is named.
 const ETHERNET_MTU: u32 = 1500;
@@ -55,20 +58,73 @@ impl Driver {
         for instance in std::mem::take(&mut turn.silenced) {
             self.paces.forget(&instance);
         }
-        for (interface, announcement) in std::mem::take(&mut turn.announcements) {
-            self.paces.push(&interface, announcement);
+        for announcement in std::mem::take(&mut turn.first) {
+            self.paces.first(announcement, turn.now);
         }
-        for (interface, announcement) in self.paces.due(turn.now, FRAMES_A_TURN) {
-            let Some(link) = self.links.get(&interface) else { continue };
+        for (instance, bundle, rounds) in std::mem::take(&mut turn.again) {
+            self.paces.again(&instance, &bundle, rounds);
+        }
+        for announcement in self.paces.due(turn.now, FRAMES_A_TURN) {
+            let interface = &*announcement.interface;
+            let Some(link) = self.links.get(interface) else { continue };
             let Some(mac) = link.mac else { continue };
             let frame = match announcement.address {
                 IpAddr::V4(address) => gratuitous_arp(mac, address),
                 IpAddr::V6(address) => unsolicited_na(mac, address),
             };
             if let Err(error) = self.frames.send(link.index, &frame) {
-                self.send_failed(&announcement.instance, &interface, &error, turn);
+                self.send_failed(&announcement.instance, interface, &error, turn);
             }
         }
+    }
+
+    /// Starts the thread of the first addresses, scheduled as this one. Without it the writer does its work.
+    pub(super) fn start_swift(&mut self, scheduling: &Scheduling) {
+        let like_us = Scheduling { lock_memory: false, longest_run: None, ..scheduling.clone() };
+        let mailbox = self.mailbox.clone();
+        let prepare = move || _ = realtime::apply(&like_us);
+        if self.out.swift {
+            self.swift = Swift::start(prepare, move |keys| mailbox.placed(keys)).ok();
+        }
+    }
+
+    /// Right behind the adverts: the first addresses of new masters.
+    pub(super) fn hurry(&mut self, turn: &mut Turn) {
+        let Some(swift) = &self.swift else { return };
+        if !turn.silenced.is_empty() {
+            swift.recall();
+        }
+        let mut places = Vec::new();
+        for number in std::mem::take(&mut turn.urgent) {
+            let Some(runner) = self.runners.get(number).filter(|runner| runner.wants_addresses()) else {
+                continue;
+            };
+            for (key, spec) in runner.settings().addresses.iter().take(URGENT) {
+                if let Some(link) = self.links.get(&key.interface) {
+                    places.push(Place { key: key.clone(), spec: spec.clone(), index: link.index });
+                }
+            }
+        }
+        if !places.is_empty() {
+            swift.place(places);
+        }
+    }
+
+    /// What should be there, from scratch, under a new generation.
+    pub(super) fn publish(&mut self) {
+        let want = self
+            .runners
+            .iter()
+            .filter(|r| r.wants_addresses())
+            .flat_map(|r| r.settings().addresses.iter().map(|(k, s)| (k.clone(), s.clone())))
+            .collect();
+        self.generation += 1;
+        let mut wanted =
+            Wanted { want, ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
+        for runner in self.runners.iter().filter(|r| r.wants_addresses()) {
+            wanted.join(&runner.settings().routing);
+        }
+        self.out.wanted.send_replace(Arc::new(wanted));
     }
 
     fn send_failed(&mut self, instance: &str, interface: &str, error: &io::Error, turn: &mut Turn) {

@@ -203,6 +203,8 @@ pub enum Occasion {
     RivalGone,
     /// This master was away, and nobody has taken its place.
     WasAway,
+    /// Somebody who sends no adverts answers for an address of ours.
+    OtherHolder,
 }
 
 /// A change of state.

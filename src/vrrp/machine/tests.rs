@@ -67,6 +67,7 @@ fn brief(actions: &[Action]) -> String {
             Action::Announce(Occasion::LowerPriorityHeard) => "announce again".to_owned(),
             Action::Announce(Occasion::RivalGone) => "announce, alone".to_owned(),
             Action::Announce(Occasion::WasAway) => "announce, back".to_owned(),
+            Action::Announce(Occasion::OtherHolder) => "announce, held by another".to_owned(),
             Action::Note(Note::PriorityChanged { from, to }) => format!("priority {from}>{to}"),
             Action::Note(Note::TwoMasters { .. }) => "two masters".to_owned(),
             Action::Note(Note::OneMasterAgain { .. }) => "one master".to_owned(),
