@@ -243,7 +243,7 @@ mod tests {
         let waited = Duration::from_secs(4);
         let cause =
             Cause::MasterDown { waited, limit: Duration::from_secs(3), last: Some(LastAdvert::from(heard)) };
-        let late = Snapshot { own_delay: Duration::from_secs(1), ..plain.clone() };
+        let late = Snapshot { own_delay: Duration::from_secs(1), ..plain };
         let said = sentence(&cause, &late);
         assert_eq!(said.matches("the last advert came").count(), 1, "{said}");
         assert_eq!(said.matches("late").count(), 1, "{said}");
