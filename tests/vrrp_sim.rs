@@ -155,7 +155,24 @@ fn run(seed: u64, loud: bool) {
         assert_eq!(lan.masters().first().copied(), best, "the best of the masters that met stays");
     }
 
+    stand_still(&mut rng, &plan, &mut lan);
     lose_the_master(&mut rng, &plan, &mut lan);
+}
+
+/// All machines stand still together, as guests of one host do, for so long that every timer is an interval late: nobody
+/// takes over from anybody afterwards. (Of a shorter time a backup may notice too little.)
+fn stand_still(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
+    // Owners wait for nobody, and two of them are a mistake that this is not about.
+    if lan.able().iter().any(|index| lan.rank(*index).0 == 255) {
+        return;
+    }
+    let (before, time) = (lan.transitions(), plan.down() + plan.longest() + ms(rng.below(20_000)));
+    for index in 0..lan.len() {
+        // They do not wake in the same moment.
+        lan.pause(index, time + ms(rng.below(40)));
+    }
+    lan.run_for(time + plan.settled());
+    assert_eq!(lan.transitions(), before, "all stood still for {time:?}, and somebody changed his mind");
 }
 
 /// Twenty seconds and more of everything that can go wrong.

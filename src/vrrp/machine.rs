@@ -80,6 +80,9 @@ struct Backup {
     /// The interface, or what else was missing, has only just come back: whatever the timer says, nothing is claimed
     /// before this, unless somebody is heard (a switch port that does not forward yet carries no advert).
     not_before: Option<Instant>,
+    /// The timer ran out while this machine stood still, and perhaps the master stood still with it: nothing is claimed
+    /// before this.
+    grace_until: Option<Instant>,
     /// The timer ran out then, and the sync group must agree.
     wants_since: Option<Instant>,
 }
@@ -346,6 +349,7 @@ impl Machine {
                 State::Backup(backup) => {
                     backup.since = now;
                     backup.wait = Wait::Full;
+                    backup.grace_until = None;
                     backup.wants_since = None;
                     backup.master_interval = match self.params.version {
                         VrrpVersion::V2 => interval,
@@ -411,6 +415,7 @@ impl Machine {
             tolerate_until: (!delay.is_zero()).then(|| now + delay),
             last: None,
             not_before: None,
+            grace_until: None,
             wants_since: None,
         }
     }

@@ -18,7 +18,7 @@ packages=(
     ipvsadm        # the yardstick of the IPVS table
     nginx-light    # the real servers
     keepalived     # the peer of the mixed pairs, and the yardstick
-    frr            # bfdd, a peer of the BFD sessions
+    frr            # vrrpd and bfdd, peers of the mixed pairs and of the BFD sessions
     haproxy        # the haproxy example
     curl           # what check scripts of the examples ask pages with
     psmisc         # killall, as check scripts have it

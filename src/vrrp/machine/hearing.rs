@@ -22,6 +22,7 @@ impl Machine {
         if priority == 0 {
             backup.since = now;
             backup.wait = Wait::SkewOnly;
+            backup.grace_until = None;
             backup.wants_since = None;
             backup.last = Some(heard);
             return;
@@ -36,6 +37,7 @@ impl Machine {
         if !heard.passed_over {
             backup.since = now;
             backup.wait = Wait::Full;
+            backup.grace_until = None;
             backup.wants_since = None;
             if self.params.version == VrrpVersion::V3 {
                 backup.master_interval = advert.interval().max(LEAST_INTERVAL);

@@ -160,6 +160,12 @@ pub enum Note {
         /// How late its advert is.
         late: Duration,
     },
+    /// A backup was away while its master-down timer ran out, and listens before it takes over: the master may have been
+    /// away with it.
+    BackupWasAway {
+        /// How late its timer is.
+        late: Duration,
+    },
     /// The timer of a sync group's member ran out; it waits for the others.
     WantsMaster,
     /// The start-up delay is over.
@@ -184,6 +190,12 @@ impl fmt::Display for Note {
                 f,
                 "this machine stood still for {:.3} s, longer than the others wait: listens for one interval before it \
                  sends again",
+                late.as_secs_f64()
+            ),
+            Self::BackupWasAway { late } => write!(
+                f,
+                "this machine stood still for {:.3} s while the master-down timer ran out: listens for one and a half \
+                 intervals before it takes over, since the master may have stood still, too",
                 late.as_secs_f64()
             ),
             Self::WantsMaster => f.write_str("would be MASTER, and waits for its sync group"),

@@ -72,6 +72,7 @@ fn brief(actions: &[Action]) -> String {
             Action::Note(Note::TwoMasters { .. }) => "two masters".to_owned(),
             Action::Note(Note::OneMasterAgain { .. }) => "one master".to_owned(),
             Action::Note(Note::WasAway { .. }) => "was away".to_owned(),
+            Action::Note(Note::BackupWasAway { .. }) => "backup was away".to_owned(),
             Action::Note(Note::WantsMaster) => "wants".to_owned(),
             Action::Note(Note::HoldOver) => "hold over".to_owned(),
             Action::Transition(t) => format!("{}>{}", t.from, t.to),

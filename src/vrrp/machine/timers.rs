@@ -18,6 +18,11 @@ impl Machine {
                 actions
             }
             State::Backup(backup) if backup.wants_since.is_none() && now >= self.down_at(backup) => {
+                let late = now.saturating_duration_since(self.down_at(backup));
+                // The owner has nobody to make room for.
+                if late >= backup.master_interval && self.priority != OWNER {
+                    return self.woke_late(late, now);
+                }
                 if self.params.grouped {
                     return self.want_master(now);
                 }
@@ -42,6 +47,16 @@ impl Machine {
             | State::Fault { .. }
             | State::Stopped => Vec::new(),
         }
+    }
+
+    /// The master-down timer ran out while this machine stood still. If the master stood still with it (both are guests of
+    /// one host, which was suspended or starved), the silence says nothing about the master, and that one listens for an
+    /// interval and a quarter before it speaks ([`Self::advert_due`]): a backup waits a little longer than that.
+    fn woke_late(&mut self, late: Duration, now: Instant) -> Vec<Action> {
+        if let State::Backup(backup) = &mut self.state {
+            backup.grace_until = Some(now + backup.master_interval + backup.master_interval / 2);
+        }
+        vec![Action::Note(Note::BackupWasAway { late })]
     }
 
     /// The timer of a group's member ran out.
@@ -85,8 +100,14 @@ impl Machine {
         vec![Action::SendAdvert { priority: self.priority }]
     }
 
-    /// When the master-down timer runs out.
+    /// When the master-down timer runs out, with what is granted to a master that stood still together with this machine.
     pub(super) fn down_at(&self, backup: &Backup) -> Instant {
+        let due = self.due_at(backup);
+        backup.grace_until.map_or(due, |least| due.max(least))
+    }
+
+    /// When the master-down timer should run out.
+    fn due_at(&self, backup: &Backup) -> Instant {
         let at = backup.since + self.down_wait(backup);
         backup.not_before.map_or(at, |least| at.max(least))
     }
@@ -126,7 +147,7 @@ impl Machine {
             }
             heard => Cause::MasterDown {
                 waited,
-                limit: self.down_at(backup).saturating_duration_since(backup.since),
+                limit: self.due_at(backup).saturating_duration_since(backup.since),
                 last: heard.map(|heard| LastAdvert {
                     source: heard.source,
                     priority: heard.priority,

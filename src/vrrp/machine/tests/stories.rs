@@ -293,6 +293,35 @@ fn a_master_that_was_away_listens_first() {
 }
 
 #[test]
+fn a_backup_that_was_away_listens_first() {
+    let start = Instant::now();
+    let away = |late: u64| {
+        let mut machine = Machine::new(params(100));
+        machine.handle(START, start);
+        machine.handle(advert(&params(100), ABOVE, 150, ms(1000)), start + ms(500));
+        let (due, _) = machine.deadline().unwrap();
+        let back = due + ms(late);
+        let said = brief(&machine.handle(Event::Timeout, back));
+        (machine, back, said)
+    };
+    // Less than an interval late: the silence is the master's.
+    assert_eq!(away(999).2, "advert 100, +addresses, announce, BACKUP>MASTER");
+    let (mut machine, back, said) = away(1000);
+    assert_eq!(said, "backup was away");
+    assert_eq!(machine.deadline().unwrap().0, back + ms(1500));
+    // The master was away, too, and speaks: it stays.
+    let mut other = machine.clone();
+    assert_eq!(other.handle(advert(&params(100), ABOVE, 150, ms(1000)), back + ms(1250)), []);
+    assert!(other.deadline().unwrap().0 > back + ms(4000));
+    // A lower one that this router replaces puts nothing off.
+    machine.handle(advert(&params(100), BELOW, 50, ms(1000)), back + ms(600));
+    assert_eq!(machine.deadline().unwrap().0, back + ms(1500));
+    // Nobody speaks: now it takes over, and the story tells how late it was itself.
+    let actions = expire(&mut machine).1;
+    assert_eq!(brief(&actions), "advert 100, +addresses, announce, BACKUP>MASTER");
+}
+
+#[test]
 fn timer_expired_backup_gives_up_by_the_clock_alone() {
     let start = Instant::now();
     let own = Params { preempt: false, timer_expired_backup: Some(2), ..params(150) };
