@@ -55,7 +55,12 @@ mod tests {
             vrrp_rx_bufs_multiplier: multiplier,
             ..Global::default()
         };
-        let instance = |size| Instance { kernel_rx_buf_size: size, ..Instance::default() };
+        let instance = |size: Option<u32>| -> Instance {
+            let written = serde_json::json!({
+                "name": "A", "virtual_router_id": 7, "interface": "eth0", "kernel_rx_buf_size": size,
+            });
+            serde_json::from_value(written).expect("an instance")
+        };
         for (size, policy, multiplier, expected) in [
             (None, None, None, None),
             (None, None, Some(9), None),
