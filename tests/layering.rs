@@ -29,6 +29,7 @@ const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
 const PURE: &[&str] = &[
     "vrrp/packet.rs",
     "vrrp/accept.rs",
+    "vrrp/lateness.rs",
     "vrrp/machine.rs",
     "vrrp/machine/hearing.rs",
     "vrrp/machine/timers.rs",

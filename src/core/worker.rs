@@ -253,6 +253,7 @@ impl Worker {
             | Told::AddressListDiffers { .. }
             | Told::SendFailed { .. }
             | Told::SocketFailed { .. }
+            | Told::Late(_)
             | Told::ReportsDropped { .. } => tracing::warn!("vrrp {name}: {}", report.told),
         }
     }

@@ -26,6 +26,7 @@ use crate::net::link::Links;
 
 use super::auth::guard::peek_vrid;
 use super::group::{self, Group, Member};
+use super::lateness::Lateness;
 use super::machine::StateName;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
@@ -132,6 +133,7 @@ pub fn spawn(
         frames,
         paces: Paces::default(),
         deadlines: Deadlines::default(),
+        lateness: Lateness::default(),
         links,
         trackers,
         faults: Arc::default(),
@@ -182,6 +184,7 @@ struct Driver {
     frames: FrameSocket,
     paces: Paces,
     deadlines: Deadlines,
+    lateness: Lateness,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
     faults: Arc<Faults>,
@@ -246,6 +249,7 @@ impl Driver {
     fn turn(&mut self) {
         let ready = self.wait();
         let mut turn = new_turn();
+        self.woke(&mut turn);
         let inbox = self.mailbox.take();
         // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
         for key in ready {
@@ -393,6 +397,7 @@ impl Driver {
         }
         self.virtuals = self.ours.iter().map(|key| key.address).collect();
         self.paces.configure(setup.pacing);
+        self.lateness.expect(setup.instances.iter().map(|one| one.advert_int).min().unwrap_or_default());
         self.tell_unknown_vrids = setup.tell_unknown_vrids;
         let mut old: BTreeMap<String, Runner> =
             std::mem::take(&mut self.runners).into_iter().map(|r| (r.name().to_owned(), r)).collect();

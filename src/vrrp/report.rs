@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::lateness::Late;
 use super::machine::{Note, StateName, Transition};
 use super::realtime::Outcome;
 
@@ -63,6 +64,8 @@ pub enum Told {
     },
     /// How the vrrp thread is scheduled.
     Scheduled(Outcome),
+    /// The loop woke so late that adverts are in danger.
+    Late(Late),
     /// Adverts were refused.
     Discarded {
         /// The last refusal in words.
@@ -131,6 +134,12 @@ impl fmt::Display for Told {
                  Tandem, please report it"
             ),
             Self::Scheduled(outcome) => outcome.fmt(f),
+            Self::Late(Late { worst, count }) => write!(
+                f,
+                "the vrrp thread woke late ({count} times, {} ms at worst): the machine has no time for it; give it real-time \
+                 priority (vrrp_rt_priority), fewer neighbours, or longer adverts",
+                worst.as_millis()
+            ),
             Self::Deleted { .. } => f.write_str("removed by the reload"),
             Self::LowerPriorityHeard { priority } => {
                 write!(f, "another master of lower priority than our {priority} was heard; answered it")

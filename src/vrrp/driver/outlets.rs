@@ -19,6 +19,14 @@ use crate::vrrp::socket::{AdvertSocket, Datagram, SocketKey};
 use super::{Driver, FRAMES_A_TURN, TELL_EVERY};
 
 impl Driver {
+    /// How late this turn is for what it is to do.
+    pub(super) fn woke(&mut self, turn: &mut Turn) {
+        let due = self.deadlines.next().filter(|at| *at <= turn.now);
+        if let Some(late) = due.and_then(|at| self.lateness.woke(at, turn.now)) {
+            turn.reports.push(Report { instance: String::new(), told: Told::Late(late) });
+        }
+    }
+
     /// Adverts leave at once, whatever else the turn has to do.
     pub(super) fn send_adverts(&mut self, turn: &mut Turn) {
         for advert in std::mem::take(&mut turn.adverts) {
