@@ -70,6 +70,7 @@ const PURE: &[&str] = &[
     "check/quorum.rs",
     "check/desired.rs",
     "check/params.rs",
+    "check/places.rs",
     "check/plan.rs",
     "check/outcome.rs",
     "check/farm/mod.rs",

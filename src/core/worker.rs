@@ -48,6 +48,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return Err(Error::Unreadable(options.config.clone()));
     }
     let lock = super::lock::Lock::take(&options.instance)?;
+    process::raise_descriptors();
     let runtime = threads::runtime()?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
