@@ -2,8 +2,9 @@
 //!
 //! fork(2) copies the page tables of the whole daemon under the lock of its memory map, and leaves every page
 //! write-protected: the next write of any other thread, the vrrp thread's too, waits for that lock and for a copy of the
-//! page. With tens of scripts a second adverts were late by that. Here the child borrows our memory until it executes its
-//! program (clone(2) with `CLONE_VM | CLONE_VFORK`, as posix_spawn(3) does it), and nothing is copied or protected.
+//! page; and the C library holds every lock of malloc(3) meanwhile. With tens of scripts a second adverts were late by
+//! that. Here the child borrows our memory until it executes its program (clone(2) with `CLONE_VM | CLONE_VFORK`, as
+//! posix_spawn(3) does it), and nothing is copied, protected or locked.
 //!
 //! What that asks for: everything is made before (no allocation in the child), the child makes bare system calls only
 //! (the C library's own setuid(3) would make every thread of the daemon another user), has a stack of its own, and can
