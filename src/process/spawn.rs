@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::errno::Errno;
+use nix::sys::resource::Resource;
 use nix::unistd::{Pid, getpid};
 
 use super::limits;
@@ -198,6 +199,12 @@ fn call(number: c_long, arguments: [c_long; 5]) -> Result<c_long, Errno> {
     Errno::result(result)
 }
 
+/// A number as an argument of a system call, as wide as the machine's registers.
+#[allow(clippy::cast_lossless, reason = "where these are 32 bits wide there is no `From`")]
+const fn word(value: u32) -> c_long {
+    value as c_long
+}
+
 /// The child, in the parent's memory.
 extern "C" fn become_program(shared: *mut c_void) -> c_int {
     // SAFETY: the parent's value, which it holds until we are gone from its memory.
@@ -219,15 +226,15 @@ fn prepare(shared: &Shared) -> Result<(), Errno> {
     let null_device = c"/dev/null".as_ptr() as c_long;
     call(libc::SYS_openat, [c_long::from(libc::AT_FDCWD), null_device, c_long::from(libc::O_RDONLY), 0, 0])?;
     // Descriptors that the daemon itself was given (a shell's, a test runner's) are not the program's.
-    let to_the_last = [3, c_long::from(u32::MAX), c_long::from(libc::CLOSE_RANGE_CLOEXEC), 0, 0];
+    let to_the_last = [3, word(u32::MAX), word(libc::CLOSE_RANGE_CLOEXEC), 0, 0];
     let _ = call(libc::SYS_close_range, to_the_last);
     if let Some(limits) = &shared.descriptors {
-        let what = libc::RLIMIT_NOFILE as c_long;
+        let what = Resource::RLIMIT_NOFILE as c_long;
         let _ = call(libc::SYS_prlimit64, [0, what, limits.as_ptr() as c_long, 0, 0]);
     }
     ordinary_scheduling();
     if let Some(mask) = shared.umask {
-        call(libc::SYS_umask, [mask as c_long, 0, 0, 0, 0])?;
+        call(libc::SYS_umask, [word(mask), 0, 0, 0, 0])?;
     }
     if let Some((uid, gid, count, groups)) = shared.identity {
         // Capabilities of root go with the uid; ambient ones, which a service manager may have given to an
@@ -236,8 +243,8 @@ fn prepare(shared: &Shared) -> Result<(), Errno> {
             [c_long::from(libc::PR_CAP_AMBIENT), c_long::from(libc::PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0];
         let _ = call(libc::SYS_prctl, ambient);
         call(SET_GROUPS, [count as c_long, groups as c_long, 0, 0, 0])?;
-        call(SET_GID, [c_long::from(gid), 0, 0, 0, 0])?;
-        call(SET_UID, [c_long::from(uid), 0, 0, 0, 0])?;
+        call(SET_GID, [word(gid), 0, 0, 0, 0])?;
+        call(SET_UID, [word(uid), 0, 0, 0, 0])?;
     }
     // Only now: the kernel forgets this wish when a process changes its user or group.
     let death = [c_long::from(libc::PR_SET_PDEATHSIG), c_long::from(libc::SIGTERM), 0, 0, 0];
@@ -320,9 +327,8 @@ fn execute(shared: &Shared) -> Errno {
         }
         // SAFETY: this one was not the end.
         #[allow(unsafe_code)]
-        {
-            next = unsafe { next.add(1) };
-        }
+        let after = unsafe { next.add(1) };
+        next = after;
     }
 }
 
