@@ -1,4 +1,5 @@
 //! Processes that borrow the daemon's memory until they execute: what must be true of them, and of the daemon afterwards.
+//! Several look at the whole process: nextest gives each test one of its own.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
