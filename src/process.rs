@@ -16,9 +16,12 @@ use nix::unistd::{Group, User};
 use crate::clock;
 
 mod child;
+mod limits;
 mod policy;
 mod script;
+mod spawn;
 
+pub use limits::{descriptors, raise_descriptors};
 pub use policy::{Policy, set_policy, umask};
 pub use script::{Problem, script_check};
 
@@ -183,3 +186,6 @@ fn outcome(status: ExitStatus) -> Outcome {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod spawn_tests;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use tandem::check::farm::{Farm, Job, LANES, Reaction};
+use tandem::check::farm::{Farm, Job, LANES, Lane, Reaction};
 use tandem::check::outcome::{Failure, Outcome, Success, Weight};
 use tandem::check::plan::{Kind, Plan};
 use tandem::check::quorum::Serving;
@@ -432,6 +432,31 @@ fn a_run_under_way_counts_when_its_checker_is_kept() {
     world.farm.observe(job.id, &bad(), at);
     assert_eq!(world.shown(), "");
     assert_eq!(world.farm.status().failures, BTreeMap::from([("refused", 1)]));
+}
+
+#[test]
+fn who_gave_no_answer_in_time_waits_in_the_slow_lane_until_it_answers() {
+    let mut world = World::new(plan(server(vec![real(3, 1)])));
+    let late = Err(Failure::Timeout(Duration::from_secs(5)));
+    let late = Outcome { result: late, took: Duration::from_secs(5) };
+    let lanes = [(late, Lane::SlowConnections), (bad(), Lane::Connections), (good(), Lane::Connections)];
+    let mut lane = Lane::Connections;
+    for (outcome, next) in lanes {
+        let at = world.farm.deadline(lane).expect("it waits in that lane alone");
+        let others = LANES.iter().filter(|other| **other != lane);
+        assert!(others.clone().all(|other| world.farm.deadline(*other).is_none()), "{lane:?}");
+        let job = world.farm.due(lane, at).expect("due");
+        world.farm.observe(job.id, &outcome, at);
+        lane = next;
+    }
+    assert!(world.farm.deadline(Lane::Connections).is_some());
+    // A reload that takes a slow one away leaves nothing in its lane.
+    let at = world.farm.deadline(Lane::Connections).expect("due");
+    let job = world.farm.due(Lane::Connections, at).expect("due");
+    let late = Err(Failure::Timeout(Duration::from_secs(5)));
+    world.farm.observe(job.id, &Outcome { result: late, took: Duration::from_secs(5) }, at);
+    world.reload(plan(server(vec![real(4, 1)])));
+    assert_eq!(world.farm.deadline(Lane::SlowConnections), None);
 }
 
 #[test]

@@ -29,6 +29,7 @@ const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
 const PURE: &[&str] = &[
     "vrrp/packet.rs",
     "vrrp/accept.rs",
+    "vrrp/lateness.rs",
     "vrrp/machine.rs",
     "vrrp/machine/hearing.rs",
     "vrrp/machine/rhythm.rs",
@@ -76,6 +77,7 @@ const PURE: &[&str] = &[
     "check/quorum.rs",
     "check/desired.rs",
     "check/params.rs",
+    "check/places.rs",
     "check/plan.rs",
     "check/outcome.rs",
     "check/farm/mod.rs",

@@ -12,17 +12,17 @@ use super::checkers::Tools;
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
 use super::outcome::{Failure, Outcome};
+use super::places::Places;
 use super::plan::Plan;
 use super::schedule::CheckerId;
 use super::status::Status;
 use crate::clock;
 use crate::config::model::Config;
 use crate::ipvs::table::Table;
+use crate::process;
 
-/// Connections that checks may have under way at a time: below the usual limit of 1024 descriptors.
-const MAX_CONNECTIONS: usize = 512;
-/// Programs that checks may have running at a time.
-const MAX_PROGRAMS: usize = 64;
+/// Checks started before results are looked at again: a thousand that are due at once hold up no answer.
+const STARTS_A_TURN: usize = 128;
 /// The status is published at most this often.
 const STATUS_PAUSE: Duration = Duration::from_millis(200);
 
@@ -54,6 +54,7 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
         running: HashMap::new(),
         handles: HashMap::new(),
         in_flight: [0; LANES.len()],
+        places: Places::of(process::descriptors()),
         events: Vec::new(),
         lost_events: 0,
         status_at: None,
@@ -63,7 +64,10 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
     loop {
         let now = clock::now();
         driver.publish(now);
-        driver.start_due(now);
+        if driver.start_due(now) {
+            // Those that were started, and those that have an answer, come first.
+            tokio::task::yield_now().await;
+        }
         let wake = driver.deadline().map(tokio::time::Instant::from_std);
         tokio::select! {
             changed = config.changed() => {
@@ -103,6 +107,7 @@ struct Driver {
     running: HashMap<Id, (CheckerId, Lane)>,
     handles: HashMap<CheckerId, AbortHandle>,
     in_flight: [usize; LANES.len()],
+    places: Places,
     /// Transitions that are not told yet.
     events: Vec<Event>,
     lost_events: u64,
@@ -112,17 +117,22 @@ struct Driver {
     status_due: bool,
 }
 
-const fn limit(lane: Lane) -> usize {
-    match lane {
-        Lane::Connections => MAX_CONNECTIONS,
-        Lane::Programs => MAX_PROGRAMS,
-    }
-}
-
 impl Driver {
-    fn start_due(&mut self, now: Instant) {
+    const fn has_place(&self, lane: Lane) -> bool {
+        self.in_flight[lane as usize] < self.places.limit(lane)
+    }
+
+    /// Starts what is due; true when there may be more than one turn's share.
+    fn start_due(&mut self, now: Instant) -> bool {
+        let mut more = false;
         for lane in LANES {
-            while self.in_flight[lane as usize] < limit(lane) {
+            let mut left = STARTS_A_TURN;
+            while self.has_place(lane) {
+                if left == 0 {
+                    more = true;
+                    break;
+                }
+                left -= 1;
                 let Some(Job { id, plan, url }) = self.farm.due(lane, now) else { break };
                 let handle = self.runs.spawn(self.tools.run(&plan, url));
                 self.running.insert(handle.id(), (id, lane));
@@ -130,13 +140,14 @@ impl Driver {
                 self.in_flight[lane as usize] += 1;
             }
         }
+        more
     }
 
     /// When to turn again without a result: a check that is due and may start, or a status that waits.
     fn deadline(&self) -> Option<Instant> {
         let checks = LANES
             .into_iter()
-            .filter(|lane| self.in_flight[*lane as usize] < limit(*lane))
+            .filter(|lane| self.has_place(*lane))
             .filter_map(|lane| self.farm.deadline(lane));
         let status = self.status_at.filter(|_| self.status_due).map(|at| at + STATUS_PAUSE);
         checks.chain(status).min()

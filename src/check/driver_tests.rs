@@ -178,6 +178,37 @@ async fn a_hanging_check_delays_nobody() {
     drop(silent);
 }
 
+/// More servers that accept and never answer than there once were places for.
+#[tokio::test]
+async fn seven_hundred_hanging_checks_delay_nobody() {
+    let descriptors = process::raise_descriptors();
+    assert!(descriptors >= 4096, "this test needs 4096 descriptors, the hard limit is {descriptors}");
+    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    silent.bind(&SocketAddr::from(([0, 0, 0, 0], 0)).into()).unwrap();
+    silent.listen(4096).unwrap();
+    let port = silent.local_addr().unwrap().as_socket().unwrap().port();
+    let (one, a) = listen("127.0.0.1:0").await;
+    let mut reals: Vec<RealServer> = (0..700u16)
+        .map(|number| {
+            let [high, low] = number.to_be_bytes();
+            let mut hanging = real(SocketAddr::from(([127, 1, high, low], port)));
+            hanging.tcp_check.clear();
+            let http = "{\"url\": [{\"path\": \"/\"}], \"connection\": {\"connect_timeout\": \"60s\"}}";
+            hanging.http_get.push(serde_json::from_str(http).unwrap());
+            hanging
+        })
+        .collect();
+    reals.push(real(a));
+    let mut running = start(config(reals), 2048);
+    assert_eq!(running.next().await.len(), 701);
+    running.status(|status| status.in_flight >= 700 && status.checks >= 3).await;
+    drop(one);
+    let began = clock::now();
+    assert_eq!(running.next().await.len(), 700);
+    let took = clock::now() - began;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
 #[tokio::test]
 async fn a_reload_keeps_and_changes() {
     let (one, a) = listen("127.0.0.1:0").await;

@@ -13,6 +13,7 @@ pub mod farm;
 pub mod health;
 pub mod outcome;
 pub mod params;
+pub mod places;
 pub mod plan;
 pub mod quorum;
 pub mod schedule;

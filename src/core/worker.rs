@@ -49,6 +49,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         return Err(Error::Unreadable(options.config.clone()));
     }
     let lock = super::lock::Lock::take(&options.instance)?;
+    process::raise_descriptors();
     let runtime = threads::runtime()?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
@@ -259,6 +260,7 @@ impl Worker {
             | Told::AddressListDiffers { .. }
             | Told::SendFailed { .. }
             | Told::SocketFailed { .. }
+            | Told::Late(_)
             | Told::ReportsDropped { .. } => tracing::warn!("vrrp {name}: {}", report.told),
         }
     }

@@ -1,21 +1,29 @@
 //! A child: how it is started, what it may inherit, how its process group is ended.
 
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::process::Stdio;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Pid, Uid, geteuid, getpid, getppid, setgid, setgroups, setuid};
-use tokio::process::{Child, Command};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Gid, Pid, geteuid, getgrouplist};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 
 use super::policy::{self, Policy};
-use super::{Program, RunAs, script_check};
+use super::spawn::{Identity, Order, Started, spawn};
+use super::{Program, RunAs, script, script_check};
 
 /// Variables that would let the daemon's environment steer a program (keepalived 2.4 removes the same).
 const REMOVED: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
-/// Between two looks whether a group that was told to end has ended.
+/// Between two looks whether a process, or a group that was told to end, has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The process group of a child; killed when dropped before the leader was seen to end.
@@ -65,43 +73,122 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Starts a program; an error is a sentence with the file and the cure in it.
+/// A program that was started, to be waited for. Dropped before its end it is killed, and waited for behind the scenes.
+pub(super) struct Child {
+    pid: Pid,
+    /// Readable when the program has ended; `None` on kernels without, where one has to ask.
+    ended: Option<AsyncFd<OwnedFd>>,
+    /// How it ended, once it has been waited for: from then on the number is somebody else's.
+    status: Option<ExitStatus>,
+}
+
+impl Child {
+    fn new(started: Started) -> Self {
+        // SAFETY: the descriptor is moved in, and nobody else knows it: it stays open, and the same, until the value goes.
+        #[allow(unsafe_code)]
+        let readable = |fd| unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.ok();
+        Self { pid: started.pid, ended: started.pidfd.and_then(readable), status: None }
+    }
+
+    /// Waits for the end. A dropped wait loses nothing.
+    pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.look()? {
+                return Ok(status);
+            }
+            match &self.ended {
+                Some(ended) => ended.readable().await?.clear_ready(),
+                None => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    /// How it ended, if it has.
+    fn look(&mut self) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            let mut status = 0;
+            // SAFETY: the pointer is to a valid value; the number is that of a child that nobody has waited for.
+            #[allow(unsafe_code)]
+            let pid = unsafe { libc::waitpid(self.pid.as_raw(), &raw mut status, libc::WNOHANG) };
+            if Errno::result(pid)? != 0 {
+                self.status = Some(ExitStatus::from_raw(status));
+            }
+        }
+        Ok(self.status)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !matches!(self.look(), Ok(None)) {
+            return;
+        }
+        let _ = kill(self.pid, Signal::SIGKILL);
+        // Without a runtime the daemon is about to end, and init waits for what it leaves.
+        if let Ok(runtime) = Handle::try_current() {
+            let pid = self.pid;
+            runtime.spawn(async move {
+                while waitpid(pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive) {
+                    tokio::time::sleep(LOOK).await;
+                }
+            });
+        }
+    }
+}
+
+/// Starts a program; an error is a sentence with the file and the cure in it. Called within a runtime.
 pub(super) fn start(program: &Program) -> Result<(Child, ProcessGroup), String> {
     start_under(program, policy::current())
 }
 
 /// The same under a certain policy.
 pub(super) fn start_under(program: &Program, policy: Policy) -> Result<(Child, ProcessGroup), String> {
-    let (name, arguments) = program.argv.split_first().ok_or("there is no program to run")?;
+    let name = program.argv.first().ok_or("there is no program to run")?;
+    let order = order(program, name, policy)?;
+    let started =
+        spawn(&order).map_err(|errno| not_started(name, program.run_as.as_ref(), &io::Error::from(errno)))?;
+    let group = ProcessGroup { id: Some(started.pid), alive: true };
+    Ok((Child::new(started), group))
+}
+
+/// Everything that the child needs, looked up and written out before there is a child.
+fn order(program: &Program, name: &str, policy: Policy) -> Result<Order, String> {
+    let text = |words: &[u8]| {
+        CString::new(words)
+            .map_err(|_| format!("{name} could not be started: a word holds a NUL byte; remove it"))
+    };
+    let env = environment(&program.env);
     // A script learns the path that is executed, so `$0` is the real file, as under keepalived. A binary keeps the name
     // it was called by: programs with several names (busybox) and virtual environments go by it.
     let real =
         (policy.resolve_links && name.contains('/')).then(|| std::fs::canonicalize(name).ok()).flatten();
-    let mut command = match &real {
-        Some(real) => Command::new(real),
-        None => Command::new(name),
+    let files = match real {
+        Some(real) => vec![real],
+        None => script::candidates(name, env.get(OsStr::new("PATH")).map(OsString::as_os_str)),
     };
-    command.arg0(name);
-    command.args(arguments).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    let assignment = |(variable, value): (&OsString, &OsString)| {
+        text(&[variable.as_bytes(), b"=", value.as_bytes()].concat())
+    };
+    Ok(Order {
+        files: files.iter().map(|file| text(file.as_os_str().as_bytes())).collect::<Result<_, _>>()?,
+        argv: program.argv.iter().map(|word| text(word.as_bytes())).collect::<Result<_, _>>()?,
+        env: env.iter().map(assignment).collect::<Result<_, _>>()?,
+        identity: match program.run_as.as_ref().filter(|who| !is_us(who)) {
+            Some(who) => Some(become_user(who, policy.supplementary_groups)?),
+            None => None,
+        },
+        umask: policy.umask.map(|mask| mask.bits()),
+    })
+}
+
+/// The daemon's environment without what must not be passed on, and the program's own on top.
+fn environment(own: &[(String, String)]) -> BTreeMap<OsString, OsString> {
+    let mut env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     for variable in REMOVED {
-        command.env_remove(variable);
+        env.remove(OsStr::new(variable));
     }
-    command.envs(program.env.iter().map(|(k, v)| (k, v)));
-    let identity = match program.run_as.as_ref().filter(|who| !is_us(who)) {
-        Some(who) => Some(Identity::of(who, policy.supplementary_groups)?),
-        None => None,
-    };
-    let umask = policy.umask;
-    let parent = getpid();
-    // SAFETY: the closure runs in the forked child before exec; it makes system calls and nothing else: its data
-    // were made before the fork, so that it neither allocates nor takes a lock.
-    #[allow(unsafe_code)]
-    unsafe {
-        command.pre_exec(move || become_child(identity.as_ref(), umask, parent));
-    }
-    let child = command.spawn().map_err(|error| not_started(name, program.run_as.as_ref(), &error))?;
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
-    Ok((child, ProcessGroup { id, alive: true }))
+    env.extend(own.iter().map(|(variable, value)| (variable.into(), value.into())));
+    env
 }
 
 /// An unprivileged daemon that runs a program as itself has nothing to change, and may not. Root changes even to
@@ -110,60 +197,16 @@ fn is_us(who: &RunAs) -> bool {
     !geteuid().is_root() && geteuid().as_raw() == who.uid && nix::unistd::getegid().as_raw() == who.gid
 }
 
-struct Identity {
-    uid: Uid,
-    gid: Gid,
-    groups: Vec<Gid>,
-}
-
-impl Identity {
-    fn of(who: &RunAs, supplementary: bool) -> Result<Self, String> {
-        let gid = Gid::from_raw(who.gid);
-        let mut groups = vec![gid];
-        if supplementary {
-            let name =
-                std::ffi::CString::new(who.user.as_str()).map_err(|_| "a user name holds a NUL byte")?;
-            groups = nix::unistd::getgrouplist(&name, gid).map_err(|error| {
-                format!("the groups of user {} cannot be looked up: {error}; mend /etc/group", who.user)
-            })?;
-        }
-        Ok(Self { uid: Uid::from_raw(who.uid), gid, groups })
+fn become_user(who: &RunAs, supplementary: bool) -> Result<Identity, String> {
+    let gid = Gid::from_raw(who.gid);
+    let mut groups = vec![gid];
+    if supplementary {
+        let name = CString::new(who.user.as_str()).map_err(|_| "a user name holds a NUL byte")?;
+        groups = getgrouplist(&name, gid).map_err(|error| {
+            format!("the groups of user {} cannot be looked up: {error}; mend /etc/group", who.user)
+        })?;
     }
-}
-
-/// In the child: be nobody but the user (groups first, then group, then user), and die with the daemon.
-fn become_child(identity: Option<&Identity>, umask: Option<Mode>, parent: Pid) -> io::Result<()> {
-    // Descriptors that the daemon itself was given (a shell's, a test runner's) are not the script's. Those that
-    // exec closes anyway stay open until then: the parent reads exec's outcome through one of them.
-    // SAFETY: the call only sets flags on descriptors of this process.
-    #[allow(unsafe_code)]
-    unsafe {
-        libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed());
-    }
-    if let Some(mask) = umask {
-        nix::sys::stat::umask(mask);
-    }
-    if let Some(who) = identity {
-        // Capabilities of root go with the uid; ambient ones, which a service manager may have given to an
-        // unprivileged daemon, would outlive exec.
-        // SAFETY: the call changes this process's ambient capabilities and touches no memory.
-        #[allow(unsafe_code)]
-        unsafe {
-            let none: libc::c_ulong = 0;
-            let clear = libc::c_ulong::from(libc::PR_CAP_AMBIENT_CLEAR_ALL.cast_unsigned());
-            libc::prctl(libc::PR_CAP_AMBIENT, clear, none, none, none);
-        }
-        setgroups(&who.groups)?;
-        setgid(who.gid)?;
-        setuid(who.uid)?;
-    }
-    // Only now: the kernel forgets this wish when a process changes its user or group.
-    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
-    // The daemon may have died before the line above.
-    if getppid() != parent {
-        return Err(io::ErrorKind::Interrupted.into());
-    }
-    Ok(())
+    Ok(Identity { uid: who.uid, gid: who.gid, groups: groups.into_iter().map(Gid::as_raw).collect() })
 }
 
 fn not_started(name: &str, run_as: Option<&RunAs>, error: &io::Error) -> String {

@@ -1,7 +1,7 @@
 //! What is wrong with a script's file, before it is run: missing, not executable, or in reach of others than root.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -122,6 +122,16 @@ fn locate(word: &str) -> Result<PathBuf, Problem> {
         .find(|candidate| candidate.is_file())
         .and_then(|found| std::path::absolute(found).ok())
         .ok_or_else(|| Problem::NotInPath(word.to_owned()))
+}
+
+/// The files that execvp(3) tries for a program's first word, in order: the word itself when it has a slash, else one a
+/// directory of that PATH (`None`: the program's environment has none).
+pub(super) fn candidates(word: &str, path: Option<&OsStr>) -> Vec<PathBuf> {
+    if word.contains('/') {
+        return vec![PathBuf::from(word)];
+    }
+    let directories = std::env::split_paths(path.unwrap_or(OsStr::new(DEFAULT_PATH)));
+    directories.map(|directory| directory.join(word)).collect()
 }
 
 /// One directory, link or file on the way to a file.

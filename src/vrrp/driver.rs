@@ -29,6 +29,7 @@ use crate::net::link::Links;
 use crate::net::swift::Swift;
 
 use super::answers::Answers;
+use super::lateness::Lateness;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
 use super::params::{Faults, Setup, TrackerValues};
@@ -140,6 +141,7 @@ pub fn spawn(
         paces: Paces::default(),
         deadlines: Deadlines::default(),
         steps: Steps::default(),
+        lateness: Lateness::default(),
         links,
         trackers,
         faults: Arc::default(),
@@ -186,6 +188,7 @@ struct Driver {
     paces: Paces,
     deadlines: Deadlines,
     steps: Steps,
+    lateness: Lateness,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
     faults: Arc<Faults>,
@@ -260,11 +263,7 @@ impl Driver {
     fn turn(&mut self) {
         let ready = self.wait();
         let mut turn = new_turn();
-        turn.late = self.deadlines.woke(turn.now);
-        if let Some(priority) = self.steps.woke(turn.late) {
-            let told = Told::Raised(realtime::raise(&mut self.steps, priority, turn.late));
-            turn.reports.push(Report { instance: String::new(), told });
-        }
+        self.woke(&mut turn);
         let inbox = if ready.mail { self.mailbox.take() } else { Inbox::default() };
         // Datagrams first: an advert that already lies in the queue counts before a timer that is due.
         for key in ready.sockets {

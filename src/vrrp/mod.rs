@@ -37,6 +37,7 @@ pub mod driver;
 pub mod firewall;
 pub mod frame;
 pub mod group;
+pub mod lateness;
 pub mod machine;
 pub mod mailbox;
 pub mod pace;

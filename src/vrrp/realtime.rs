@@ -11,6 +11,15 @@ use nix::unistd::Pid;
 /// Real-time priority when the file says nothing: above whatever is not real-time, below what the kernel itself runs.
 const DEFAULT_PRIORITY: u8 = 10;
 
+/// Without real-time priority: a time slice that ends soon (nanoseconds, the shortest that Linux takes). Since 6.12 a thread
+/// that asks for little at a time is let in before those that compute. It asks for no privilege, and older kernels ignore it.
+const SHORT_SLICE: u64 = 100_000;
+/// The nice value where real-time priority was wished and refused, if that at least is allowed.
+const INSTEAD: i8 = -10;
+
+/// Bytes of stack that a turn of the loop may need.
+const STACK: usize = 128 * 1024;
+
 /// How a thread asks to be scheduled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scheduling {
@@ -123,6 +132,7 @@ impl std::fmt::Display for Outcome {
 /// Applies it to the calling thread. Nothing here is fatal: what is refused is told.
 pub fn apply(wish: &Scheduling) -> Outcome {
     let mut outcome = Outcome::default();
+    undisturbed();
     if wish.lock_memory
         && let Err(error) = mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)
     {
@@ -149,16 +159,22 @@ pub fn apply(wish: &Scheduling) -> Outcome {
             if let Err(error) = renice(nice) {
                 outcome.refused.push(format!("vrrp_priority {nice}: {}; give CAP_SYS_NICE", error.desc()));
             }
+            short_slices();
         }
         (_, priority) => {
             let wished = priority.unwrap_or(DEFAULT_PRIORITY);
             match round_robin(wished) {
                 Ok(()) => outcome.real_time = Some(wished),
-                Err(error) => outcome.refused.push(format!(
-                    "real-time priority {wished}: {}; give CAP_SYS_NICE or LimitRTPRIO, and in a cgroup of version 1 a \
-                     share of cpu.rt_runtime_us",
-                    error.desc()
-                )),
+                Err(error) => {
+                    outcome.refused.push(format!(
+                        "real-time priority {wished}: {}; give CAP_SYS_NICE or LimitRTPRIO, and in a cgroup of version \
+                         1 a share of cpu.rt_runtime_us",
+                        error.desc()
+                    ));
+                    // Some services have this one and not the other. Told once is enough.
+                    let _ = renice(INSTEAD);
+                    short_slices();
+                }
             }
         }
     }
@@ -189,6 +205,50 @@ fn renice(nice: i8) -> nix::Result<()> {
     // SAFETY: plain numbers; on Linux 0 means the calling thread.
     let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, libc::c_int::from(nice)) };
     Errno::result(result).map(drop)
+}
+
+/// What nobody has to ask for and nobody refuses: signal handlers run on other threads, timers do not wait for company, and
+/// the stack is there before it is needed (a first touch waits for the lock of the process's memory map).
+fn undisturbed() {
+    let _ = nix::sys::signal::SigSet::all().thread_block();
+    let _ = nix::sys::prctl::set_timerslack(1);
+    touch_stack();
+}
+
+#[inline(never)]
+fn touch_stack() {
+    std::hint::black_box(&mut [0u8; STACK]);
+}
+
+/// Short slices for the calling thread, its nice value kept. Refused, it is scheduled as any other.
+#[allow(unsafe_code)]
+fn short_slices() {
+    // The first form of the kernel's `struct sched_attr`.
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    // SAFETY: plain numbers; -1 as an error would be a nice value like any other, and changes nothing worse than that.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let attributes = Attributes {
+        size: 48,
+        policy: libc::SCHED_OTHER.cast_unsigned(),
+        flags: 0,
+        nice,
+        priority: 0,
+        runtime: SHORT_SLICE,
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the pointer is to a valid value of the size that it says; 0 is the calling thread.
+    let _ = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
 #[cfg(test)]

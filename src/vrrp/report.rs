@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::lateness::Late;
 use super::machine::{Note, StateName, Transition};
 use super::realtime::{Outcome, Raised};
 use super::snapshot::Snapshot;
@@ -86,6 +87,8 @@ pub enum Told {
     Scheduled(Outcome),
     /// It was late, and its priority was raised.
     Raised(Raised),
+    /// The loop woke so late that adverts are in danger.
+    Late(Late),
     /// Adverts were refused.
     Discarded {
         /// The last refusal in words.
@@ -178,6 +181,12 @@ impl fmt::Display for Told {
             ),
             Self::Scheduled(outcome) => outcome.fmt(f),
             Self::Raised(raised) => raised.fmt(f),
+            Self::Late(Late { worst, count }) => write!(
+                f,
+                "the vrrp thread woke late ({count} times, {} ms at worst): the machine has no time for it; give it real-time \
+                 priority (vrrp_rt_priority), fewer neighbours, or longer adverts",
+                worst.as_millis()
+            ),
             Self::Deleted { .. } => f.write_str("removed by the reload"),
             Self::LowerPriorityHeard { priority } => {
                 write!(f, "another master of lower priority than our {priority} was heard; answered it")

@@ -21,17 +21,22 @@ use crate::ipvs::table::Table;
 const MAX_WEIGHT: i64 = 65_535;
 
 /// Checks that share one limit of what may run at a time: programs are far dearer than connections, and a pile of
-/// hanging programs must not hold up connections.
+/// hanging programs must not hold up connections. Those that last ran into their time limit share a lane of their own:
+/// where places are few, servers that hang wait for each other, and never does one that answers wait for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// TCP_CHECK, HTTP_GET.
     Connections,
+    /// The same, after a run without an answer in time.
+    SlowConnections,
     /// MISC_CHECK.
     Programs,
+    /// The same, after a run without a result in time.
+    SlowPrograms,
 }
 
-/// Both lanes.
-pub const LANES: [Lane; 2] = [Lane::Connections, Lane::Programs];
+/// All lanes.
+pub const LANES: [Lane; 4] = [Lane::Connections, Lane::SlowConnections, Lane::Programs, Lane::SlowPrograms];
 
 /// A check to start now.
 #[derive(Clone, Debug)]
@@ -72,8 +77,8 @@ pub struct Farm {
     services: Vec<ServiceState>,
     /// Where each checker stands: service, real server, checker.
     places: HashMap<CheckerId, (usize, usize, usize)>,
-    connections: Schedule,
-    programs: Schedule,
+    /// One a lane, in the order of [`LANES`].
+    schedules: [Schedule; LANES.len()],
     changed: bool,
     checks: u64,
     late_results: u64,
@@ -106,12 +111,18 @@ struct CheckerState {
     weight: Option<Weight>,
     /// How long the last run took.
     took: Option<Duration>,
+    /// The last run had no result within its time.
+    slow: bool,
 }
 
-const fn lane(kind: &Kind) -> Lane {
-    match kind {
-        Kind::Tcp(_) | Kind::Http(_) => Lane::Connections,
-        Kind::Misc(_) => Lane::Programs,
+impl CheckerState {
+    fn lane(&self) -> Lane {
+        match (&self.plan.kind, self.slow) {
+            (Kind::Tcp(_) | Kind::Http(_), false) => Lane::Connections,
+            (Kind::Tcp(_) | Kind::Http(_), true) => Lane::SlowConnections,
+            (Kind::Misc(_), false) => Lane::Programs,
+            (Kind::Misc(_), true) => Lane::SlowPrograms,
+        }
     }
 }
 
@@ -155,8 +166,7 @@ impl Farm {
             next_id: 0,
             services: Vec::new(),
             places: HashMap::new(),
-            connections: Schedule::default(),
-            programs: Schedule::default(),
+            schedules: Default::default(),
             changed: true,
             checks: 0,
             late_results: 0,
@@ -179,10 +189,7 @@ impl Farm {
 
     /// When the next check of that lane is due.
     pub fn deadline(&self, lane: Lane) -> Option<Instant> {
-        match lane {
-            Lane::Connections => self.connections.next(),
-            Lane::Programs => self.programs.next(),
-        }
+        self.schedules[lane as usize].next()
     }
 
     /// Takes the result of a check that ended at `now`. A result for a checker that is no more is counted and dropped.
@@ -202,16 +209,14 @@ impl Farm {
         let observed = checker.health.observe(&checker.plan.rules, outcome.result.is_ok(), now);
         checker.took = Some(outcome.took);
         checker.due = Some(observed.again);
+        checker.slow = matches!(outcome.result, Err(Failure::Timeout(_)));
+        self.schedules[checker.lane() as usize].add(observed.again, id);
         match &outcome.result {
             Ok(success) => checker.weight = success.weight.or(checker.weight),
             Err(failure) => {
                 *self.failures.entry(failure.name()).or_default() += 1;
                 real.last_failure = Some((failure.clone(), now));
             }
-        }
-        match lane(&checker.plan.kind) {
-            Lane::Connections => self.connections.add(observed.again, id),
-            Lane::Programs => self.programs.add(observed.again, id),
         }
 
         let checker_plan = Arc::clone(&checker.plan);
@@ -274,10 +279,7 @@ impl Farm {
     }
 
     fn schedule(&mut self, lane: Lane) -> &mut Schedule {
-        match lane {
-            Lane::Connections => &mut self.connections,
-            Lane::Programs => &mut self.programs,
-        }
+        &mut self.schedules[lane as usize]
     }
 
     fn checker(&mut self, id: CheckerId) -> Option<&mut CheckerState> {

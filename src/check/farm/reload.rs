@@ -9,7 +9,7 @@ use super::super::health::{Begin, Health};
 use super::super::plan::{CheckerPlan, Plan, RealPlan, VirtualPlan};
 use super::super::quorum::Quorum;
 use super::super::schedule::{CheckerId, first_delay};
-use super::{CheckerState, Farm, Reaction, RealState, ServiceState, lane, real_now, report};
+use super::{CheckerState, Farm, Reaction, RealState, ServiceState, real_now, report};
 use crate::ipvs::table::DestinationKey;
 
 impl Farm {
@@ -141,21 +141,23 @@ impl Farm {
         let id = CheckerId(self.next_id);
         self.next_id += 1;
         let due = now + first_delay(plan.warmup, plan.rules.delay_loop, fresh, self.seed, id);
-        self.schedule(lane(&plan.kind)).add(due, id);
-        CheckerState {
+        let checker = CheckerState {
             id,
             plan: Arc::clone(plan),
             health: Health::new(begin),
             due: Some(due),
             weight: None,
             took: None,
-        }
+            slow: false,
+        };
+        self.schedule(checker.lane()).add(due, id);
+        checker
     }
 
     fn forget(&mut self, checkers: impl IntoIterator<Item = CheckerState>, reaction: &mut Reaction) {
         for checker in checkers {
             if let Some(due) = checker.due {
-                self.schedule(lane(&checker.plan.kind)).remove(due, checker.id);
+                self.schedule(checker.lane()).remove(due, checker.id);
             }
             reaction.gone.push(checker.id);
         }

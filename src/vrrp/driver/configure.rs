@@ -21,6 +21,7 @@ impl Driver {
         }
         self.virtuals = self.ours.iter().map(|key| key.address).collect();
         self.paces.configure(setup.pacing);
+        self.lateness.expect(setup.instances.iter().map(|one| one.advert_int).min().unwrap_or_default());
         self.tell_unknown_vrids = setup.tell_unknown_vrids;
         let mut old: BTreeMap<String, Runner> =
             std::mem::take(&mut self.runners).into_iter().map(|r| (r.name().to_owned(), r)).collect();
