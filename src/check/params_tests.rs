@@ -76,6 +76,8 @@ fn defaults_are_keepalived_s() {
         address: "10.0.0.3:8080".parse().unwrap(),
         bindto: None,
         bind_if: None,
+        bind_port: None,
+        fwmark: None,
         timeout: seconds(5),
     };
     assert_eq!(real.checkers[0].kind, Kind::Tcp(target.clone()));

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 fn target(address: SocketAddr) -> Target {
-    Target { address, bindto: None, bind_if: None, timeout: Duration::from_millis(300) }
+    Target { address, bindto: None, bind_if: None, bind_port: None, fwmark: None, timeout: Duration::from_millis(300) }
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {

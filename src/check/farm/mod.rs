@@ -3,6 +3,7 @@
 
 mod reload;
 mod report;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::desired::{self, RealNow};
 use super::event::{Event, What};
 use super::health::{Flip, Health};
 use super::outcome::{Failure, Outcome, Weight};
+use super::outside::Outside;
 use super::plan::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
 use super::quorum::{Change, Quorum};
 use super::schedule::{CheckerId, Schedule};
@@ -24,7 +26,7 @@ const MAX_WEIGHT: i64 = 65_535;
 /// hanging programs must not hold up connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// TCP_CHECK, HTTP_GET.
+    /// Every checker that connects: TCP_CHECK, HTTP_GET, SMTP_CHECK, DNS_CHECK, UDP_CHECK, PING_CHECK.
     Connections,
     /// MISC_CHECK.
     Programs,
@@ -72,6 +74,8 @@ pub struct Farm {
     services: Vec<ServiceState>,
     /// Where each checker stands: service, real server, checker.
     places: HashMap<CheckerId, (usize, usize, usize)>,
+    /// What FILE_CHECK and BFD_CHECK go by.
+    outside: Arc<Outside>,
     connections: Schedule,
     programs: Schedule,
     changed: bool,
@@ -108,19 +112,24 @@ struct CheckerState {
     took: Option<Duration>,
 }
 
-const fn lane(kind: &Kind) -> Lane {
+/// Where a checker's runs queue; `None` for one that is told and never run.
+const fn lane(kind: &Kind) -> Option<Lane> {
     match kind {
-        Kind::Tcp(_) | Kind::Http(_) => Lane::Connections,
-        Kind::Misc(_) => Lane::Programs,
+        Kind::Tcp(_) | Kind::Http(_) | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) | Kind::Ping(_) => {
+            Some(Lane::Connections)
+        }
+        Kind::Misc(_) => Some(Lane::Programs),
+        Kind::File(_) | Kind::Bfd(_) => None,
     }
 }
 
 /// The real server's state from its checkers: all must be up; every `misc_dynamic` program moves the configured weight
-/// by what its own word differs from it.
+/// by what its own word differs from it, every file by its number.
 fn real_now(plan: &RealPlan, checkers: &[CheckerState]) -> RealNow {
     let configured = i64::from(plan.weight);
     let moved = checkers.iter().fold(configured, |weight, checker| match checker.weight {
         Some(Weight::Exactly(exact)) => weight + i64::from(exact) - configured,
+        Some(Weight::Moved(by)) => weight.saturating_add(by),
         Some(Weight::Configured) | None => weight,
     });
     RealNow {
@@ -150,11 +159,17 @@ impl Farm {
     /// A farm at the start of the daemon: see [`Farm::reload`] for what it answers with. The seed decides when the
     /// first checks start.
     pub fn start(plan: Plan, seed: u64, now: Instant) -> (Self, Reaction) {
+        Self::start_with(plan, Arc::default(), seed, now)
+    }
+
+    /// The same with what is known outside at the start.
+    pub fn start_with(plan: Plan, outside: Arc<Outside>, seed: u64, now: Instant) -> (Self, Reaction) {
         let mut farm = Self {
             seed,
             next_id: 0,
             services: Vec::new(),
             places: HashMap::new(),
+            outside,
             connections: Schedule::default(),
             programs: Schedule::default(),
             changed: true,
@@ -210,8 +225,9 @@ impl Farm {
             }
         }
         match lane(&checker.plan.kind) {
-            Lane::Connections => self.connections.add(observed.again, id),
-            Lane::Programs => self.programs.add(observed.again, id),
+            Some(Lane::Connections) => self.connections.add(observed.again, id),
+            Some(Lane::Programs) => self.programs.add(observed.again, id),
+            None => checker.due = None,
         }
 
         let checker_plan = Arc::clone(&checker.plan);
@@ -228,7 +244,8 @@ impl Farm {
             reaction.notes.push(Note { loud, text });
         }
         if before.weight != real.now.weight {
-            let text = report::weight_line(&service.plan, plan, before.weight, real.now.weight);
+            let text =
+                report::weight_line(&service.plan, plan, &checker_plan, before.weight, real.now.weight);
             reaction.notes.push(Note { loud: true, text });
         }
         if before != real.now {

@@ -37,6 +37,7 @@ impl Farm {
         self.services = services;
         self.places = self.places();
         self.changed = true;
+        self.hear_all(now, &mut reaction);
         reaction
     }
 
@@ -140,13 +141,16 @@ impl Farm {
     ) -> CheckerState {
         let id = CheckerId(self.next_id);
         self.next_id += 1;
-        let due = now + first_delay(plan.warmup, plan.rules.delay_loop, fresh, self.seed, id);
-        self.schedule(lane(&plan.kind)).add(due, id);
+        let due = lane(&plan.kind).map(|lane| {
+            let due = now + first_delay(plan.warmup, plan.rules.delay_loop, fresh, self.seed, id);
+            self.schedule(lane).add(due, id);
+            due
+        });
         CheckerState {
             id,
             plan: Arc::clone(plan),
             health: Health::new(begin),
-            due: Some(due),
+            due,
             weight: None,
             took: None,
         }
@@ -154,8 +158,8 @@ impl Farm {
 
     fn forget(&mut self, checkers: impl IntoIterator<Item = CheckerState>, reaction: &mut Reaction) {
         for checker in checkers {
-            if let Some(due) = checker.due {
-                self.schedule(lane(&checker.plan.kind)).remove(due, checker.id);
+            if let Some((due, lane)) = checker.due.zip(lane(&checker.plan.kind)) {
+                self.schedule(lane).remove(due, checker.id);
             }
             reaction.gone.push(checker.id);
         }
