@@ -1,7 +1,15 @@
 //! Inheritance, defaults and keys.
 
+use std::time::Duration;
+
+use super::super::health;
+use super::super::plan::{CheckerPlan, Kind, Target};
+use super::inherit::{CONNECT_TIMEOUT, LONGEST, SHORTEST_PAUSE};
 use super::*;
-use crate::config::model::{Command, ScriptUser, SorryServer};
+use crate::config::model::{
+    Command, Connection, HttpGet, HttpProtocol, MiscCheck, Pace, ScriptUser, SorryServer, StatusRange, TcpCheck, Url,
+};
+use crate::config::units::Secs;
 
 fn secs(n: u64) -> Option<Secs> {
     Some(Secs::from_secs(n))

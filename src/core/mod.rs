@@ -11,6 +11,7 @@ pub mod error;
 mod lock;
 pub mod look;
 pub mod options;
+mod outside;
 pub mod pair;
 mod pidfile;
 pub mod plan;

@@ -94,10 +94,11 @@ mod tests {
             assert!(echo.is_answered_by(&reply(v6), false));
             assert!(!echo.is_answered_by(&echo.request(), false), "our own request");
             assert!(!echo.is_answered_by(&reply(!v6), false), "the other family");
-            for (at, raw, answered) in [(0, false, false), (1, false, false), (4, false, true), (6, false, false)]
-                .into_iter()
-                .chain([(7, false, false), (8, false, false), (15, false, false), (20, false, true)])
-                .chain([(4, true, false), (5, true, false)])
+            for (at, raw, answered) in
+                [(0, false, false), (1, false, false), (4, false, true), (6, false, false)]
+                    .into_iter()
+                    .chain([(7, false, false), (8, false, false), (15, false, false), (20, false, true)])
+                    .chain([(4, true, false), (5, true, false)])
             {
                 let mut other = reply(v6);
                 other[at] ^= 0x40;

@@ -1,13 +1,21 @@
 //! Real sockets on the loopback.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 
 fn target(address: SocketAddr) -> Target {
-    Target { address, bindto: None, bind_if: None, bind_port: None, fwmark: None, timeout: Duration::from_millis(300) }
+    Target {
+        address,
+        bindto: None,
+        bind_if: None,
+        bind_port: None,
+        fwmark: None,
+        timeout: Duration::from_millis(300),
+    }
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {

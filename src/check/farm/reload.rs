@@ -146,14 +146,7 @@ impl Farm {
             self.schedule(lane).add(due, id);
             due
         });
-        CheckerState {
-            id,
-            plan: Arc::clone(plan),
-            health: Health::new(begin),
-            due,
-            weight: None,
-            took: None,
-        }
+        CheckerState { id, plan: Arc::clone(plan), health: Health::new(begin), due, weight: None, took: None }
     }
 
     fn forget(&mut self, checkers: impl IntoIterator<Item = CheckerState>, reaction: &mut Reaction) {

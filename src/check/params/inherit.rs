@@ -11,11 +11,11 @@ use crate::config::units::Secs;
 /// keepalived's `delay_loop` where the file has none.
 const DELAY_LOOP: Duration = Duration::from_secs(60);
 /// keepalived's `connect_timeout` where the file has none.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The shortest pause between two checks: with 0 a checker would keep a processor busy.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+pub(super) const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// Longer times mean never; a clock can be added to them without overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Where the values of one real server's checkers come from.
 pub(super) struct Inherit<'a> {
@@ -55,7 +55,8 @@ impl Inherit<'_> {
     pub(super) fn checkers(&self) -> Vec<CheckerPlan> {
         let real = self.real;
         let mut plans: Vec<CheckerPlan> = real.tcp_check.iter().map(|check| self.tcp(check)).collect();
-        plans.extend(real.http_get.iter().filter(|check| !check.url.is_empty()).map(|check| self.http(check)));
+        plans
+            .extend(real.http_get.iter().filter(|check| !check.url.is_empty()).map(|check| self.http(check)));
         plans.extend(real.smtp_check.iter().flat_map(|check| self.smtp(check)));
         plans.extend(real.dns_check.iter().map(|check| self.dns(check)));
         plans.extend(real.misc_check.iter().map(|check| self.misc(check)));
@@ -72,7 +73,10 @@ impl Inherit<'_> {
 
     /// A target whose every word comes from the first of the connections that writes it.
     pub(super) fn target_of<const N: usize>(&self, connections: [&Connection; N]) -> Target {
-        fn pick<T, const N: usize>(from: [&Connection; N], word: impl Fn(&Connection) -> Option<T>) -> Option<T> {
+        fn pick<T, const N: usize>(
+            from: [&Connection; N],
+            word: impl Fn(&Connection) -> Option<T>,
+        ) -> Option<T> {
             from.into_iter().find_map(word)
         }
         let address: IpAddr = pick(connections, |c| c.connect_ip).unwrap_or(self.own.ip());

@@ -182,7 +182,13 @@ fn checker(a: &CheckerPlan, b: &CheckerPlan, what: &mut Vec<String>) {
         (Kind::Bfd(x), Kind::Bfd(y)) => note(what, "session of BFD_CHECK", x, y, String::clone),
         (x, y) => {
             if let Some((to, other)) = x.target().zip(y.target()) {
-                note(what, &format!("the target of {name}"), &to.address, &other.address, ToString::to_string);
+                note(
+                    what,
+                    &format!("the target of {name}"),
+                    &to.address,
+                    &other.address,
+                    ToString::to_string,
+                );
                 note(what, &format!("connect_timeout of {name}"), &to.timeout, &other.timeout, secs);
             }
             let same = match (x, y) {
