@@ -17,8 +17,7 @@ pub(super) fn outside(values: &TrackerValues, sessions: &SessionStates, now: Ins
         Value::Number(number) => Some((name.to_owned(), number)),
         Value::Unknown | Value::Up | Value::Down => None,
     });
-    let sessions =
-        sessions.iter().filter_map(|(name, session)| Some((name.clone(), word(session, now)?)));
+    let sessions = sessions.iter().filter_map(|(name, session)| Some((name.clone(), word(session, now)?)));
     Outside { files: files.collect(), sessions: sessions.collect() }
 }
 

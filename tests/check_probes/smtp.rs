@@ -175,7 +175,8 @@ fn the_dialogue_is_keepalived_s_and_a_host_is_a_checker() {
             }
         })
         .await;
-        let Kind::Smtp(plan) = world::kind(&one(&format!("127.0.0.1 {}", address.port()), "SMTP_CHECK {\n }"))
+        let Kind::Smtp(plan) =
+            world::kind(&one(&format!("127.0.0.1 {}", address.port()), "SMTP_CHECK {\n }"))
         else {
             panic!("no SMTP_CHECK")
         };

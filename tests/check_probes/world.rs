@@ -48,13 +48,6 @@ impl Other {
     pub fn set(&self, setting: &str, value: &str) {
         run(&format!("ip netns exec {} sysctl -qw {setting}={value}", self.name));
     }
-
-    /// The command that runs a program there.
-    pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, program]);
-        command
-    }
 }
 
 /// Runs a command; panics with what it said.
@@ -131,6 +124,11 @@ pub fn target(address: SocketAddr, timeout: Duration) -> Target {
     Target { address, bindto: None, bind_if: None, bind_port: None, fwmark: None, timeout }
 }
 
+/// The same target with a firewall mark.
+pub fn marked(mark: u32, target: &Target) -> Target {
+    Target { fwmark: Some(mark), ..target.clone() }
+}
+
 /// How a check ended: `ok`, or the failure's name with its words. It must end soon after its limit.
 pub async fn ends(limit: Duration, check: impl Future<Output = Result<Success, Failure>>) -> String {
     let began = Instant::now();
@@ -171,7 +169,8 @@ impl Running {
             let weights = |table: &Table| -> Vec<u32> {
                 table.values().flat_map(|service| service.destinations.values()).map(|to| to.weight).collect()
             };
-            let waited = tokio::time::timeout(PATIENCE, self.table.wait_for(|table| weights(table) == wanted));
+            let waited =
+                tokio::time::timeout(PATIENCE, self.table.wait_for(|table| weights(table) == wanted));
             if waited.await.is_err() {
                 let now = weights(&self.table.borrow());
                 panic!("{at}: weights are {now:?}, not {wanted:?}; {:?}", self.status.borrow().failures);

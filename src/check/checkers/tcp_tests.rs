@@ -41,7 +41,7 @@ async fn no_answer_is_a_timeout() {
     let address = listener.local_addr().unwrap();
     let mut held = Vec::new();
     for _ in 0..2 {
-        held.push(tokio::net::TcpStream::connect(address).await.unwrap());
+        held.push(TcpStream::connect(address).await.unwrap());
     }
     let began = crate::clock::now();
     let limit = target(address).timeout;
