@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_millis(400);
 
 fn dnsmasq() -> Program {
     let words = "--keep-in-foreground --conf-file=/dev/null --pid-file --no-resolv --no-hosts --port=5353 --user=root \
-                 --listen-address=127.0.0.1 --bind-interfaces --address=/www.example/192.0.2.7 --local=/example/";
+                 --listen-address=127.0.0.1 --bind-interfaces --host-record=www.example,192.0.2.7 --local=/example/";
     let child = Command::new("dnsmasq").args(words.split_whitespace()).stderr(Stdio::null()).spawn();
     Program(child.expect("dnsmasq (package dnsmasq-base)"))
 }

@@ -13,8 +13,9 @@ use crate::world::{self, Program, Running, alone, ends, one};
 
 const LIMIT: Duration = Duration::from_millis(600);
 
+/// Debian's Python: another one that is first in the path may not have it.
 fn aiosmtpd() -> Program {
-    let child = Command::new("python3")
+    let child = Command::new("/usr/bin/python3")
         .args(["-m", "aiosmtpd", "-n", "-l", "127.0.0.1:2525"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -54,7 +54,7 @@ fn marks_are_on_the_packets() {
             assert_eq!(ends(LIMIT, ping::check(target, 1, 2)).await, "ok");
         }
         for ended in [ends(LIMIT, tcp::check(&marked)).await, ends(LIMIT, ping::check(&marked, 1, 2)).await] {
-            assert_eq!(ended, "unreachable: host unreachable");
+            assert_eq!(ended, "unreachable: network unreachable");
         }
     });
 }

@@ -101,8 +101,9 @@ impl Drop for Program {
 
 /// A virtual server with one real server.
 pub fn one(real: &str, check: &str) -> Config {
+    let service = if real.contains(':') { "2001:db8::1" } else { "192.0.2.1" };
     load(&format!(
-        "virtual_server 192.0.2.1 80 {{\n protocol TCP\n delay_loop 0.1\n delay_before_retry 0.02\n connect_timeout 1\n \
+        "virtual_server {service} 80 {{\n protocol TCP\n delay_loop 0.1\n delay_before_retry 0.02\n connect_timeout 1\n \
          retry 1\n real_server {real} {{\n{check}\n}}\n}}\n"
     ))
 }

@@ -36,7 +36,7 @@ async fn ask(
     socket.send(question.bytes()).await.map_err(io)?;
     let mut buffer = [0; LONGEST];
     loop {
-        let length = socket.recv(&mut buffer).await.map_err(io)?;
+        let length = source::receive(socket, &mut buffer).await.map_err(io)?;
         match question.answer(buffer.get(..length).unwrap_or_default()) {
             Ok(0) => return Ok(Success::default()),
             Ok(rcode) => return Err(Failure::BadRcode(rcode)),

@@ -30,7 +30,7 @@ async fn exchange(target: &Target, socket: &UdpSocket, echo: Echo, raw: bool) ->
     socket.send(&echo.request()).await.map_err(io)?;
     let mut buffer = [0; LONGEST];
     loop {
-        let length = socket.recv(&mut buffer).await.map_err(io)?;
+        let length = source::receive(socket, &mut buffer).await.map_err(io)?;
         if echo.is_answered_by(buffer.get(..length).unwrap_or_default(), raw) {
             return Ok(Success::default());
         }

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket as StdUdpSocket};
+use std::os::fd::AsRawFd as _;
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpSocket, UdpSocket};
 
 use super::io_failure;
@@ -72,6 +74,17 @@ pub fn icmp(target: &Target) -> Result<(UdpSocket, bool), Failure> {
     Ok((datagrams(socket, target)?, raw))
 }
 
+/// Receives a datagram, or the ICMP error that came in its place: the kernel wakes us for that with an error and no
+/// readiness to read, which a plain `recv` would sleep through.
+///
+/// # Errors
+/// The ICMP error, and other errors of the operating system.
+pub async fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<usize> {
+    let interest = Interest::READABLE.add(Interest::ERROR);
+    let recv = || Ok(recv(socket.as_raw_fd(), buffer, MsgFlags::empty())?);
+    socket.async_io(interest, recv).await
+}
+
 fn is_forbidden(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM | libc::EPROTONOSUPPORT))
 }
@@ -100,6 +113,10 @@ fn bind(socket: &Socket, target: &Target, port: Option<u16>) -> io::Result<()> {
     } else {
         IpAddr::from(Ipv4Addr::UNSPECIFIED)
     };
+    if target.bindto.is_some_and(|from| from.is_ipv6() != target.address.is_ipv6()) {
+        // Told here: a raw socket would take the other family's address for none.
+        return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
+    }
     socket.bind(&SocketAddr::new(target.bindto.unwrap_or(any), port.unwrap_or(0)).into())
 }
 

@@ -30,7 +30,7 @@ async fn exchange(plan: &UdpPlan, socket: &UdpSocket, random: &[u8]) -> Result<S
     // One byte more than may come tells that too much did.
     let room = plan.reply.as_ref().map_or(1, |reply| usize::from(reply.max) + 1);
     let mut buffer = vec![0; room];
-    let length = socket.recv(&mut buffer).await.map_err(io)?;
+    let length = source::receive(socket, &mut buffer).await.map_err(io)?;
     match &plan.reply {
         Some(reply) => verdict(reply, buffer.get(..length).unwrap_or_default()),
         None => Ok(Success::default()),
