@@ -85,7 +85,13 @@ pub fn with_other<F: Future<Output = ()>>(name: &str, body: impl FnOnce(Arc<Othe
         other.ip(&format!("address add {THEIRS}/24 dev eth0"));
         other.ip(&format!("address add {THEIRS_V6}/64 dev eth0 nodad"));
         other.ip("link set eth0 up");
-        body(other)
+        let keep = Arc::clone(&other);
+        let body = body(other);
+        async move {
+            body.await;
+            // Only now: also for a test that has no use for it.
+            drop(keep);
+        }
     });
 }
 
