@@ -147,8 +147,8 @@ fn udp_replies_and_payloads() {
 #[test]
 fn a_udp_service_comes_goes_and_returns() {
     alone(|| async {
-        let listen = async || {
-            let socket = UdpSocket::bind("127.0.0.1:7007").await.unwrap();
+        let listen = async || UdpSocket::bind("127.0.0.1:7007").await.unwrap();
+        let echo = |socket: UdpSocket| {
             tokio::spawn(async move {
                 let mut buffer = [0; 100];
                 while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
@@ -156,14 +156,14 @@ fn a_udp_service_comes_goes_and_returns() {
                 }
             })
         };
-        let first = listen().await;
+        let first = echo(listen().await);
         let check = "UDP_CHECK {\n payload 01\n require_reply 01\n }";
         let mut running = Running::start(one("127.0.0.1 7007", check), Default::default());
         running.weights(&[1]).await;
         running.status("checks", |status| status.checks > 2).await;
         first.abort();
         assert_eq!(running.event().await, "down: UDP_CHECK: connection refused (try 2 of 2)");
-        let _again = listen().await;
+        let _again = echo(listen().await);
         assert_eq!(running.event().await, "up: UDP_CHECK succeeded");
     });
 }
