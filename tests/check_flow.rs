@@ -92,7 +92,7 @@ fn octet(job: &Job) -> u8 {
             IpAddr::V4(v4) => v4.octets()[3],
             IpAddr::V6(_) => 0,
         },
-        Kind::Http(_) | Kind::Misc(_) => 0,
+        _ => 0,
     }
 }
 

@@ -12,6 +12,7 @@ use super::checkers::Tools;
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
 use super::outcome::{Failure, Outcome};
+use super::outside::Outside;
 use super::places::Places;
 use super::plan::Plan;
 use super::schedule::CheckerId;
@@ -43,9 +44,23 @@ pub struct Outputs {
 ///
 /// A new configuration takes effect at once: checkers with equal parameters keep their state ([`Farm::reload`]). The seed
 /// decides when first checks start within their spread.
-pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) {
+pub async fn run(config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) {
+    // Nothing is known outside, and nothing will be: a closed channel.
+    let (_, outside) = watch::channel(Arc::default());
+    run_with(config, outside, seed, out).await;
+}
+
+/// The same with what FILE_CHECK and BFD_CHECK go by. Its sender may be dropped: the last word then stands.
+pub async fn run_with(
+    mut config: watch::Receiver<Arc<Config>>,
+    mut outside: watch::Receiver<Arc<Outside>>,
+    seed: u64,
+    out: Outputs,
+) {
     let plan = Plan::new(&config.borrow_and_update());
-    let (farm, reaction) = Farm::start(plan, seed, clock::now());
+    let known = Arc::clone(&outside.borrow_and_update());
+    let mut heard = true;
+    let (farm, reaction) = Farm::start_with(plan, known, seed, clock::now());
     let mut driver = Driver {
         farm,
         tools: Tools::default(),
@@ -75,8 +90,18 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
                     break;
                 }
                 let plan = Plan::new(&config.borrow_and_update());
+                let known = Arc::clone(&outside.borrow_and_update());
+                // First what new checkers will be asking for.
+                driver.hear(known, clock::now());
                 driver.reload(plan, clock::now());
             }
+            changed = outside.changed(), if heard => match changed {
+                Ok(()) => {
+                    let known = Arc::clone(&outside.borrow_and_update());
+                    driver.hear(known, clock::now());
+                }
+                Err(_) => heard = false,
+            },
             Some(ended) = driver.runs.join_next_with_id() => {
                 // All that is ready goes into one turn: a wave of failures makes one table, not hundreds.
                 let now = clock::now();
@@ -170,6 +195,11 @@ impl Driver {
             let reaction = self.farm.observe(id, &outcome, now);
             self.react(reaction);
         }
+    }
+
+    fn hear(&mut self, outside: Arc<Outside>, now: Instant) {
+        let reaction = self.farm.hear(outside, now);
+        self.react(reaction);
     }
 
     fn reload(&mut self, plan: Plan, now: Instant) {

@@ -12,6 +12,7 @@ pub mod event;
 pub mod farm;
 pub mod health;
 pub mod outcome;
+pub mod outside;
 pub mod params;
 pub mod places;
 pub mod plan;

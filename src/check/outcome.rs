@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::checkers::dns_message::rcode_word;
 use crate::config::model::StatusRange;
 use crate::config::units::Secs;
 
@@ -18,23 +19,25 @@ pub struct Outcome {
 /// A check that went well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Success {
-    /// What a `misc_dynamic` program says about the weight; `None` from every other checker.
+    /// What a `misc_dynamic` program or a file says about the weight; `None` from every other checker.
     pub weight: Option<Weight>,
 }
 
-/// The weight that a `misc_dynamic` program asks for.
+/// The weight that a `misc_dynamic` program or a file asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
     /// Exit 0: the configured weight.
     Configured,
     /// Exit 2..=255: exit code minus 2, so 0..=253.
     Exactly(u32),
+    /// FILE_CHECK: the configured weight and this much more.
+    Moved(i64),
 }
 
 /// Why a check failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The port answered with a reset at connect.
+    /// The port answered with a reset at connect, or with ICMP.
     #[error("connection refused")]
     Refused,
     /// No complete answer within the time limit.
@@ -47,7 +50,7 @@ pub enum Failure {
     #[error("connection cut: {0}")]
     Cut(String),
     /// The source address or interface of the check cannot be used on this machine.
-    #[error("cannot use the source that bindto or bind_if names: {0}")]
+    #[error("cannot use the source that bindto, bind_if or bind_port names: {0}")]
     Source(String),
     /// The check has no port: the file gives none for the service, the real server or the checker.
     #[error("no port to connect to: write connect_port")]
@@ -55,11 +58,52 @@ pub enum Failure {
     /// Another error of the operating system.
     #[error("{0}")]
     Io(String),
+    /// The kernel does not allow the check.
+    #[error("we may not {0}")]
+    NotPermitted(&'static str),
+    /// What came is no answer of the protocol.
+    #[error("{0}")]
+    Garbled(String),
+    /// An SMTP reply with another code.
+    #[error("{to} was answered with {got}, wanted {wanted}")]
+    BadReply {
+        /// What was answered.
+        to: &'static str,
+        /// The reply's code.
+        got: u16,
+        /// The code of success.
+        wanted: u16,
+    },
+    /// A DNS answer with an rcode other than 0.
+    #[error("DNS answer with rcode {0} ({word})", word = rcode_word(*.0))]
+    BadRcode(u8),
+    /// A UDP reply that is too short or too long.
+    #[error("reply of {got} bytes, wanted {min} to {max}", got = Length(*.got, *.max))]
+    BadLength {
+        /// Its length; `None` = more than the greatest.
+        got: Option<usize>,
+        /// `min_reply_length`.
+        min: u16,
+        /// `max_reply_length`.
+        max: u16,
+    },
+    /// A UDP reply that differs from `require_reply`.
+    #[error("reply differs from require_reply at byte {at}")]
+    BadBytes {
+        /// Index of the first byte that differs, from 0.
+        at: usize,
+    },
+    /// A `track_file` says a number that takes the server out.
+    #[error("the file says {0}")]
+    FileSays(i64),
+    /// A BFD session is not up.
+    #[error("the session is down")]
+    SessionDown,
     /// The answer is no HTTP.
     #[error("not an HTTP answer: {0}")]
     Protocol(String),
-    /// The HTTP request cannot be built from the file's words.
-    #[error("cannot ask for this url: {0}")]
+    /// The request cannot be built from the file's words.
+    #[error("cannot ask for this: {0}")]
     BadRequest(String),
     /// An HTTP status outside the accepted ranges.
     #[error("status {got}, wanted {}", Ranges(.wanted))]
@@ -123,6 +167,14 @@ impl Failure {
             Self::Source(_) => "source",
             Self::NoPort => "no_port",
             Self::Io(_) => "io",
+            Self::NotPermitted(_) => "not_permitted",
+            Self::Garbled(_) => "garbled",
+            Self::BadReply { .. } => "bad_reply",
+            Self::BadRcode(_) => "bad_rcode",
+            Self::BadLength { .. } => "bad_length",
+            Self::BadBytes { .. } => "bad_bytes",
+            Self::FileSays(_) => "file_says",
+            Self::SessionDown => "session_down",
             Self::Protocol(_) => "protocol",
             Self::BadRequest(_) => "bad_request",
             Self::BadStatus { .. } => "bad_status",
@@ -132,6 +184,18 @@ impl Failure {
             Self::Signal(_) => "signal",
             Self::NotStarted(_) => "not_started",
             Self::Broken(_) => "broken",
+        }
+    }
+}
+
+/// A length in words: `12`, `more than 255`.
+struct Length(Option<usize>, u16);
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(got) => write!(f, "{got}"),
+            None => write!(f, "more than {}", self.1),
         }
     }
 }

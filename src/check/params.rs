@@ -5,30 +5,20 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::plan::{
-    CheckerPlan, HttpPlan, Kind, MiscPlan, Plan, RealPlan, SorryPlan, Target, UrlPlan, VirtualPlan,
-};
-use super::{health, quorum};
-use crate::config::model::{
-    Config, Connection, Global, HttpGet, HttpProtocol, Method, MiscCheck, Pace, Protocol, RealServer,
-    Scheduler, StatusRange, TcpCheck, Url, VirtualServer,
-};
-use crate::config::units::Secs;
+mod http;
+mod inherit;
+mod probes;
+
+use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
+use super::quorum;
+use crate::config::model::{Config, Global, Method, Protocol, RealServer, Scheduler, VirtualServer};
+use inherit::{Inherit, written};
+
 use crate::ipvs::table::{self, DestinationKey, Family, Forward, Persistence, Service, ServiceKey};
 
-/// keepalived's `delay_loop` where the file has none.
-const DELAY_LOOP: Duration = Duration::from_secs(60);
-/// keepalived's `connect_timeout` where the file has none.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Persistence that port 0 and a bare `persistence_granularity` bring with them, seconds.
 const PERSISTENCE: u32 = 360;
-/// The shortest pause between two checks: with 0 a checker would keep a processor busy.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// Longer times mean never; a clock can be added to them without overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
-
 impl Plan {
     /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
     /// without real servers, or with the key of an earlier one; a real server with the key of an earlier one.
@@ -37,7 +27,7 @@ impl Plan {
         let services = config
             .virtual_server
             .iter()
-            .filter_map(|server| virtual_plan(&config.global_defs, server))
+            .filter_map(|server| virtual_plan(config, server))
             .filter(|plan| keys.insert(plan.key))
             .collect();
         Self { services }
@@ -49,13 +39,14 @@ impl Plan {
     }
 }
 
-fn virtual_plan(global: &Global, server: &VirtualServer) -> Option<VirtualPlan> {
+fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> {
+    let global = &config.global_defs;
     let key = service_key(server)?;
     let mut keys = BTreeSet::new();
     let reals: Vec<RealPlan> = server
         .real_server
         .iter()
-        .map(|real| real_plan(global, server, &key, real))
+        .map(|real| real_plan(config, server, &key, real))
         .filter(|plan| keys.insert(plan.key))
         .collect();
     if reals.is_empty() {
@@ -148,11 +139,6 @@ fn forward(method: Option<Method>) -> Forward {
     }
 }
 
-/// The port that the file writes, when it is one.
-fn written(port: Option<u16>) -> Option<u16> {
-    port.filter(|port| *port != 0)
-}
-
 const fn service_port(key: &ServiceKey) -> u16 {
     match key {
         ServiceKey::Address { port, .. } => *port,
@@ -169,19 +155,13 @@ fn destination_key(key: &ServiceKey, forward: Forward, address: IpAddr, port: Op
     DestinationKey { address, port }
 }
 
-fn real_plan(global: &Global, server: &VirtualServer, key: &ServiceKey, real: &RealServer) -> RealPlan {
+fn real_plan(config: &Config, server: &VirtualServer, key: &ServiceKey, real: &RealServer) -> RealPlan {
+    let global = &config.global_defs;
     let forward = forward(real.lvs_method.or(server.lb_kind));
     // Checks go to the port that is written, also where DR or TUN make no use of it.
     let own = SocketAddr::new(real.address, written(real.port).unwrap_or(service_port(key)));
-    let inherit = Inherit { global, server, real, own };
-    let checkers = real
-        .tcp_check
-        .iter()
-        .map(|check| inherit.tcp(check))
-        .chain(real.http_get.iter().filter(|check| !check.url.is_empty()).map(|check| inherit.http(check)))
-        .chain(real.misc_check.iter().map(|check| inherit.misc(check)))
-        .map(Arc::new)
-        .collect();
+    let inherit = Inherit { config, server, real, own };
+    let checkers = inherit.checkers().into_iter().map(Arc::new).collect();
     RealPlan {
         key: destination_key(key, forward, real.address, real.port),
         name: own.to_string(),
@@ -194,124 +174,6 @@ fn real_plan(global: &Global, server: &VirtualServer, key: &ServiceKey, real: &R
         notify_down: real.notify_down.clone(),
         smtp_alert: alert(real.smtp_alert, global, true),
         checkers,
-    }
-}
-
-/// Where the values of one real server's checkers come from.
-struct Inherit<'a> {
-    global: &'a Global,
-    server: &'a VirtualServer,
-    real: &'a RealServer,
-    /// The real server as the file names it.
-    own: SocketAddr,
-}
-
-/// The first value that is written, as a duration.
-fn first<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
-    values.into_iter().flatten().next().map(|secs| secs.0.min(LONGEST))
-}
-
-/// The same for a time limit, where 0 would leave no time to succeed and counts as not written.
-fn first_limit<const N: usize>(values: [Option<Secs>; N]) -> Option<Duration> {
-    first(values.map(|secs| secs.filter(|secs| !secs.0.is_zero())))
-}
-
-impl Inherit<'_> {
-    fn tcp(&self, check: &TcpCheck) -> CheckerPlan {
-        self.checker(Kind::Tcp(self.target(&check.connection)), &check.pace, 1, Duration::from_secs(1))
-    }
-
-    fn http(&self, check: &HttpGet) -> CheckerPlan {
-        let target = self.target(&check.connection);
-        let virtualhost = check
-            .virtualhost
-            .as_ref()
-            .or(self.real.virtualhost.as_ref())
-            .or(self.server.virtualhost.as_ref());
-        let urls: Vec<UrlPlan> =
-            check.url.iter().map(|url| url_plan(url, virtualhost, target.address)).collect();
-        let count = urls.len();
-        let protocol = check.http_protocol.unwrap_or(HttpProtocol::V1_0);
-        let kind = Kind::Http(HttpPlan { target, protocol, urls });
-        let mut plan = self.checker(kind, &check.pace, 1, Duration::from_secs(3));
-        plan.rules.urls = count;
-        plan.rules.fast_recovery = check.fast_recovery;
-        plan
-    }
-
-    fn misc(&self, check: &MiscCheck) -> CheckerPlan {
-        let mut plan = self.checker(
-            Kind::Misc(MiscPlan {
-                argv: check.misc_path.argv.clone(),
-                user: check.misc_path.user.clone().or_else(|| self.global.script_user.clone()),
-                timeout: Duration::ZERO,
-                dynamic: check.misc_dynamic,
-            }),
-            &check.pace,
-            0,
-            Duration::from_secs(1),
-        );
-        if let Kind::Misc(misc) = &mut plan.kind {
-            misc.timeout = first_limit([check.misc_timeout]).unwrap_or(plan.rules.delay_loop);
-        }
-        plan
-    }
-
-    fn target(&self, connection: &Connection) -> Target {
-        Target {
-            address: SocketAddr::new(
-                connection.connect_ip.unwrap_or(self.own.ip()),
-                written(connection.connect_port).unwrap_or(self.own.port()),
-            ),
-            bindto: connection.bindto,
-            bind_if: connection.bind_if.clone(),
-            timeout: first_limit([
-                connection.connect_timeout,
-                self.real.connect_timeout,
-                self.server.connect_timeout,
-            ])
-            .unwrap_or(CONNECT_TIMEOUT),
-        }
-    }
-
-    fn checker(&self, kind: Kind, pace: &Pace, retry: u32, before_retry: Duration) -> CheckerPlan {
-        let (real, server) = (self.real, self.server);
-        CheckerPlan {
-            kind,
-            rules: health::Rules {
-                delay_loop: first([pace.delay_loop, real.delay_loop, server.delay_loop])
-                    .unwrap_or(DELAY_LOOP)
-                    .max(SHORTEST_PAUSE),
-                retry: pace.retry.or(real.retry).or(server.retry).unwrap_or(retry),
-                delay_before_retry: first([
-                    pace.delay_before_retry,
-                    real.delay_before_retry,
-                    server.delay_before_retry,
-                ])
-                .unwrap_or(before_retry)
-                .max(SHORTEST_PAUSE),
-                urls: 1,
-                fast_recovery: false,
-            },
-            warmup: first([pace.warmup, real.warmup, server.warmup]),
-            alpha: pace.alpha.or(real.alpha).unwrap_or(server.alpha),
-            log_all_failures: pace.log_all_failures.or(self.global.checker_log_all_failures).unwrap_or(false),
-        }
-    }
-}
-
-fn url_plan(url: &Url, virtualhost: Option<&String>, target: SocketAddr) -> UrlPlan {
-    let slash = if url.path.starts_with('/') { "" } else { "/" };
-    let status = if url.status_code.is_empty() {
-        vec![StatusRange { from: 200, to: 299 }]
-    } else {
-        url.status_code.clone()
-    };
-    UrlPlan {
-        path: format!("{slash}{}", url.path),
-        host: url.virtualhost.as_ref().or(virtualhost).cloned().unwrap_or_else(|| target.to_string()),
-        digest: url.digest.as_ref().map(|digest| digest.to_ascii_lowercase()),
-        status,
     }
 }
 

@@ -1,7 +1,15 @@
 //! Inheritance, defaults and keys.
 
+use std::time::Duration;
+
+use super::super::plan::{Kind, Target};
+use super::inherit::{CONNECT_TIMEOUT, LONGEST, SHORTEST_PAUSE};
 use super::*;
-use crate::config::model::{Command, ScriptUser, SorryServer};
+use crate::config::model::{
+    BfdCheck, Command, Connection, DnsCheck, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
+    ScriptUser, SmtpCheck, SmtpHost, SorryServer, StatusRange, TcpCheck, TrackFile, UdpCheck, Url,
+};
+use crate::config::units::Secs;
 
 fn secs(n: u64) -> Option<Secs> {
     Some(Secs::from_secs(n))
@@ -76,6 +84,8 @@ fn defaults_are_keepalived_s() {
         address: "10.0.0.3:8080".parse().unwrap(),
         bindto: None,
         bind_if: None,
+        bind_port: None,
+        fwmark: None,
         timeout: seconds(5),
     };
     assert_eq!(real.checkers[0].kind, Kind::Tcp(target.clone()));
@@ -105,6 +115,7 @@ fn the_nearest_value_wins() {
             Kind::Tcp(target) => (target.timeout, String::new()),
             Kind::Http(http) => (http.target.timeout, http.urls[0].host.clone()),
             Kind::Misc(misc) => (misc.timeout, String::new()),
+            other => panic!("{}", other.name()),
         };
         let rules = &checker.rules;
         (rules.delay_loop, rules.retry, rules.delay_before_retry, checker.warmup, checker.alpha, rest)
@@ -302,6 +313,70 @@ fn times_stay_within_what_clocks_bear() {
             Kind::Tcp(target) => assert_eq!(target.timeout, CONNECT_TIMEOUT),
             Kind::Http(http) => assert_eq!(http.target.timeout, CONNECT_TIMEOUT),
             Kind::Misc(misc) => assert_eq!(misc.timeout, LONGEST),
+            other => panic!("{}", other.name()),
         }
     }
+}
+
+/// One real server with one of each of the other checkers.
+fn others() -> Config {
+    let mut real = real("10.0.0.3", 8080);
+    let hosts = [("10.0.0.4", None), ("10.0.0.5", Some(2525))].map(|(address, port)| {
+        let mut host = SmtpHost::default();
+        host.connection.connect_ip = Some(ip(address));
+        host.connection.connect_port = port;
+        host
+    });
+    let connection = Connection { connect_port: Some(26), fwmark: Some(7), ..Connection::default() };
+    real.smtp_check.push(SmtpCheck { host: hosts.into(), connection, ..SmtpCheck::default() });
+    real.smtp_check.push(SmtpCheck { helo_name: Some("me".to_owned()), ..SmtpCheck::default() });
+    real.dns_check.push(DnsCheck::default());
+    real.udp_check.push(UdpCheck { require_reply: Some(String::new()), ..UdpCheck::default() });
+    real.ping_check.push(PingCheck::default());
+    real.file_check.push(FileCheck::new("f".to_owned()));
+    real.file_check.push(FileCheck { weight: Some(0), ..FileCheck::new("f".to_owned()) });
+    real.file_check.push(FileCheck::new("gone".to_owned()));
+    real.bfd_check.push(BfdCheck { alpha: Some(true), ..BfdCheck::new("b".to_owned()) });
+    let mut server = server(vec![real]);
+    server.delay_loop = secs(7);
+    let mut file = TrackFile::new("f".to_owned(), "/run/f".to_owned());
+    file.reverse = true;
+    Config { virtual_server: vec![server], track_file: vec![file], ..Config::default() }
+}
+
+#[test]
+fn the_other_checkers_defaults_are_keepalived_s() {
+    let checkers = Plan::new(&others()).services.remove(0).reals.remove(0).checkers;
+    let said: Vec<String> = checkers
+        .iter()
+        .map(|checker| {
+            let rules = &checker.rules;
+            let what = match &checker.kind {
+                Kind::Smtp(smtp) => format!("{} {:?} {}", smtp.target.address, smtp.target.fwmark, smtp.helo),
+                Kind::Dns(dns) => format!("{} {:?} {}", dns.target.address, dns.kind, dns.name),
+                Kind::Udp(udp) => format!("{} {:?} {:?}", udp.target.address, udp.payload, udp.reply),
+                Kind::Ping(target) => target.address.ip().to_string(),
+                Kind::File(file) => format!("{} {} {}", file.name, file.weight, file.reverse),
+                Kind::Bfd(name) => name.clone(),
+                other => other.name().to_owned(),
+            };
+            let times = format!("{} x {:?}", rules.retry, rules.delay_before_retry);
+            format!("{}: {what}; {times}{}", checker.kind.name(), if checker.alpha { ", alpha" } else { "" })
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "SMTP_CHECK: 10.0.0.4:26 Some(7) smtpchecker.keepalived.org; 1 x 1s",
+            "SMTP_CHECK: 10.0.0.5:2525 Some(7) smtpchecker.keepalived.org; 1 x 1s",
+            "SMTP_CHECK: 10.0.0.3:8080 None me; 1 x 1s",
+            "DNS_CHECK: 10.0.0.3:8080 Soa .; 3 x 7s",
+            "UDP_CHECK: 10.0.0.3:8080 None Some(ReplyPlan { pattern: Pattern { bytes: [], masks: [] }, min: 0, \
+             max: 255 }); 1 x 1s",
+            "PING_CHECK: 10.0.0.3; 1 x 1s",
+            "FILE_CHECK: f 1 true; 0 x 1s",
+            "FILE_CHECK: f 0 false; 0 x 1s",
+            "BFD_CHECK: b; 0 x 1s, alpha",
+        ]
+    );
 }

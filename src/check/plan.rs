@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::health;
 use super::quorum;
-use crate::config::model::{Command, HttpProtocol, ScriptUser, StatusRange};
+use crate::config::model::{Command, DnsType, HttpProtocol, ScriptUser, StatusRange};
+use crate::config::text::hex::Pattern;
 use crate::ipvs::table::{DestinationKey, Forward, Service, ServiceKey};
 
 /// Everything that check works by, virtual servers in file order, keys unique.
@@ -99,8 +100,20 @@ pub enum Kind {
     Tcp(Target),
     /// HTTP_GET.
     Http(HttpPlan),
+    /// SMTP_CHECK.
+    Smtp(SmtpPlan),
+    /// DNS_CHECK.
+    Dns(DnsPlan),
+    /// UDP_CHECK.
+    Udp(UdpPlan),
+    /// PING_CHECK; the port is of no use.
+    Ping(Target),
     /// MISC_CHECK.
     Misc(MiscPlan),
+    /// FILE_CHECK: never run, told by [`super::outside`].
+    File(FilePlan),
+    /// BFD_CHECK, by the name of its session: never run, told by [`super::outside`].
+    Bfd(String),
 }
 
 impl Kind {
@@ -109,7 +122,25 @@ impl Kind {
         match self {
             Self::Tcp(_) => "TCP_CHECK",
             Self::Http(_) => "HTTP_GET",
+            Self::Smtp(_) => "SMTP_CHECK",
+            Self::Dns(_) => "DNS_CHECK",
+            Self::Udp(_) => "UDP_CHECK",
+            Self::Ping(_) => "PING_CHECK",
             Self::Misc(_) => "MISC_CHECK",
+            Self::File(_) => "FILE_CHECK",
+            Self::Bfd(_) => "BFD_CHECK",
+        }
+    }
+
+    /// Where it connects to, when it does.
+    pub const fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Tcp(target) | Self::Ping(target) => Some(target),
+            Self::Http(http) => Some(&http.target),
+            Self::Smtp(smtp) => Some(&smtp.target),
+            Self::Dns(dns) => Some(&dns.target),
+            Self::Udp(udp) => Some(&udp.target),
+            Self::Misc(_) | Self::File(_) | Self::Bfd(_) => None,
         }
     }
 }
@@ -123,6 +154,10 @@ pub struct Target {
     pub bindto: Option<IpAddr>,
     /// Source interface.
     pub bind_if: Option<String>,
+    /// Source port; with PING_CHECK the identifier of its echoes.
+    pub bind_port: Option<u16>,
+    /// Firewall mark of the check's packets (SO_MARK).
+    pub fwmark: Option<u32>,
     /// `connect_timeout`: for the whole exchange, not the connect alone.
     pub timeout: Duration,
 }
@@ -130,7 +165,7 @@ pub struct Target {
 impl Target {
     /// The file says where the check comes from.
     pub const fn names_source(&self) -> bool {
-        self.bindto.is_some() || self.bind_if.is_some()
+        self.bindto.is_some() || self.bind_if.is_some() || self.bind_port.is_some()
     }
 }
 
@@ -170,4 +205,57 @@ pub struct MiscPlan {
     pub timeout: Duration,
     /// The exit status sets the weight.
     pub dynamic: bool,
+}
+
+/// One SMTP_CHECK of one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmtpPlan {
+    /// Where to.
+    pub target: Target,
+    /// The name said in HELO.
+    pub helo: String,
+}
+
+/// One DNS_CHECK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsPlan {
+    /// Where to.
+    pub target: Target,
+    /// Record type that is asked for.
+    pub kind: DnsType,
+    /// Name that is asked for, as the file writes it.
+    pub name: String,
+}
+
+/// One UDP_CHECK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UdpPlan {
+    /// Where to.
+    pub target: Target,
+    /// What is sent; `None` = 8 random bytes.
+    pub payload: Option<Vec<u8>>,
+    /// What must come back; `None` = nothing need come.
+    pub reply: Option<ReplyPlan>,
+}
+
+/// `require_reply`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyPlan {
+    /// The bytes that the reply must have, as far as both reach; empty = any.
+    pub pattern: Pattern,
+    /// Least length, bytes.
+    pub min: u16,
+    /// Greatest length, bytes.
+    pub max: u16,
+}
+
+/// One FILE_CHECK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePlan {
+    /// Name of the `track_file`.
+    pub name: String,
+    /// What the number is multiplied by; 0: a number other than 0 takes the server out.
+    pub weight: i64,
+    /// Swapped sense: the product counts the other way, or 0 takes the server out.
+    pub reverse: bool,
 }

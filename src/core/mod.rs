@@ -12,6 +12,7 @@ mod lock;
 pub mod look;
 mod memory;
 pub mod options;
+mod outside;
 pub mod pair;
 mod pidfile;
 pub mod plan;

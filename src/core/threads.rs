@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, watch};
 
 use crate::check;
+use crate::check::outside::Outside;
 use crate::config::model::Config;
 use crate::ipvs::kernel::{self, Desired};
 use crate::ipvs::table::Table;
@@ -81,6 +82,8 @@ pub(super) fn net(
 pub(super) struct Check {
     /// Taken at the end: without it the thread publishes an empty table and ends.
     config: Option<watch::Sender<Arc<Config>>>,
+    /// What FILE_CHECK and BFD_CHECK go by.
+    outside: watch::Sender<Arc<Outside>>,
     /// The table that should be in the kernel.
     pub(super) table: watch::Receiver<Arc<Table>>,
     /// Servers and quorums that came and went.
@@ -96,6 +99,17 @@ impl Check {
         }
     }
 
+    /// Files and sessions as they are now; before the configuration whose checkers ask for them.
+    pub(super) fn tell(&self, outside: Outside) {
+        self.outside.send_if_modified(|last| {
+            let differs = **last != outside;
+            if differs {
+                *last = Arc::new(outside);
+            }
+            differs
+        });
+    }
+
     /// Lets the thread end.
     pub(super) fn end(&mut self) {
         self.config = None;
@@ -103,7 +117,8 @@ impl Check {
 }
 
 /// Starts the checkers.
-pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
+pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Result<Check> {
+    let (outside_out, outside) = watch::channel(Arc::new(outside));
     let (config_out, config) = watch::channel(config);
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
@@ -112,9 +127,9 @@ pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
     let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run(config, seed, outputs));
+        runtime.block_on(check::driver::run_with(config, outside, seed, outputs));
     })?;
-    Ok(Check { config: Some(config_out), table, events, thread })
+    Ok(Check { config: Some(config_out), outside: outside_out, table, events, thread })
 }
 
 /// The ipvs thread's ends.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
+use crate::bfd::report::SessionStates;
 use crate::check;
 use crate::clock;
 use crate::config;
@@ -31,6 +32,7 @@ use super::bfd::Bfd;
 use super::devices::Devices;
 use super::error::Error;
 use super::options::Options;
+use super::outside::outside;
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
@@ -134,7 +136,9 @@ impl Worker {
         let vrrp = driver::spawn(setup, links, trackers.values(), outputs)?;
         let net = threads::net(links_out, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
         trackers.follow(net.links.clone());
-        let check = threads::check(Arc::clone(&config), seed())?;
+        // Files are read by now; sessions have not begun.
+        let known = outside(&trackers.values(), &SessionStates::new(), clock::now());
+        let check = threads::check(Arc::clone(&config), known, seed())?;
         let ipvs = threads::ipvs()?;
         let teller = Teller::start(&config, net.generation.clone());
         let mut bfd = Bfd::new();
@@ -190,6 +194,10 @@ impl Worker {
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
                 _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
+                    if !self.config.bfd_instance.is_empty() {
+                        // A session that has not come up for long enough counts as down.
+                        self.tell_check();
+                    }
                     if self.vrrp.ended() {
                         return Err(Error::VrrpDied);
                     }
@@ -269,7 +277,15 @@ impl Worker {
         if let Some(flip) = self.trackers.take(change) {
             tracing::info!("{flip}");
             self.vrrp.mailbox.trackers(self.trackers.values());
+            self.tell_check();
         }
+    }
+
+    /// What FILE_CHECK and BFD_CHECK go by, where it has changed.
+    fn tell_check(&self) {
+        let sessions = Arc::clone(&self.bfd.states.borrow());
+        let values = self.trackers.values();
+        self.check.tell(outside(&values, &sessions, clock::now()));
     }
 
     /// Sessions that trackers look at.
@@ -279,6 +295,7 @@ impl Worker {
             tracing::info!("{flip}");
         }
         self.vrrp.mailbox.trackers(self.trackers.values());
+        self.tell_check();
     }
 
     /// The check room has logged it with its reason; here people and programs are told.
@@ -356,6 +373,7 @@ impl Worker {
             next.inherit(current);
             *current = Arc::new(next);
         });
+        self.tell_check();
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
         self.tell_faults();

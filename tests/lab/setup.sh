@@ -22,6 +22,8 @@ packages=(
     haproxy        # the haproxy example
     curl           # what check scripts of the examples ask pages with
     psmisc         # killall, as check scripts have it
+    dnsmasq-base   # the DNS server that DNS_CHECK asks
+    python3-aiosmtpd # the mail server that SMTP_CHECK greets
     shellcheck     # the shipped scripts are checked with it
 )
 # Only where the running kernel has no ip_vs: what boots one that has.

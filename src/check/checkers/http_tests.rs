@@ -24,7 +24,14 @@ fn url(host: &str) -> UrlPlan {
 
 fn plan(address: SocketAddr) -> HttpPlan {
     HttpPlan {
-        target: Target { address, bindto: None, bind_if: None, timeout: LIMIT },
+        target: Target {
+            address,
+            bindto: None,
+            bind_if: None,
+            bind_port: None,
+            fwmark: None,
+            timeout: LIMIT,
+        },
         protocol: HttpProtocol::V1_0,
         urls: vec![url(&address.to_string())],
     }

@@ -1,14 +1,24 @@
 //! One run of a checker, one protocol a file.
 
+pub mod dns;
+pub mod dns_message;
+pub mod echo;
 pub mod http;
 pub mod misc;
+pub mod ping;
+pub mod smtp;
+pub mod smtp_dialogue;
+pub mod source;
 pub mod tcp;
+pub mod udp;
 
 use std::error::Error;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::outcome::{Failure, Outcome, Unreachable};
+use super::outcome::{Failure, Outcome, Success, Unreachable};
 use super::plan::{CheckerPlan, Kind};
 use crate::clock;
 
@@ -18,20 +28,33 @@ use crate::clock;
 pub struct Tools {
     clients: http::Clients,
     users: misc::Users,
+    /// Runs so far.
+    number: u64,
+    /// Makes of it what nobody outside can guess: keyed by the system's randomness.
+    secret: RandomState,
 }
 
 impl Tools {
     /// Makes one run ready; the future owns what it needs, and ends within the checker's time limit.
-    pub fn run(&mut self, plan: &CheckerPlan, url: usize) -> impl Future<Output = Outcome> + Send + 'static {
+    pub fn run(
+        &mut self,
+        plan: &Arc<CheckerPlan>,
+        url: usize,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
+        self.number = self.number.wrapping_add(1);
         let run = match &plan.kind {
-            Kind::Tcp(target) => Run::Tcp(target.clone()),
             Kind::Http(http) => Run::Http(http::Request::new(http, url, &mut self.clients).map(Box::new)),
             Kind::Misc(misc) => Run::Misc(Box::new(self.users.request(misc))),
+            _ => Run::Probe(Probe {
+                plan: Arc::clone(plan),
+                number: (self.number & 0xFFFF) as u16,
+                token: self.secret.hash_one(self.number),
+            }),
         };
         async move {
             let began = clock::now();
             let result = match run {
-                Run::Tcp(target) => tcp::check(&target).await,
+                Run::Probe(probe) => probe.check().await,
                 Run::Http(Ok(request)) => request.check().await,
                 Run::Http(Err(failure)) => Err(failure),
                 Run::Misc(request) => request.check().await,
@@ -43,9 +66,34 @@ impl Tools {
 
 /// A run, ready to start.
 enum Run {
-    Tcp(super::plan::Target),
+    Probe(Probe),
     Http(Result<Box<http::Request>, Failure>),
     Misc(Box<misc::Request>),
+}
+
+/// A run that needs nothing but its plan and numbers of its own.
+struct Probe {
+    plan: Arc<CheckerPlan>,
+    /// Differs from that of the runs before it.
+    number: u16,
+    /// Nobody outside can guess it.
+    token: u64,
+}
+
+impl Probe {
+    async fn check(self) -> Result<Success, Failure> {
+        let [a, b, ..] = self.token.to_be_bytes();
+        match &self.plan.kind {
+            Kind::Tcp(target) => tcp::check(target).await,
+            Kind::Smtp(smtp) => smtp::check(smtp).await,
+            Kind::Dns(dns) => dns::check(dns, u16::from_be_bytes([a, b])).await,
+            Kind::Udp(udp) => udp::check(udp, self.token.to_be_bytes()).await,
+            Kind::Ping(target) => ping::check(target, self.number, self.token).await,
+            Kind::Http(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
+                Err(Failure::Broken(format!("{} was run as a probe", self.plan.kind.name())))
+            }
+        }
+    }
 }
 
 /// The name of an error of the network. `source`: the file names where the check comes from.

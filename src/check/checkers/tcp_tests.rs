@@ -1,13 +1,21 @@
 //! Real sockets on the loopback.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::*;
 
 fn target(address: SocketAddr) -> Target {
-    Target { address, bindto: None, bind_if: None, timeout: Duration::from_millis(300) }
+    Target {
+        address,
+        bindto: None,
+        bind_if: None,
+        bind_port: None,
+        fwmark: None,
+        timeout: Duration::from_millis(300),
+    }
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -33,7 +41,7 @@ async fn no_answer_is_a_timeout() {
     let address = listener.local_addr().unwrap();
     let mut held = Vec::new();
     for _ in 0..2 {
-        held.push(tokio::net::TcpStream::connect(address).await.unwrap());
+        held.push(TcpStream::connect(address).await.unwrap());
     }
     let began = crate::clock::now();
     let limit = target(address).timeout;

@@ -3,6 +3,7 @@
 
 mod reload;
 mod report;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use super::desired::{self, RealNow};
 use super::event::{Event, What};
 use super::health::{Flip, Health};
 use super::outcome::{Failure, Outcome, Weight};
+use super::outside::Outside;
 use super::plan::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
 use super::quorum::{Change, Quorum};
 use super::schedule::{CheckerId, Schedule};
@@ -25,7 +27,7 @@ const MAX_WEIGHT: i64 = 65_535;
 /// where places are few, servers that hang wait for each other, and never does one that answers wait for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
-    /// TCP_CHECK, HTTP_GET.
+    /// Every checker that connects: TCP_CHECK, HTTP_GET, SMTP_CHECK, DNS_CHECK, UDP_CHECK, PING_CHECK.
     Connections,
     /// The same, after a run without an answer in time.
     SlowConnections,
@@ -79,6 +81,8 @@ pub struct Farm {
     places: HashMap<CheckerId, (usize, usize, usize)>,
     /// One a lane, in the order of [`LANES`].
     schedules: [Schedule; LANES.len()],
+    /// What FILE_CHECK and BFD_CHECK go by.
+    outside: Arc<Outside>,
     changed: bool,
     checks: u64,
     late_results: u64,
@@ -116,22 +120,25 @@ struct CheckerState {
 }
 
 impl CheckerState {
-    fn lane(&self) -> Lane {
+    /// Where its runs queue; `None` for one that is told and never run.
+    const fn lane(&self) -> Option<Lane> {
         match (&self.plan.kind, self.slow) {
-            (Kind::Tcp(_) | Kind::Http(_), false) => Lane::Connections,
-            (Kind::Tcp(_) | Kind::Http(_), true) => Lane::SlowConnections,
-            (Kind::Misc(_), false) => Lane::Programs,
-            (Kind::Misc(_), true) => Lane::SlowPrograms,
+            (Kind::Misc(_), false) => Some(Lane::Programs),
+            (Kind::Misc(_), true) => Some(Lane::SlowPrograms),
+            (Kind::File(_) | Kind::Bfd(_), _) => None,
+            (_, false) => Some(Lane::Connections),
+            (_, true) => Some(Lane::SlowConnections),
         }
     }
 }
 
 /// The real server's state from its checkers: all must be up; every `misc_dynamic` program moves the configured weight
-/// by what its own word differs from it.
+/// by what its own word differs from it, every file by its number.
 fn real_now(plan: &RealPlan, checkers: &[CheckerState]) -> RealNow {
     let configured = i64::from(plan.weight);
     let moved = checkers.iter().fold(configured, |weight, checker| match checker.weight {
         Some(Weight::Exactly(exact)) => weight + i64::from(exact) - configured,
+        Some(Weight::Moved(by)) => weight.saturating_add(by),
         Some(Weight::Configured) | None => weight,
     });
     RealNow {
@@ -161,12 +168,18 @@ impl Farm {
     /// A farm at the start of the daemon: see [`Farm::reload`] for what it answers with. The seed decides when the
     /// first checks start.
     pub fn start(plan: Plan, seed: u64, now: Instant) -> (Self, Reaction) {
+        Self::start_with(plan, Arc::default(), seed, now)
+    }
+
+    /// The same with what is known outside at the start.
+    pub fn start_with(plan: Plan, outside: Arc<Outside>, seed: u64, now: Instant) -> (Self, Reaction) {
         let mut farm = Self {
             seed,
             next_id: 0,
             services: Vec::new(),
             places: HashMap::new(),
             schedules: Default::default(),
+            outside,
             changed: true,
             checks: 0,
             late_results: 0,
@@ -208,9 +221,11 @@ impl Farm {
         let url = checker.health.url();
         let observed = checker.health.observe(&checker.plan.rules, outcome.result.is_ok(), now);
         checker.took = Some(outcome.took);
-        checker.due = Some(observed.again);
         checker.slow = matches!(outcome.result, Err(Failure::Timeout(_)));
-        self.schedules[checker.lane() as usize].add(observed.again, id);
+        checker.due = checker.lane().map(|lane| {
+            self.schedules[lane as usize].add(observed.again, id);
+            observed.again
+        });
         match &outcome.result {
             Ok(success) => checker.weight = success.weight.or(checker.weight),
             Err(failure) => {
@@ -233,7 +248,8 @@ impl Farm {
             reaction.notes.push(Note { loud, text });
         }
         if before.weight != real.now.weight {
-            let text = report::weight_line(&service.plan, plan, before.weight, real.now.weight);
+            let text =
+                report::weight_line(&service.plan, plan, &checker_plan, before.weight, real.now.weight);
             reaction.notes.push(Note { loud: true, text });
         }
         if before != real.now {

@@ -37,6 +37,7 @@ impl Farm {
         self.services = services;
         self.places = self.places();
         self.changed = true;
+        self.hear_all(now, &mut reaction);
         reaction
     }
 
@@ -141,23 +142,26 @@ impl Farm {
         let id = CheckerId(self.next_id);
         self.next_id += 1;
         let due = now + first_delay(plan.warmup, plan.rules.delay_loop, fresh, self.seed, id);
-        let checker = CheckerState {
+        let mut checker = CheckerState {
             id,
             plan: Arc::clone(plan),
             health: Health::new(begin),
-            due: Some(due),
+            due: None,
             weight: None,
             took: None,
             slow: false,
         };
-        self.schedule(checker.lane()).add(due, id);
+        if let Some(lane) = checker.lane() {
+            checker.due = Some(due);
+            self.schedule(lane).add(due, id);
+        }
         checker
     }
 
     fn forget(&mut self, checkers: impl IntoIterator<Item = CheckerState>, reaction: &mut Reaction) {
         for checker in checkers {
-            if let Some(due) = checker.due {
-                self.schedule(checker.lane()).remove(due, checker.id);
+            if let Some((due, lane)) = checker.due.zip(checker.lane()) {
+                self.schedule(lane).remove(due, checker.id);
             }
             reaction.gone.push(checker.id);
         }

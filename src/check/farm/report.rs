@@ -3,9 +3,10 @@
 use super::super::event::{Event, What};
 use super::super::health::Flip;
 use super::super::outcome::Outcome;
-use super::super::plan::{CheckerPlan, Kind, RealPlan, VirtualPlan};
+use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPlan, VirtualPlan};
 use super::super::status::{CheckerStatus, RealStatus, ServiceStatus, Status};
 use super::{Farm, is_up};
+use crate::config::model::DnsType;
 
 /// Reason of what an orderly stop tells.
 pub(super) const STOPPING: &str = "the daemon stops (omega)";
@@ -67,9 +68,20 @@ pub(super) fn result_words(
     let Err(failure) = &outcome.result else { return format!("{name} succeeded") };
     let at = match &checker.kind {
         Kind::Tcp(target) if target.address.to_string() == real.name => String::new(),
-        Kind::Tcp(target) => format!("{name} of {}: ", target.address),
         Kind::Http(http) => format!("{name} {}: ", http.urls.get(url).map_or("", |url| url.path.as_str())),
         Kind::Misc(misc) => format!("{name} {}: ", misc.argv.first().map_or("", String::as_str)),
+        Kind::Ping(target) => format!("{name} of {}: ", target.address.ip()),
+        Kind::Dns(dns) => format!("{name} {} {}: ", dns.name, word(dns.kind)),
+        Kind::Tcp(target) => format!("{name} of {}: ", target.address),
+        Kind::Smtp(SmtpPlan { target, .. }) | Kind::Udp(UdpPlan { target, .. })
+            if target.address.to_string() == real.name =>
+        {
+            format!("{name}: ")
+        }
+        Kind::Smtp(SmtpPlan { target, .. }) | Kind::Udp(UdpPlan { target, .. }) => {
+            format!("{name} of {}: ", target.address)
+        }
+        Kind::File(FilePlan { name: which, .. }) | Kind::Bfd(which) => format!("{name} {which}: "),
     };
     match tries {
         Some((n, of)) => format!("{at}{failure} (try {n} of {of})"),
@@ -96,8 +108,30 @@ pub(super) fn checker_line(
     }
 }
 
-pub(super) fn weight_line(service: &VirtualPlan, real: &RealPlan, from: u32, to: u32) -> String {
-    format!("weight of {} goes from {from} to {to}: MISC_CHECK says so", real_subject(service, real))
+pub(super) fn weight_line(
+    service: &VirtualPlan,
+    real: &RealPlan,
+    checker: &CheckerPlan,
+    from: u32,
+    to: u32,
+) -> String {
+    let says = checker.kind.name();
+    format!("weight of {} goes from {from} to {to}: {says} says so", real_subject(service, real))
+}
+
+/// The word of a record type.
+const fn word(kind: DnsType) -> &'static str {
+    match kind {
+        DnsType::A => "A",
+        DnsType::Ns => "NS",
+        DnsType::Cname => "CNAME",
+        DnsType::Soa => "SOA",
+        DnsType::Mx => "MX",
+        DnsType::Txt => "TXT",
+        DnsType::Aaaa => "AAAA",
+        DnsType::Rrsig => "RRSIG",
+        DnsType::Dnskey => "DNSKEY",
+    }
 }
 
 impl Farm {

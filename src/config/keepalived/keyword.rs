@@ -168,9 +168,7 @@ impl Inspection {
 /// What it means that nothing acts on a word, where that is more than that it has no effect.
 fn later_consequence(word: &str) -> &'static str {
     match word {
-        "SSL_GET" | "SMTP_CHECK" | "DNS_CHECK" | "UDP_CHECK" | "PING_CHECK" | "FILE_CHECK" | "BFD_CHECK" => {
-            "the real server is not checked this way: without another check it counts as up"
-        }
+        "SSL_GET" => "the real server is not checked this way: without another check it counts as up",
         _ => "it has no effect",
     }
 }

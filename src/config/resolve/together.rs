@@ -9,6 +9,7 @@ use crate::config::model::{
     Broadcast, Config, Connection, Instance, IpFamily, Origin, RealServer, Tunnel, TunnelKind, UdpCheck,
     VirtualAddress, VirtualServer,
 };
+use crate::config::text::hex::{self, HexError, Pattern};
 use crate::config::units::Prefix;
 
 /// Longest answer that a UDP_CHECK takes when the file does not say (keepalived's default), bytes.
@@ -268,24 +269,32 @@ impl Resolver<'_> {
         real.ssl_get.iter_mut().for_each(|check| look(&mut check.connection, &check.origin));
     }
 
+    fn no_digits(
+        &mut self,
+        origin: &Origin,
+        who: &str,
+        word: &'static str,
+        why: &HexError,
+        consequence: &str,
+    ) {
+        let problem = format!("{who}: {word}: {why}");
+        let fix = "write two digits for each byte, as 0a1b (X in require_reply: any digit)";
+        self.find(Level::Error, origin, word, "bad-value", problem, consequence, fix);
+    }
+
     /// Bytes and lengths of a UDP_CHECK.
     fn udp(&mut self, check: &mut UdpCheck, who: &str) {
         let origin = check.origin.clone();
-        let no_bytes = |text: &mut String| !text.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let no_mask = |text: &mut String| {
-            !text.bytes().all(|digit| digit.is_ascii_hexdigit() || digit.eq_ignore_ascii_case(&b'x'))
-        };
-        let payload = check.payload.take_if(no_bytes).map(|text| ("payload", text, "nothing is sent"));
-        let reply = check.require_reply.take_if(no_mask);
-        if reply.is_some() {
+        let payload = check.payload.as_deref().and_then(|text| hex::bytes(text).err());
+        let reply = check.require_reply.as_deref().and_then(|text| Pattern::parse(text).err());
+        if let Some(why) = payload {
+            check.payload = None;
+            self.no_digits(&origin, who, "payload", &why, "random bytes are sent");
+        }
+        if let Some(why) = reply {
             // An answer is wanted all the same.
             check.require_reply = Some(String::new());
-        }
-        let reply = reply.map(|text| ("require_reply", text, "any answer is taken"));
-        for (word, text, consequence) in payload.into_iter().chain(reply) {
-            let problem = format!("{who}: {word} \"{text}\" are no hexadecimal digits");
-            let fix = "write two digits for each byte, as 0a1b (X in require_reply: any digit)";
-            self.find(Level::Error, &origin, word, "bad-value", problem, consequence, fix);
+            self.no_digits(&origin, who, "require_reply", &why, "any answer is taken");
         }
         let (least, most) = (check.min_reply_length.unwrap_or(0), check.max_reply_length.unwrap_or(REPLY));
         if least > most {

@@ -6,6 +6,7 @@ use std::fmt;
 
 mod address;
 mod encap;
+pub mod hex;
 mod numbers;
 mod route;
 mod route_line;

@@ -160,10 +160,6 @@ fn checker(a: &CheckerPlan, b: &CheckerPlan, what: &mut Vec<String>) {
     note(what, &format!("delay_before_retry of {name}"), before_retry.0, before_retry.1, secs);
     note(what, &format!("alpha of {name}"), &a.alpha, &b.alpha, on);
     match (&a.kind, &b.kind) {
-        (Kind::Tcp(x), Kind::Tcp(y)) => {
-            note(what, &format!("the target of {name}"), &x.address, &y.address, ToString::to_string);
-            note(what, &format!("connect_timeout of {name}"), &x.timeout, &y.timeout, secs);
-        }
         (Kind::Http(x), Kind::Http(y)) => {
             note(what, &format!("the target of {name}"), &x.target.address, &y.target.address, |address| {
                 address.to_string()
@@ -178,7 +174,33 @@ fn checker(a: &CheckerPlan, b: &CheckerPlan, what: &mut Vec<String>) {
             note(what, "misc_timeout", &x.timeout, &y.timeout, secs);
             note(what, "misc_dynamic", &x.dynamic, &y.dynamic, on);
         }
-        (_, _) => {}
+        (Kind::File(x), Kind::File(y)) => {
+            note(what, "track_file of FILE_CHECK", &x.name, &y.name, String::clone);
+            note(what, "weight of FILE_CHECK", &x.weight, &y.weight, i64::to_string);
+            note(what, "reverse of FILE_CHECK", &x.reverse, &y.reverse, on);
+        }
+        (Kind::Bfd(x), Kind::Bfd(y)) => note(what, "session of BFD_CHECK", x, y, String::clone),
+        (x, y) => {
+            if let Some((to, other)) = x.target().zip(y.target()) {
+                note(
+                    what,
+                    &format!("the target of {name}"),
+                    &to.address,
+                    &other.address,
+                    ToString::to_string,
+                );
+                note(what, &format!("connect_timeout of {name}"), &to.timeout, &other.timeout, secs);
+            }
+            let same = match (x, y) {
+                (Kind::Smtp(x), Kind::Smtp(y)) => x.helo == y.helo,
+                (Kind::Dns(x), Kind::Dns(y)) => (&x.name, x.kind) == (&y.name, y.kind),
+                (Kind::Udp(x), Kind::Udp(y)) => (&x.payload, &x.reply) == (&y.payload, &y.reply),
+                (_, _) => true,
+            };
+            if !same {
+                what.push(format!("the requests or expectations of {name} differ"));
+            }
+        }
     }
 }
 

@@ -86,10 +86,13 @@ fn shown_up(real: &RealPlan, found: Option<&VirtualService>) -> bool {
     }
 }
 
-/// The configured weight; where a program sets it, the one that it has set.
+/// The configured weight; where a program or a file sets it, the one that it has set.
 fn weight(real: &RealPlan, found: Option<&VirtualService>) -> u32 {
-    let by_program =
-        real.checkers.iter().any(|checker| matches!(&checker.kind, Kind::Misc(misc) if misc.dynamic));
+    let by_program = real.checkers.iter().any(|checker| match &checker.kind {
+        Kind::Misc(misc) => misc.dynamic,
+        Kind::File(file) => file.weight != 0,
+        _ => false,
+    });
     let there = found.and_then(|found| found.destinations.get(&real.key)).map(|there| there.weight);
     there.filter(|weight| by_program && *weight > 0).unwrap_or(real.weight)
 }

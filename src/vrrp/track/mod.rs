@@ -58,7 +58,10 @@ pub struct Plan {
 impl Plan {
     /// The plan of a configuration; `scripts` are those that somebody tracks and that can run.
     pub fn of(config: &Config, scripts: Vec<ScriptPlan>) -> Self {
-        let files = tracked_names(TrackerKind::File, config);
+        let mut files = tracked_names(TrackerKind::File, config);
+        // FILE_CHECK goes by the same files; the daemon carries what they say to the check room.
+        let reals = config.virtual_server.iter().flat_map(|server| &server.real_server);
+        files.extend(reals.flat_map(|real| &real.file_check).map(|check| check.track_file.as_str()));
         let processes = tracked_names(TrackerKind::Process, config);
         let sessions = tracked_names(TrackerKind::Bfd, config);
         let global = &config.global_defs;

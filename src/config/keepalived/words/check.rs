@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{
-    Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text, TextOr,
+    Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text,
 };
 use crate::config::keepalived::forms::{List, Script, ScriptUserOf};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
@@ -49,17 +49,17 @@ macro_rules! plain_block {
     };
 }
 
-/// The words of a checker that connects, with those that all share.
+/// The words of a checker that connects, with those that all share. `$mark`: nothing acts on source port and mark.
 macro_rules! connecting {
-    ($type:ty: $($own:tt)*) => {
+    ($type:ty $(, $mark:ident)?: $($own:tt)*) => {
         keywords! { $type:
             $($own)*
             "connect_ip" => { connection.connect_ip: Address };
             "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
             "bindto" => { connection.bindto: Address };
             "bind_if" => { connection.bind_if: Short(15) };
-            later "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
-            later "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
+            $($mark)? "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
+            $($mark)? "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
             "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
             "delay_loop" => { pace.delay_loop: Seconds(0.000_001, LONGEST) };
             "retry" => { pace.retry: Number(0, u32::MAX) };
@@ -77,7 +77,7 @@ plain_block!(TcpCheck, "TCP_CHECK", TCP);
 const PING: Table<PingCheck> = connecting! { PingCheck: };
 plain_block!(PingCheck, "PING_CHECK", PING);
 
-const HTTP: Table<HttpGet> = connecting! { HttpGet:
+const HTTP: Table<HttpGet> = connecting! { HttpGet, later:
     "url" => { url: Blocks::<Url>::all() };
     "virtualhost" => { virtualhost: Text };
     "http_protocol" => { http_protocol: Choice(&[
@@ -339,38 +339,75 @@ impl Form for Stack {
 }
 
 const SMTP: Table<SmtpCheck> = connecting! { SmtpCheck:
-    later "helo_name" => { helo_name: Text };
-    later "host" => { host: Blocks::<SmtpHost>::all() };
+    "helo_name" => { helo_name: Text };
+    "host" => { host: Blocks::<SmtpHost>::all() };
 };
 plain_block!(SmtpCheck, "SMTP_CHECK", SMTP);
 
 const HOST: Table<SmtpHost> = keywords! { SmtpHost:
-    later "connect_ip" => { connection.connect_ip: Address };
-    later "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
-    later "bindto" => { connection.bindto: Address };
-    later "bind_if" => { connection.bind_if: Short(15) };
-    later "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
-    later "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
-    later "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
+    "connect_ip" => { connection.connect_ip: Address };
+    "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
+    "bindto" => { connection.bindto: Address };
+    "bind_if" => { connection.bind_if: Short(15) };
+    "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
+    "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
+    "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
 };
 plain_block!(SmtpHost, "host", HOST);
 
 const DNS: Table<DnsCheck> = connecting! { DnsCheck:
-    later "type" => { kind: Choice(&[
+    "type" => { kind: Choice(&[
         ("A", DnsType::A), ("NS", DnsType::Ns), ("CNAME", DnsType::Cname), ("SOA", DnsType::Soa), ("MX", DnsType::Mx),
         ("TXT", DnsType::Txt), ("AAAA", DnsType::Aaaa), ("RRSIG", DnsType::Rrsig), ("DNSKEY", DnsType::Dnskey),
     ], "SOA is asked for") };
-    later "name" => { name: Text };
+    "name" => { name: Text };
 };
 plain_block!(DnsCheck, "DNS_CHECK", DNS);
 
 const UDP: Table<UdpCheck> = connecting! { UdpCheck:
-    later "payload" => { payload: Text };
-    later "require_reply" => { require_reply: TextOr("") };
-    later "min_reply_length" => { min_reply_length: Number(0, u16::MAX) };
-    later "max_reply_length" => { max_reply_length: Number(0, u16::MAX) };
+    "payload" => { payload: Hex { bare: false } };
+    "require_reply" => { require_reply: Hex { bare: true } };
+    "min_reply_length" => { min_reply_length: Number(0, u16::MAX) };
+    "max_reply_length" => { max_reply_length: Number(0, u16::MAX) };
 };
 plain_block!(UdpCheck, "UDP_CHECK", UDP);
+
+/// Hexadecimal bytes in groups as one likes; what is none of them is found when all is read. `bare`: the word alone says
+/// something, too.
+struct Hex {
+    bare: bool,
+}
+
+impl Form for Hex {
+    type Slot = Option<String>;
+
+    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
+        r.used = usize::MAX;
+        let text = node.arguments().join(" ");
+        if text.is_empty() && !self.bare {
+            r.missing(node);
+        } else {
+            *slot = Some(text);
+        }
+    }
+
+    fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer) {
+        if let Some(text) = slot {
+            let groups: Vec<String> = text.split_ascii_whitespace().map(|group| w.quote(group)).collect();
+            w.line(word, &groups);
+        }
+    }
+
+    fn says(&self) -> String {
+        if self.bare { "[hexadecimal digits, X for any]" } else { "hexadecimal digits" }.to_owned()
+    }
+
+    #[cfg(test)]
+    fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
+        let text = if s.flip() { "0aF 12 3" } else { "deadbeef" };
+        *slot = Some(if self.bare && s.flip() { String::new() } else { text.to_owned() });
+    }
+}
 
 const MISC: Table<MiscCheck> = keywords! { MiscCheck:
     "misc_path" => { misc_path: Script };
@@ -414,9 +451,9 @@ impl Block for MiscCheck {
 }
 
 const FILE: Table<FileCheck> = keywords! { FileCheck:
-    later "track_file" => { * FileName };
-    later "weight" => { * Weight(254) };
-    later "alpha" => { pace.alpha: Switch };
+    "track_file" => { * FileName };
+    "weight" => { * Weight(254) };
+    "alpha" => { pace.alpha: Switch };
 };
 
 impl Block for FileCheck {
@@ -476,8 +513,8 @@ impl WholeForm<FileCheck> for FileName {
 }
 
 const BFD: Table<BfdCheck> = keywords! { BfdCheck:
-    later "name" => { * SessionName };
-    later "alpha" => { alpha: Switch };
+    "name" => { * SessionName };
+    "alpha" => { alpha: Switch };
 };
 
 impl Block for BfdCheck {

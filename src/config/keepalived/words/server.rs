@@ -37,13 +37,13 @@ const REAL_SERVER: Table<RealServer> = keywords! { RealServer:
     "TCP_CHECK" => { tcp_check: Blocks::<crate::config::model::TcpCheck>::all() };
     "HTTP_GET" => { http_get: HTTP_GET };
     later "SSL_GET" => { ssl_get: SSL_GET };
-    later "SMTP_CHECK" => { smtp_check: Blocks::<crate::config::model::SmtpCheck>::all() };
-    later "DNS_CHECK" => { dns_check: Blocks::<crate::config::model::DnsCheck>::all() };
+    "SMTP_CHECK" => { smtp_check: Blocks::<crate::config::model::SmtpCheck>::all() };
+    "DNS_CHECK" => { dns_check: Blocks::<crate::config::model::DnsCheck>::all() };
     "MISC_CHECK" => { misc_check: Blocks::<crate::config::model::MiscCheck>::all() };
-    later "UDP_CHECK" => { udp_check: Blocks::<crate::config::model::UdpCheck>::all() };
-    later "PING_CHECK" => { ping_check: Blocks::<crate::config::model::PingCheck>::all() };
-    later "FILE_CHECK" => { file_check: Blocks::<crate::config::model::FileCheck>::all() };
-    later "BFD_CHECK" => { bfd_check: Blocks::<crate::config::model::BfdCheck>::all() };
+    "UDP_CHECK" => { udp_check: Blocks::<crate::config::model::UdpCheck>::all() };
+    "PING_CHECK" => { ping_check: Blocks::<crate::config::model::PingCheck>::all() };
+    "FILE_CHECK" => { file_check: Blocks::<crate::config::model::FileCheck>::all() };
+    "BFD_CHECK" => { bfd_check: Blocks::<crate::config::model::BfdCheck>::all() };
 };
 
 impl Block for RealServer {

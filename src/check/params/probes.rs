@@ -1,0 +1,106 @@
+//! Every checker but HTTP_GET.
+
+use std::time::Duration;
+
+use super::super::plan::{
+    CheckerPlan, DnsPlan, FilePlan, Kind, MiscPlan, ReplyPlan, SmtpPlan, Target, UdpPlan,
+};
+use super::inherit::{Before, Inherit, first_limit};
+use crate::config::model::{
+    BfdCheck, DnsCheck, DnsType, FileCheck, MiscCheck, Pace, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
+};
+use crate::config::text::hex::{self, Pattern};
+
+/// What keepalived says in HELO where the file names nothing.
+const HELO: &str = "smtpchecker.keepalived.org";
+/// keepalived's `max_reply_length` where the file has none, bytes.
+const MAX_REPLY: u16 = 255;
+/// keepalived's weight of a `track_file` where the file has none.
+const FILE_WEIGHT: i16 = 1;
+
+impl Inherit<'_> {
+    pub(super) fn tcp(&self, check: &TcpCheck) -> CheckerPlan {
+        self.checker(Kind::Tcp(self.target(&check.connection)), &check.pace, 1, Before::Secs(1))
+    }
+
+    /// One checker a `host`; what a `host` does not write comes from the checker. Without any `host` the checker's own
+    /// words are the one.
+    pub(super) fn smtp(&self, check: &SmtpCheck) -> Vec<CheckerPlan> {
+        let one = |target: Target| {
+            let helo = check.helo_name.clone().unwrap_or_else(|| HELO.to_owned());
+            self.checker(Kind::Smtp(SmtpPlan { target, helo }), &check.pace, 1, Before::Secs(1))
+        };
+        if check.host.is_empty() {
+            return vec![one(self.target(&check.connection))];
+        }
+        check.host.iter().map(|host| one(self.target_of([&host.connection, &check.connection]))).collect()
+    }
+
+    pub(super) fn dns(&self, check: &DnsCheck) -> CheckerPlan {
+        let kind = Kind::Dns(DnsPlan {
+            target: self.target(&check.connection),
+            kind: check.kind.unwrap_or(DnsType::Soa),
+            name: check.name.clone().unwrap_or_else(|| ".".to_owned()),
+        });
+        self.checker(kind, &check.pace, 3, Before::Loop)
+    }
+
+    pub(super) fn misc(&self, check: &MiscCheck) -> CheckerPlan {
+        let user = check.misc_path.user.clone();
+        let mut plan = self.checker(
+            Kind::Misc(MiscPlan {
+                argv: check.misc_path.argv.clone(),
+                user: user.or_else(|| self.config.global_defs.script_user.clone()),
+                timeout: Duration::ZERO,
+                dynamic: check.misc_dynamic,
+            }),
+            &check.pace,
+            0,
+            Before::Secs(1),
+        );
+        if let Kind::Misc(misc) = &mut plan.kind {
+            misc.timeout = first_limit([check.misc_timeout]).unwrap_or(plan.rules.delay_loop);
+        }
+        plan
+    }
+
+    /// Texts that are no hexadecimal bytes were refused when the file was read, and count as not written.
+    pub(super) fn udp(&self, check: &UdpCheck) -> CheckerPlan {
+        let payload = check.payload.as_deref().and_then(|text| hex::bytes(text).ok());
+        let reply = check.require_reply.as_deref().map(|text| ReplyPlan {
+            pattern: Pattern::parse(text).unwrap_or_default(),
+            min: check.min_reply_length.unwrap_or(0),
+            max: check.max_reply_length.unwrap_or(MAX_REPLY),
+        });
+        let kind = Kind::Udp(UdpPlan { target: self.target(&check.connection), payload, reply });
+        self.checker(kind, &check.pace, 1, Before::Secs(1))
+    }
+
+    pub(super) fn ping(&self, check: &PingCheck) -> CheckerPlan {
+        self.checker(Kind::Ping(self.target(&check.connection)), &check.pace, 1, Before::Secs(1))
+    }
+
+    /// `None` where no such `track_file` is defined.
+    pub(super) fn file(&self, check: &FileCheck) -> Option<CheckerPlan> {
+        let file = self.config.track_file.iter().find(|file| file.name == check.track_file)?;
+        // The sense belongs to the weight: a check with a weight of its own has its own sense.
+        let (weight, reverse) = match check.weight {
+            Some(weight) => (weight, check.reverse),
+            None => (file.weight.unwrap_or(FILE_WEIGHT), file.reverse || check.reverse),
+        };
+        let kind = Kind::File(FilePlan { name: file.name.clone(), weight: i64::from(weight), reverse });
+        Some(self.told(kind, &check.pace))
+    }
+
+    pub(super) fn bfd(&self, check: &BfdCheck) -> CheckerPlan {
+        let pace = Pace { alpha: check.alpha, ..Pace::default() };
+        self.told(Kind::Bfd(check.name.clone()), &pace)
+    }
+
+    /// A checker that is told and never run: what it hears counts at once.
+    fn told(&self, kind: Kind, pace: &Pace) -> CheckerPlan {
+        let mut plan = self.checker(kind, pace, 0, Before::Secs(1));
+        plan.rules.retry = 0;
+        plan
+    }
+}
