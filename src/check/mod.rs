@@ -11,6 +11,8 @@ pub mod driver;
 pub mod event;
 pub mod farm;
 pub mod health;
+pub mod identity;
+pub mod members;
 pub mod outcome;
 pub mod params;
 pub mod plan;
@@ -19,3 +21,4 @@ pub mod schedule;
 pub mod status;
 
 pub use event::{Event, What};
+pub use identity::Identity;

@@ -247,10 +247,13 @@ impl Farm {
     pub fn table(&self) -> Table {
         self.services
             .iter()
-            .map(|service| {
+            .flat_map(|service| {
                 let now: Vec<RealNow> = service.reals.iter().map(|real| real.now).collect();
                 let serving = service.quorum.serving(service.plan.sorry.is_some());
-                (service.plan.key, desired::service(&service.plan, &now, serving))
+                let plan = &service.plan;
+                plan.members
+                    .iter()
+                    .map(move |member| (member.key, desired::service(plan, member, &now, serving)))
             })
             .collect()
     }

@@ -25,11 +25,11 @@ impl Farm {
         let fresh = plan.checkers();
         let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
             .into_iter()
-            .map(|service| (service.plan.key, service))
+            .map(|service| (service.plan.name.clone(), service))
             .collect();
         let mut services = Vec::with_capacity(plan.services.len());
         for plan in plan.services {
-            let known = old.remove(&plan.key);
+            let known = old.remove(&plan.name);
             services.push(self.service(plan, known, fresh, now, &mut reaction));
         }
         let left = old.into_values().flat_map(|service| service.reals);

@@ -13,7 +13,7 @@ pub(super) const STOPPING: &str = "the daemon stops (omega)";
 pub(super) const RECONFIGURED: &str = "its checkers were reconfigured";
 
 fn real_subject(service: &VirtualPlan, real: &RealPlan) -> String {
-    format!("real server {} of {}", real.name, service.key)
+    format!("real server {} of {}", real.name, service.name)
 }
 
 pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, reason: String) -> Event {
@@ -22,7 +22,8 @@ pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, rea
         what,
         reason,
         command: if what.is_up() { real.notify_up.clone() } else { real.notify_down.clone() },
-        virtual_server: service.key,
+        virtual_server: service.name.clone(),
+        number: service.number,
         real_server: Some(real.name.clone()),
         smtp_alert: real.smtp_alert,
     }
@@ -30,11 +31,12 @@ pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, rea
 
 pub(super) fn quorum_event(service: &VirtualPlan, what: What, reason: String) -> Event {
     Event {
-        subject: format!("virtual server {}", service.key),
+        subject: format!("virtual server {}", service.name),
         what,
         reason,
         command: if what.is_up() { service.quorum_up.clone() } else { service.quorum_down.clone() },
-        virtual_server: service.key,
+        virtual_server: service.name.clone(),
+        number: service.number,
         real_server: None,
         smtp_alert: service.smtp_alert,
     }
@@ -104,7 +106,8 @@ impl Farm {
     /// Everything at this moment; the counts of runs under way and of lost events are the driver's.
     pub fn status(&self) -> Status {
         let services = self.services.iter().map(|service| ServiceStatus {
-            key: service.plan.key,
+            name: service.plan.name.clone(),
+            members: service.plan.members.iter().map(|member| member.key).collect(),
             quorum_up: service.quorum.is_up(),
             quorum: service.plan.quorum.quorum,
             weight: service.sum(),

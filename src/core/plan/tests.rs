@@ -274,7 +274,7 @@ fn service(scheduler: &str, reals: &[(&str, u32)]) -> VirtualService {
         })
         .collect();
     let service =
-        Service { scheduler: scheduler.to_owned(), persistence: None, one_packet: false, scheduler_flags: 0 };
+        Service::plain(scheduler);
     VirtualService { service, destinations }
 }
 

@@ -199,7 +199,8 @@ fn event(what: What, real: Option<&str>, key: ServiceKey) -> Event {
         what,
         reason: "connection refused".to_owned(),
         command: None,
-        virtual_server: key,
+        virtual_server: key.into(),
+        number: 0,
         real_server: real.map(str::to_owned),
         smtp_alert: true,
     }

@@ -15,6 +15,7 @@ fn table(scheduler: &str, marks: &[u32]) -> Table {
             persistence: None,
             one_packet: false,
             scheduler_flags: 0,
+            engine: None,
         },
         destinations: [].into(),
     };
@@ -51,7 +52,7 @@ impl Bench {
     }
 
     fn want(&self, number: u64, table: Table) {
-        self.desired.send_replace(Arc::new(Desired { number, table }));
+        self.desired.send_replace(Arc::new(Desired { number, table, ..Desired::default() }));
     }
 
     fn wait(&mut self, condition: impl FnMut(&Report) -> bool) -> Report {
