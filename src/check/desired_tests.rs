@@ -34,6 +34,7 @@ fn plan(inhibit: bool, sorry: Option<(u8, bool)>) -> VirtualPlan {
     VirtualPlan {
         name: service_key(80).into(),
         number: 0,
+        suspend: None,
         members: vec![Member { key: service_key(80), service: Service::plain("rr") }],
         quorum: quorum::Rules { quorum: 1, hysteresis: 0 },
         quorum_up: None,

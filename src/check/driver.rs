@@ -1,7 +1,8 @@
 //! The loop of the check thread: starts the checks that are due, feeds their results to the [`Farm`], publishes the
 //! table. Decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,18 @@ pub struct Outputs {
 ///
 /// A new configuration takes effect at once: checkers with equal parameters keep their state ([`Farm::reload`]). The seed
 /// decides when first checks start within their spread.
-pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) {
+pub async fn run(config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) {
+    let (_nobody, carried) = watch::channel(Arc::default());
+    run_carrying(config, carried, seed, out).await;
+}
+
+/// [`run`] with the addresses of this host that `ha_suspend` looks at; without them such checks do not run.
+pub async fn run_carrying(
+    mut config: watch::Receiver<Arc<Config>>,
+    mut carried: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
+    seed: u64,
+    out: Outputs,
+) {
     let plan = Plan::new(&config.borrow_and_update());
     let (farm, reaction) = Farm::start(plan, seed, clock::now());
     let mut driver = Driver {
@@ -60,6 +72,7 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
         status_due: true,
     };
     driver.react(reaction);
+    carried.mark_changed();
     loop {
         let now = clock::now();
         driver.publish(now);
@@ -72,6 +85,11 @@ pub async fn run(mut config: watch::Receiver<Arc<Config>>, seed: u64, out: Outpu
                 }
                 let plan = Plan::new(&config.borrow_and_update());
                 driver.reload(plan, clock::now());
+            }
+            Ok(()) = carried.changed() => {
+                let now_here = (**carried.borrow_and_update()).clone();
+                let reaction = driver.farm.carry(now_here, clock::now());
+                driver.react(reaction);
             }
             Some(ended) = driver.runs.join_next_with_id() => {
                 // All that is ready goes into one turn: a wave of failures makes one table, not hundreds.

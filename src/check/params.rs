@@ -50,7 +50,8 @@ impl Plan {
                 (!plan.members.is_empty()).then_some(plan)
             })
             .collect();
-        Self { services }
+        let init_notifies = config.global_defs.rs_init_notifies.unwrap_or(false);
+        Self { services, init_notifies }
     }
 
     /// Number of checkers.
@@ -92,6 +93,8 @@ fn virtual_plan(
         name,
         number: 0,
         members,
+        // keepalived has it for addresses alone.
+        suspend: server.address.filter(|_| server.ha_suspend && server.fwmark.is_none()),
         quorum: quorum::Rules::corrected(server.quorum.unwrap_or(1), server.hysteresis.unwrap_or(0), sum),
         quorum_up: server.quorum_up.clone(),
         quorum_down: server.quorum_down.clone(),

@@ -1,7 +1,8 @@
 //! Inheritance, defaults and keys.
 
 use super::*;
-use crate::config::model::{Command, ScriptUser, SorryServer};
+use crate::config::model::{Command, Method, Protocol, ScriptUser, SorryServer};
+use crate::ipvs::table::{Family, Service, ServiceKey};
 
 fn secs(n: u64) -> Option<Secs> {
     Some(Secs::from_secs(n))

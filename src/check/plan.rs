@@ -16,6 +16,8 @@ use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
 pub struct Plan {
     /// The virtual servers.
     pub services: Vec<VirtualPlan>,
+    /// `rs_init_notifies`: tell how each real server begins.
+    pub init_notifies: bool,
 }
 
 /// One virtual server.
@@ -27,6 +29,8 @@ pub struct VirtualPlan {
     pub number: usize,
     /// Its services in the kernel, never empty.
     pub members: Vec<Member>,
+    /// `ha_suspend`: its checks run only while this address is on this host.
+    pub suspend: Option<IpAddr>,
     /// Its quorum.
     pub quorum: quorum::Rules,
     /// Run when the quorum is gained.

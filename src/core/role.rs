@@ -1,8 +1,12 @@
 //! What the roles of VRRP instances mean for IPVS: which connection synchronisation daemons run here. VRRP and the checks
 //! never see each other; what one is to the other is translated in this file.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use crate::config::model::{Config, Instance, SyncDaemon};
 use crate::ipvs::settings::{Daemon, Daemons, Settings, Timeouts};
+use crate::net::link::Links;
 use crate::vrrp::machine::StateName;
 
 /// What IPVS should hold beside its table, while the instances are in these states.
@@ -19,6 +23,15 @@ pub fn ipvs_settings(config: &Config, state: impl Fn(&str) -> StateName) -> Sett
         udp: named(written.udp),
     });
     Settings { timeouts, daemons: daemons(config, state) }
+}
+
+/// The addresses of virtual servers with `ha_suspend` that this host has, whoever put them there.
+pub fn carried(config: &Config, links: &Links) -> BTreeSet<IpAddr> {
+    let suspended = config.virtual_server.iter().filter(|server| server.ha_suspend);
+    suspended
+        .filter_map(|server| server.address)
+        .filter(|address| links.values().any(|link| link.has(*address)))
+        .collect()
 }
 
 fn daemons(config: &Config, state: impl Fn(&str) -> StateName) -> Option<Daemons> {
@@ -84,7 +97,7 @@ mod tests {
     fn instance(name: &str, vrid: u8, interface: Option<&str>) -> Instance {
         Instance {
             lvs_sync_daemon_interface: interface.map(str::to_owned),
-            ..Instance::new(name.to_owned(), "eth0".to_owned(), vrid)
+            ..Instance::new(name.to_owned(), vrid)
         }
     }
 

@@ -1,6 +1,8 @@
 //! The helper threads and what connects them: net, check and ipvs, each with a runtime or a loop of its own.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -81,6 +83,8 @@ pub(super) fn net(
 pub(super) struct Check {
     /// Taken at the end: without it the thread publishes an empty table and ends.
     config: Option<watch::Sender<Arc<Config>>>,
+    /// Addresses of this host that `ha_suspend` looks at.
+    pub(super) carried: watch::Sender<Arc<BTreeSet<IpAddr>>>,
     /// The table that should be in the kernel.
     pub(super) table: watch::Receiver<Arc<Table>>,
     /// Servers and quorums that came and went.
@@ -105,6 +109,7 @@ impl Check {
 /// Starts the checkers.
 pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
     let (config_out, config) = watch::channel(config);
+    let (carried_out, carried) = watch::channel(Arc::default());
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
     // Nobody reads it yet: a status command will.
@@ -112,9 +117,9 @@ pub(super) fn check(config: Arc<Config>, seed: u64) -> io::Result<Check> {
     let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run(config, seed, outputs));
+        runtime.block_on(check::driver::run_carrying(config, carried, seed, outputs));
     })?;
-    Ok(Check { config: Some(config_out), table, events, thread })
+    Ok(Check { config: Some(config_out), carried: carried_out, table, events, thread })
 }
 
 /// The ipvs thread's ends.

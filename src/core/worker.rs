@@ -167,6 +167,7 @@ impl Worker {
     /// Carries events until a signal ends it.
     async fn serve(&mut self) -> Result<(), Error> {
         self.program_settings();
+        self.tell_carried();
         let mut pulse = tokio::time::interval(Duration::from_millis(500));
         loop {
             tokio::select! {
@@ -188,6 +189,7 @@ impl Worker {
                 Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
+                Ok(()) = self.net.links.changed() => self.tell_carried(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
                 _ = self.signals.hangup.recv() => self.reload().await,
@@ -298,6 +300,18 @@ impl Worker {
         }
     }
 
+    /// Which addresses of `ha_suspend` are on this host.
+    fn tell_carried(&mut self) {
+        let here = role::carried(&self.config, &self.net.links.borrow_and_update());
+        self.check.carried.send_if_modified(|known| {
+            let differs = **known != here;
+            if differs {
+                *known = Arc::new(here);
+            }
+            differs
+        });
+    }
+
     fn program(&mut self) {
         self.desired.number += 1;
         self.ipvs.desired.send_replace(Arc::new(self.desired.clone()));
@@ -370,6 +384,7 @@ impl Worker {
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
         self.program_settings();
+        self.tell_carried();
         self.tell_faults();
         tracing::info!("reloaded {}: {difference}", path.display());
     }

@@ -50,9 +50,18 @@ impl Refusal {
             (
                 Change::NewService { service, .. } | Change::SetService { service, .. },
                 Errno::ENOENT,
-            ) => Some(format!(
+            ) if service.engine.is_none() => Some(format!(
                 "the kernel has no scheduler `{0}`: load its module with `modprobe ip_vs_{0}`, or choose another lb_algo",
                 service.scheduler
+            )),
+            (
+                Change::NewService { service, .. } | Change::SetService { service, .. },
+                Errno::ENOENT,
+            ) => Some(format!(
+                "the kernel lacks the scheduler `{0}` or the persistence engine `{1}`: load their modules with \
+                 `modprobe ip_vs_{0} && modprobe ip_vs_pe_{1}`",
+                service.scheduler,
+                service.engine.as_deref().unwrap_or_default()
             )),
             (Change::NewService { key, .. } | Change::SetService { key, .. }, Errno::EINVAL) => Some(match key {
                 crate::ipvs::table::ServiceKey::Address { port: 0, .. } => {
@@ -62,6 +71,12 @@ impl Refusal {
             }),
             (_, Errno::EAFNOSUPPORT) => {
                 Some("this kernel's IPVS has no IPv6 (CONFIG_IP_VS_IPV6)".to_owned())
+            }
+            (
+                Change::NewDestination { settings, .. } | Change::SetDestination { settings, .. },
+                Errno::EINVAL,
+            ) if matches!(settings.forward, crate::ipvs::table::Forward::Gue { port: 0, .. }) => {
+                Some("a gue tunnel needs its port: write lvs_method TUN type gue port N".to_owned())
             }
             (Change::NewDestination { key, destination, .. } | Change::SetDestination { key, destination, .. }, Errno::EINVAL) => {
                 let mixed = match key.family() {

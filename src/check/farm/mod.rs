@@ -3,8 +3,10 @@
 
 mod reload;
 mod report;
+mod suspend;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,6 +72,8 @@ pub struct Farm {
     seed: u64,
     next_id: u64,
     services: Vec<ServiceState>,
+    /// Addresses of this host that virtual servers with `ha_suspend` look at.
+    carried: BTreeSet<IpAddr>,
     /// Where each checker stands: service, real server, checker.
     places: HashMap<CheckerId, (usize, usize, usize)>,
     connections: Schedule,
@@ -100,8 +104,10 @@ struct CheckerState {
     id: CheckerId,
     plan: Arc<CheckerPlan>,
     health: Health,
-    /// When it is to run; `None` while it runs.
+    /// When it is to run; `None` while it runs or is suspended.
     due: Option<Instant>,
+    /// A run of it is under way.
+    runs: bool,
     /// What its program last said about the weight.
     weight: Option<Weight>,
     /// How long the last run took.
@@ -154,6 +160,7 @@ impl Farm {
             seed,
             next_id: 0,
             services: Vec::new(),
+            carried: BTreeSet::new(),
             places: HashMap::new(),
             connections: Schedule::default(),
             programs: Schedule::default(),
@@ -173,6 +180,7 @@ impl Farm {
             let id = self.schedule(lane).pop_due(now)?;
             let Some(checker) = self.checker(id) else { continue };
             checker.due = None;
+            checker.runs = true;
             return Some(Job { id, plan: Arc::clone(&checker.plan), url: checker.health.url() });
         }
     }
@@ -193,11 +201,18 @@ impl Farm {
             return reaction;
         };
         self.checks += 1;
+        let suspended = suspend::is_suspended(&self.services[s].plan, &self.carried);
         let service = &mut self.services[s];
         let plan = &service.plan.reals[r];
         let real = &mut service.reals[r];
         let checker = &mut real.checkers[c];
 
+        checker.runs = false;
+        if suspended {
+            // It began before the address went: what it found is of no use any more.
+            self.late_results += 1;
+            return reaction;
+        }
         let url = checker.health.url();
         let observed = checker.health.observe(&checker.plan.rules, outcome.result.is_ok(), now);
         checker.took = Some(outcome.took);

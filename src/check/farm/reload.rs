@@ -23,6 +23,7 @@ impl Farm {
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
         let fresh = plan.checkers();
+        let tells = plan.init_notifies;
         let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
             .into_iter()
             .map(|service| (service.plan.name.clone(), service))
@@ -30,12 +31,21 @@ impl Farm {
         let mut services = Vec::with_capacity(plan.services.len());
         for plan in plan.services {
             let known = old.remove(&plan.name);
-            services.push(self.service(plan, known, fresh, now, &mut reaction));
+            let begins = tells && known.is_none();
+            let (mut first, events) = (Reaction::default(), &mut reaction);
+            let state = self.service(plan, known, fresh, now, &mut first);
+            if begins {
+                events.events.extend(report::beginnings(&state));
+            }
+            events.events.append(&mut first.events);
+            events.gone.append(&mut first.gone);
+            services.push(state);
         }
         let left = old.into_values().flat_map(|service| service.reals);
         self.forget(left.flat_map(|real| real.checkers), &mut reaction);
         self.services = services;
         self.places = self.places();
+        self.suspend(now);
         self.changed = true;
         reaction
     }
@@ -147,6 +157,7 @@ impl Farm {
             plan: Arc::clone(plan),
             health: Health::new(begin),
             due: Some(due),
+            runs: false,
             weight: None,
             took: None,
         }

@@ -5,12 +5,24 @@ use super::super::health::Flip;
 use super::super::outcome::Outcome;
 use super::super::plan::{CheckerPlan, Kind, RealPlan, VirtualPlan};
 use super::super::status::{CheckerStatus, RealStatus, ServiceStatus, Status};
-use super::{Farm, is_up};
+use super::{Farm, ServiceState, is_up};
 
 /// Reason of what an orderly stop tells.
 pub(super) const STOPPING: &str = "the daemon stops (omega)";
 /// Reason of what a reload changes.
 pub(super) const RECONFIGURED: &str = "its checkers were reconfigured";
+
+/// `rs_init_notifies`: how each real server begins. Nobody is mailed: it is no change.
+pub(super) fn beginnings(service: &ServiceState) -> Vec<Event> {
+    let reals = service.plan.reals.iter().zip(&service.reals);
+    reals
+        .map(|(plan, real)| {
+            let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
+            let event = real_event(&service.plan, plan, what, "at start".to_owned());
+            Event { smtp_alert: false, ..event }
+        })
+        .collect()
+}
 
 fn real_subject(service: &VirtualPlan, real: &RealPlan) -> String {
     format!("real server {} of {}", real.name, service.name)
