@@ -15,7 +15,7 @@ pub mod pair;
 mod pidfile;
 pub mod plan;
 pub mod reload;
-mod role;
+pub mod role;
 pub mod scripts;
 mod secrets;
 pub mod settings;
