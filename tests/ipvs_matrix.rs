@@ -115,7 +115,10 @@ fn matrix() -> File {
         "protocol TCP\n  sorry_server 10.9.0.1 80\n  sorry_server_inhibit",
         "protocol TCP\n  sorry_server 10.9.0.1 80",
     ] {
-        file.service(&format!("lb_algo wrr\n  lb_kind NAT\n  {words}"), &["10.1.0.1 weight 65535", "10.1.0.2"]);
+        file.service(
+            &format!("lb_algo wrr\n  lb_kind NAT\n  {words}"),
+            &["10.1.0.1 weight 65535", "10.1.0.2"],
+        );
     }
     file.service(
         "lb_algo wlc\n  lb_kind DR\n  protocol TCP",
@@ -143,10 +146,25 @@ fn matrix() -> File {
         ("dr", "10.0.3.21 80\n 10.0.3.22 81", "lb_kind DR\n protocol TCP", "10.1.0.1 80"),
         ("whole", "10.0.3.31-10.0.3.33 80", "lb_kind TUN type gre\n protocol TCP", "10.1.0.1 80"),
         ("port", "10.0.3.41 80\n 10.0.3.42", "lb_kind NAT\n protocol TCP", "10.1.0.1 80"),
-        ("kept", "10.0.3.51 80\n fwmark 51", "lb_kind DR\n protocol TCP\n persistence_timeout 9", "10.1.0.1 80"),
+        (
+            "kept",
+            "10.0.3.51 80\n fwmark 51",
+            "lb_kind DR\n protocol TCP\n persistence_timeout 9",
+            "10.1.0.1 80",
+        ),
         ("marks", "fwmark 61\n fwmark 62", "lb_kind NAT", "10.1.0.1 80"),
-        ("six", "2001:db8::61 80\n 2001:db8::62-64 80\n fwmark 63 inet6", "lb_kind NAT\n protocol UDP", "2001:db8:1::1 80"),
-        ("sorry", "10.0.3.71 80\n 10.0.3.72 81", "lb_kind NAT\n protocol TCP\n sorry_server 10.9.0.1\n sorry_server_inhibit", "10.1.0.1 80"),
+        (
+            "six",
+            "2001:db8::61 80\n 2001:db8::62-64 80\n fwmark 63 inet6",
+            "lb_kind NAT\n protocol UDP",
+            "2001:db8:1::1 80",
+        ),
+        (
+            "sorry",
+            "10.0.3.71 80\n 10.0.3.72 81",
+            "lb_kind NAT\n protocol TCP\n sorry_server 10.9.0.1\n sorry_server_inhibit",
+            "10.1.0.1 80",
+        ),
     ] {
         file.whole(&format!(
             "virtual_server_group {name} {{\n {entries}\n}}\nvirtual_server group {name} {{\n lb_algo rr\n {words}\n \
@@ -168,7 +186,18 @@ fn daemon(side: Side, conf: &str) -> Child {
         Side::Keepalived => {
             let base = format!("{conf}.pid");
             let mut command = Command::new("keepalived");
-            command.args(["-n", "-l", "-f", conf, "-p", &base, "-r", &format!("{base}.v"), "-c", &format!("{base}.c")]);
+            command.args([
+                "-n",
+                "-l",
+                "-f",
+                conf,
+                "-p",
+                &base,
+                "-r",
+                &format!("{base}.v"),
+                "-c",
+                &format!("{base}.c"),
+            ]);
             command
         }
     };
@@ -217,7 +246,13 @@ fn outcome(side: Side, text: &str) -> [Vec<String>; 3] {
         around.extend(beside());
         around.extend(table());
         if let Ok(log) = fs::read_to_string(format!("{conf}.log")) {
-            println!("{side:?} said:\n{}", log.lines().filter(|l| l.contains("refused") || l.contains("error")).collect::<Vec<_>>().join("\n"));
+            println!(
+                "{side:?} said:\n{}",
+                log.lines()
+                    .filter(|l| l.contains("refused") || l.contains("error"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            );
         }
         send.send([last, limits, around]).unwrap();
     });
@@ -226,7 +261,8 @@ fn outcome(side: Side, text: &str) -> [Vec<String>; 3] {
 
 /// Lines that only one of the two has and that nobody knows a reason for.
 fn differences(theirs: &[String], ours: &[String]) -> String {
-    let (theirs, ours): (BTreeSet<&String>, BTreeSet<&String>) = (theirs.iter().collect(), ours.iter().collect());
+    let (theirs, ours): (BTreeSet<&String>, BTreeSet<&String>) =
+        (theirs.iter().collect(), ours.iter().collect());
     let known = |line: &str, side| KNOWN.iter().any(|(begin, of, _)| *of == side && line.starts_with(begin));
     let mut words = String::new();
     for line in theirs.difference(&ours).filter(|line| !known(line, Side::Keepalived)) {

@@ -105,20 +105,20 @@ fn settings_come_from_the_real_server() {
     assert_eq!(table.destinations[&key(9)], wanted);
 }
 
-/// Each service of a group has the same servers with the same weights, behind ports of its own where the file names none
-/// or the method cannot map them.
+/// Each service of a group has the same servers with the same weights, behind its own port where the method maps none.
 #[test]
 fn members_of_a_group_share_the_servers() {
     let mut plan = plan(false, None);
     plan.name = crate::check::Identity::Group { name: "web".to_owned(), protocol: Some(Protocol::Tcp) };
-    plan.reals[1].port = None;
-    plan.members = [80, 81].map(|port| Member { key: service_key(port), service: Service::plain("rr") }).into();
+    plan.reals[1].port = Some(0);
+    plan.members =
+        [80, 81].map(|port| Member { key: service_key(port), service: Service::plain("rr") }).into();
     let now = [RealNow { up: true, weight: 7 }; 2];
     let ports = |plan: &VirtualPlan, member: usize| -> Vec<u16> {
         let table = service(plan, &plan.members[member], &now, Serving::RealServers);
         table.destinations.keys().map(|key| key.port).collect()
     };
-    assert_eq!([ports(&plan, 0), ports(&plan, 1)], [[80, 80], [80, 81]]);
+    assert_eq!([ports(&plan, 0), ports(&plan, 1)], [[80, 0], [80, 0]]);
     for real in &mut plan.reals {
         real.forward = Forward::DirectRoute;
     }

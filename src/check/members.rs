@@ -73,7 +73,9 @@ fn own_key(server: &VirtualServer) -> Option<ServiceKey> {
 fn mark_family(server: &VirtualServer, own: Option<IpFamily>, group: Option<bool>) -> Family {
     let is_v6 = match own.or(server.ip_family) {
         Some(family) => family == IpFamily::Inet6,
-        None => group.unwrap_or_else(|| server.real_server.first().is_some_and(|real| real.address.is_ipv6())),
+        None => {
+            group.unwrap_or_else(|| server.real_server.first().is_some_and(|real| real.address.is_ipv6()))
+        }
     };
     if is_v6 { Family::V6 } else { Family::V4 }
 }
@@ -187,7 +189,7 @@ pub const fn service_port(key: &ServiceKey) -> u16 {
 }
 
 /// DR and TUN leave the packet's port alone, so their destinations have the service's port (0 = any, with a mark).
-/// `port`: the one that the file writes, `None` where that is 0.
+/// `port`: `None` = the service's.
 pub fn destination_key(
     key: &ServiceKey,
     forward: Forward,
@@ -196,7 +198,9 @@ pub fn destination_key(
 ) -> DestinationKey {
     let port = match forward {
         Forward::Masquerade | Forward::Local => port.unwrap_or(service_port(key)),
-        Forward::DirectRoute | Forward::Tunnel | Forward::Gue { .. } | Forward::Gre { .. } => service_port(key),
+        Forward::DirectRoute | Forward::Tunnel | Forward::Gue { .. } | Forward::Gre { .. } => {
+            service_port(key)
+        }
     };
     DestinationKey { address, port }
 }

@@ -84,7 +84,7 @@ fn virtual_plan(
         };
         SorryPlan {
             key: key_in(&name, forward, sorry.address, sorry.port),
-            port: written(sorry.port),
+            port: port_in(&name, sorry.port),
             forward,
             inhibit: server.sorry_server_inhibit,
         }
@@ -144,6 +144,15 @@ fn key_in(name: &Identity, forward: Forward, address: IpAddr, port: Option<u16>)
     }
 }
 
+/// The port of a server's destinations: what the file says; in a group without a word 0, the packet's own, as
+/// keepalived has it.
+fn port_in(name: &Identity, port: Option<u16>) -> Option<u16> {
+    match name {
+        Identity::Service(_) => written(port),
+        Identity::Group { .. } => Some(port.unwrap_or(0)),
+    }
+}
+
 fn real_plan(global: &Global, server: &VirtualServer, name: &Identity, real: &RealServer) -> RealPlan {
     let forward = match real.lvs_method {
         None => forward(server.lb_kind, server.tunnel.as_ref()),
@@ -166,7 +175,7 @@ fn real_plan(global: &Global, server: &VirtualServer, name: &Identity, real: &Re
         .collect();
     RealPlan {
         key: key_in(name, forward, real.address, real.port),
-        port: written(real.port),
+        port: port_in(name, real.port),
         name: own.to_string(),
         forward,
         weight: u32::from(real.weight.or(server.weight).unwrap_or(1)),

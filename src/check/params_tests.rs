@@ -58,10 +58,7 @@ fn three() -> VirtualServer {
 fn defaults_are_keepalived_s() {
     let plan = plan(three());
     assert_eq!(plan.name.to_string(), "TCP 10.0.0.1:80");
-    assert_eq!(
-        plan.members[0].service,
-        Service::plain("wlc")
-    );
+    assert_eq!(plan.members[0].service, Service::plain("wlc"));
     assert_eq!(plan.quorum, quorum::Rules { quorum: 1, hysteresis: 0 });
     let real = &plan.reals[0];
     assert_eq!((real.name.as_str(), real.weight, real.forward), ("10.0.0.3:8080", 1, Forward::Masquerade));

@@ -52,7 +52,7 @@ pub struct VirtualPlan {
 pub struct SorryPlan {
     /// Its key in the virtual server.
     pub key: DestinationKey,
-    /// The port that the file writes.
+    /// The port of its destinations, as a real server's.
     pub port: Option<u16>,
     /// How packets reach it.
     pub forward: Forward,
@@ -66,7 +66,7 @@ pub struct RealPlan {
     /// Its key in the virtual server. With DR and TUN the port is the service's (0 with a mark), whatever the file says;
     /// in a group it is the one of the file, 0 where it names none ([`RealPlan::at`] has the kernel's).
     pub key: DestinationKey,
-    /// The port that the file writes.
+    /// The port of its destinations, where the method maps ports: `None` = the service's, 0 = the packet's own.
     pub port: Option<u16>,
     /// `address:port` as the file names it, the service's port where it names none.
     pub name: String,

@@ -112,11 +112,7 @@ mod tests {
             group: None,
         };
         let global = Global { lvs_sync_daemon: Some(sync), ..Global::default() };
-        Config {
-            global_defs: global,
-            vrrp_instance: vec![instance("VI_1", 51, None)],
-            ..Config::default()
-        }
+        Config { global_defs: global, vrrp_instance: vec![instance("VI_1", 51, None)], ..Config::default() }
     }
 
     /// (sends, receives) by id.

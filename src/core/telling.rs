@@ -3,8 +3,8 @@
 //! is Tandem's own.
 
 use crate::check;
-use crate::config::model::{Command, Config, Instance, SyncGroup};
 use crate::check::Identity;
+use crate::config::model::{Command, Config, Instance, SyncGroup};
 use crate::ipvs::table::{Protocol, ServiceKey};
 use crate::vrrp::machine::StateName;
 

@@ -146,7 +146,12 @@ impl State {
         let order = match what {
             command::GET_CONFIG => {
                 let mut batch = Batch::new();
-                codec::settings::order(&mut batch, FAMILY, sequence, &Order::SetTimeouts(self.settings.timeouts));
+                codec::settings::order(
+                    &mut batch,
+                    FAMILY,
+                    sequence,
+                    &Order::SetTimeouts(self.settings.timeouts),
+                );
                 self.answers.push_back(batch.as_bytes().to_vec());
                 return Some(0);
             }

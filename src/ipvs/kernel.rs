@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock;
-use crate::ipvs::keeper::{Kept, Keeper};
+use crate::ipvs::keeper::{Keeper, Kept};
 use crate::ipvs::reconcile::{Reconciler, Turn};
 use crate::ipvs::session::{Error, Session, Transport};
 use crate::ipvs::settings::Settings;
@@ -145,7 +145,8 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
     /// One turn. True if it stopped early because of something newer.
     fn turn(&mut self, desired: &Desired, superseded: &mut dyn FnMut() -> bool) -> bool {
         self.reconciler.adopt(&desired.table);
-        if self.reconciler.is_idle() && self.keeper.is_idle(&desired.settings) && self.swept >= desired.sweeps {
+        if self.reconciler.is_idle() && self.keeper.is_idle(&desired.settings) && self.swept >= desired.sweeps
+        {
             self.applied = desired.number;
             return false;
         }
@@ -258,8 +259,13 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
     }
 
     fn publish(&self, report: &watch::Sender<Report>) {
-        let errors: Vec<String> =
-            self.failure.iter().map(ToString::to_string).chain(self.reconciler.errors()).chain(self.keeper.errors()).collect();
+        let errors: Vec<String> = self
+            .failure
+            .iter()
+            .map(ToString::to_string)
+            .chain(self.reconciler.errors())
+            .chain(self.keeper.errors())
+            .collect();
         report.send_if_modified(|report| {
             let same = report.applied == self.applied
                 && report.drift_repaired == self.repaired

@@ -199,9 +199,10 @@ impl Order {
     pub fn cure(&self, errno: nix::errno::Errno) -> Option<String> {
         use nix::errno::Errno;
         match (self, errno) {
-            (Self::Start(_, daemon), Errno::ENODEV) => {
-                Some(format!("there is no interface {0}: make it, or mend lvs_sync_daemon {0}", daemon.interface))
-            }
+            (Self::Start(_, daemon), Errno::ENODEV) => Some(format!(
+                "there is no interface {0}: make it, or mend lvs_sync_daemon {0}",
+                daemon.interface
+            )),
             (Self::Start(_, daemon), Errno::EINVAL) => Some(format!(
                 "real servers of the other address family (IPv6 service, IPv4 tunnel) exclude a sync daemon, and {} \
                  must have an MTU that a message fits into",
@@ -238,7 +239,8 @@ pub fn diff(actual: &Actual, desired: &Settings, made: &[(Role, Daemon, Daemon)]
         let (there, wanted) = (actual.daemons.get(role), daemons.get(role));
         let right = match (there, wanted) {
             (Some(there), Some(wanted)) => {
-                wanted.is(there) || made.iter().any(|(r, asked, got)| (*r, asked, got) == (role, wanted, there))
+                wanted.is(there)
+                    || made.iter().any(|(r, asked, got)| (*r, asked, got) == (role, wanted, there))
             }
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use crate::ipvs::table::{
-    Checksum, Destination, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey, Table,
-    VirtualService,
+    Checksum, Destination, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey,
+    Table, VirtualService,
 };
 
 /// A few keys, so that two random tables meet often.

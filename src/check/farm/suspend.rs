@@ -18,9 +18,11 @@ impl Farm {
     pub fn carry(&mut self, carried: BTreeSet<IpAddr>, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
         for service in &self.services {
-            let (was, is) = (is_suspended(&service.plan, &self.carried), is_suspended(&service.plan, &carried));
+            let (was, is) =
+                (is_suspended(&service.plan, &self.carried), is_suspended(&service.plan, &carried));
             if was != is {
-                let verb = if is { "are suspended: its address is not here" } else { "go on: its address is here" };
+                let verb =
+                    if is { "are suspended: its address is not here" } else { "go on: its address is here" };
                 let text = format!("checks of virtual server {} {verb}", service.plan.name);
                 reaction.notes.push(Note { loud: true, text });
             }
@@ -128,7 +130,8 @@ mod tests {
         let now = clock::now();
         let told = |rs_init_notifies| {
             let global = Global { rs_init_notifies, ..Global::default() };
-            let (_, reaction) = Farm::start(Plan::new(&Config { global_defs: global, ..config(false) }), 1, now);
+            let (_, reaction) =
+                Farm::start(Plan::new(&Config { global_defs: global, ..config(false) }), 1, now);
             reaction.events.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(told(None).len(), 1);

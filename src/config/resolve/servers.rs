@@ -16,7 +16,8 @@ type Identity =
 
 fn identity(server: &VirtualServer) -> Identity {
     let port = server.address.map(|_| server.port.unwrap_or(0));
-    let protocol = server.address.and(server.protocol);
+    // A group may be balanced once for each protocol.
+    let protocol = server.protocol.filter(|_| server.fwmark.is_none());
     (server.address, port, protocol, server.fwmark.map(|mark| (mark, server.ip_family)), server.group.clone())
 }
 
@@ -115,8 +116,10 @@ impl Resolver<'_> {
             let host = if address.is_ipv6() { 128 } else { 32 };
             let by_length = entry.length.is_some_and(|length| host - u32::from(length).min(host) > 16);
             if by_length || entry.to.is_some_and(|to| bits(to).saturating_sub(bits(address)) >= 65_536) {
-                let problem =
-                    format!("{name}: an entry of {} from {address} on is wider than 65536 addresses", group.name);
+                let problem = format!(
+                    "{name}: an entry of {} from {address} on is wider than 65536 addresses",
+                    group.name
+                );
                 let fix = "mark the packets by nftables, and write fwmark N";
                 let consequence = "its first 65536 addresses are taken";
                 self.find(Level::Warning, &origin, "", "wide-group", problem, consequence, fix);

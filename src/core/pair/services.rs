@@ -13,9 +13,9 @@ use super::{Findings, Side, Who, listed};
 /// Compares; returns how many services both have.
 pub(super) fn compare(sides: [&Side<'_>; 2], findings: &mut Findings) -> usize {
     let plans = sides.map(|side| Plan::new(side.config));
-    let [a, b] = plans
-        .each_ref()
-        .map(|plan| plan.services.iter().map(|service| (service.name.clone(), service)).collect::<BTreeMap<_, _>>());
+    let [a, b] = plans.each_ref().map(|plan| {
+        plan.services.iter().map(|service| (service.name.clone(), service)).collect::<BTreeMap<_, _>>()
+    });
     for (who, ours, theirs) in [(Who::A, &a, &b), (Who::B, &b, &a)] {
         for key in ours.keys().filter(|key| !theirs.contains_key(key)) {
             findings.add(

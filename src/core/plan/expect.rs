@@ -103,7 +103,8 @@ fn shown_up(real: &RealPlan, found: Option<Found<'_>>) -> bool {
 fn weight(real: &RealPlan, found: Option<Found<'_>>) -> u32 {
     let by_program =
         real.checkers.iter().any(|checker| matches!(&checker.kind, Kind::Misc(misc) if misc.dynamic));
-    let there = found.and_then(|(key, found)| found.destinations.get(&real.at(&key))).map(|there| there.weight);
+    let there =
+        found.and_then(|(key, found)| found.destinations.get(&real.at(&key))).map(|there| there.weight);
     there.filter(|weight| by_program && *weight > 0).unwrap_or(real.weight)
 }
 

@@ -16,8 +16,7 @@ pub(super) fn entries(question: &Question<'_>, basis: Basis, actual: &Table) -> 
     let before = question.before.map(Plan::new);
     let expected = expect::tables(&plan, before.as_ref(), basis, actual, question.now);
     // As the daemon counts them: whatever any desired table of its life named.
-    let ours =
-        plan.services.iter().chain(before.iter().flat_map(|b| &b.services));
+    let ours = plan.services.iter().chain(before.iter().flat_map(|b| &b.services));
     let ours: BTreeSet<ServiceKey> = ours.flat_map(|s| &s.members).map(|member| member.key).collect();
     let words = Words { plan: &plan, basis, actual, at_once: &expected.at_once, healthy: &expected.healthy };
     let now = diff(actual, &expected.at_once, &ours);

@@ -273,8 +273,7 @@ fn service(scheduler: &str, reals: &[(&str, u32)]) -> VirtualService {
             (key, settings)
         })
         .collect();
-    let service =
-        Service::plain(scheduler);
+    let service = Service::plain(scheduler);
     VirtualService { service, destinations }
 }
 

@@ -6,16 +6,16 @@ use super::*;
 
 fn daemon() -> impl Strategy<Value = Daemon> {
     let interface = prop_oneof![Just("eth0"), Just("eth1")];
-    (interface, 0u8..3, proptest::option::of(1000u16..1003), 1u8..3).prop_map(|(interface, id, max_length, ttl)| {
-        Daemon {
+    (interface, 0u8..3, proptest::option::of(1000u16..1003), 1u8..3).prop_map(
+        |(interface, id, max_length, ttl)| Daemon {
             interface: interface.to_owned(),
             id,
             max_length,
             group: Daemon::GROUP,
             port: Daemon::PORT,
             ttl,
-        }
-    })
+        },
+    )
 }
 
 fn daemons() -> impl Strategy<Value = Daemons> {
@@ -81,10 +81,8 @@ fn what_the_kernel_made_of_it_is_right() {
         ttl: 1,
     };
     let got = Daemon { max_length: Some(1024), ..asked.clone() };
-    let actual = Actual {
-        daemons: Daemons { backup: Some(got.clone()), ..Daemons::default() },
-        ..Actual::default()
-    };
+    let actual =
+        Actual { daemons: Daemons { backup: Some(got.clone()), ..Daemons::default() }, ..Actual::default() };
     let desired = Settings {
         daemons: Some(Daemons { backup: Some(asked.clone()), ..Daemons::default() }),
         ..Settings::default()

@@ -201,7 +201,15 @@ impl<T, F: Forwarding<T>> WholeForm<T> for MethodOf<F> {
             if plain.is_some_and(|t| t.checksum.take_if(|c| *c != TunnelChecksum::Nocsum).is_some()) {
                 let problem = "an ipip tunnel has no checksum option";
                 let fix = "remove it, or write type gue or gre";
-                r.find(Level::Warning, node, 2, "no-effect", problem, "it is passed over, as in keepalived", fix);
+                r.find(
+                    Level::Warning,
+                    node,
+                    2,
+                    "no-effect",
+                    problem,
+                    "it is passed over, as in keepalived",
+                    fix,
+                );
             }
             if tunnel_slot.as_ref().is_some_and(|t| t.kind == TunnelKind::Gue && t.port.unwrap_or(0) == 0) {
                 let problem = "a gue tunnel without port";
