@@ -4,8 +4,7 @@
 
 use std::time::Instant;
 
-use nix::errno::Errno;
-
+use crate::ipvs::names;
 use crate::ipvs::reconcile::{READ_EVERY, RETRY_FIRST, RETRY_LONGEST};
 use crate::ipvs::session::{Error, Session, Transport};
 use crate::ipvs::settings::{Actual, Daemon, Order, Role, Settings, Timeouts, diff};
@@ -152,11 +151,7 @@ impl Keeper {
                 }
                 Some(errno) => {
                     kept.in_place = false;
-                    let errno = Errno::from_raw(errno);
-                    let words = match order.cure(errno) {
-                        Some(cure) => format!("the kernel refused to {order}: {errno:?}: {cure}"),
-                        None => format!("the kernel refused to {order}: {errno:?}: {}", errno.desc()),
-                    };
+                    let words = names::refused_order(&order, errno);
                     if !self.held.iter().any(|(_, before)| *before == words) {
                         kept.refused.push(words.clone());
                     }

@@ -6,6 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use crate::ipvs::diff::Change;
+use crate::ipvs::settings::Order;
 
 /// A change that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +116,28 @@ impl fmt::Display for Refusal {
             None => write!(f, ": {}", errno.desc()),
         }
     }
+}
+
+/// What the kernel's refusal of an order beside the table means, with its cure. `errno` is positive.
+pub fn refused_order(order: &Order, errno: i32) -> String {
+    let errno = Errno::from_raw(errno);
+    let cure = match (order, errno) {
+        (Order::Start(_, daemon), Errno::ENODEV) => {
+            format!("there is no interface {0}: make it, or mend lvs_sync_daemon {0}", daemon.interface)
+        }
+        (Order::Start(_, daemon), Errno::EINVAL) => format!(
+            "real servers of the other address family (IPv6 service, IPv4 tunnel) exclude a sync daemon, and {} must \
+             have an MTU that a message fits into",
+            daemon.interface
+        ),
+        (Order::Start(_, daemon), Errno::EADDRNOTAVAIL | Errno::ENETUNREACH) => {
+            format!("{} has no address, or is down: it is tried again", daemon.interface)
+        }
+        (Order::SetTimeouts(_), Errno::EINVAL) => "a timeout is too long for this kernel".to_owned(),
+        (_, Errno::EPERM | Errno::EACCES) => "run as root, or with CAP_NET_ADMIN".to_owned(),
+        (_, errno) => errno.desc().to_owned(),
+    };
+    format!("the kernel refused to {order}: {errno:?}: {cure}")
 }
 
 #[cfg(test)]

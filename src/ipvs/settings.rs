@@ -194,28 +194,6 @@ impl Order {
             Self::Stop(role) => *actual.daemons.slot(*role) = None,
         }
     }
-
-    /// What to do about a refusal with this error number, where that is known.
-    pub fn cure(&self, errno: nix::errno::Errno) -> Option<String> {
-        use nix::errno::Errno;
-        match (self, errno) {
-            (Self::Start(_, daemon), Errno::ENODEV) => Some(format!(
-                "there is no interface {0}: make it, or mend lvs_sync_daemon {0}",
-                daemon.interface
-            )),
-            (Self::Start(_, daemon), Errno::EINVAL) => Some(format!(
-                "real servers of the other address family (IPv6 service, IPv4 tunnel) exclude a sync daemon, and {} \
-                 must have an MTU that a message fits into",
-                daemon.interface
-            )),
-            (Self::Start(_, daemon), Errno::EADDRNOTAVAIL | Errno::ENETUNREACH) => {
-                Some(format!("{} has no address, or is down: it is tried again", daemon.interface))
-            }
-            (Self::SetTimeouts(_), Errno::EINVAL) => Some("a timeout is too long for this kernel".to_owned()),
-            (_, Errno::EPERM | Errno::EACCES) => Some("run as root, or with CAP_NET_ADMIN".to_owned()),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Order {

@@ -240,10 +240,7 @@ fn servers_and_quorums() {
         // The second virtual server of the group, as keepalived counts them.
         (
             Event {
-                virtual_server: check::Identity::Group {
-                    name: "g1".to_owned(),
-                    protocol: Some(Protocol::Tcp),
-                },
+                virtual_server: Identity::Group { name: "g1".to_owned(), protocol: Some(Protocol::Tcp) },
                 number: 1,
                 ..event(What::RealServerDown, Some("10.1.0.3:99"), mark)
             },
