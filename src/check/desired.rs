@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::members::Member;
 use super::plan::{RealPlan, VirtualPlan};
 use super::quorum::Serving;
 use crate::ipvs::table::{Destination, VirtualService};
@@ -18,7 +19,7 @@ pub struct RealNow {
     pub weight: u32,
 }
 
-/// One service with its destinations. `now` goes with `plan.reals`, one for one.
+/// One service of a virtual server with its destinations. `now` goes with `plan.reals`, one for one.
 ///
 /// - Real servers serve: those that are up with their weight, those that are down with weight 0
 ///   (`inhibit_on_failure`) or not at all; the sorry server with weight 0 (`sorry_server_inhibit`) or not at all.
@@ -26,27 +27,27 @@ pub struct RealNow {
 ///
 /// A sorry server that is one of the real servers has one entry: the sorry server's while that serves, else the real
 /// server's.
-pub fn service(plan: &VirtualPlan, now: &[RealNow], serving: Serving) -> VirtualService {
+pub fn service(plan: &VirtualPlan, member: &Member, now: &[RealNow], serving: Serving) -> VirtualService {
     let mut destinations = BTreeMap::new();
     if let Some(sorry) = plan.sorry.as_ref().filter(|sorry| sorry.inhibit) {
-        destinations.insert(sorry.key, bare(sorry.forward, 0));
+        destinations.insert(sorry.at(&member.key), bare(sorry.forward, 0));
     }
     for (real, state) in plan.reals.iter().zip(now) {
         let weight = (serving == Serving::RealServers && state.up).then_some(state.weight);
         match weight.or(real.inhibit.then_some(0)) {
             Some(weight) => {
-                destinations.insert(real.key, destination(real, weight));
+                destinations.insert(real.at(&member.key), destination(real, weight));
             }
             // "The inhibit setting follows the real server" where both are one.
             None => {
-                destinations.remove(&real.key);
+                destinations.remove(&real.at(&member.key));
             }
         }
     }
     if let Some(sorry) = plan.sorry.as_ref().filter(|_| serving == Serving::SorryServer) {
-        destinations.insert(sorry.key, bare(sorry.forward, SORRY_WEIGHT));
+        destinations.insert(sorry.at(&member.key), bare(sorry.forward, SORRY_WEIGHT));
     }
-    VirtualService { service: plan.service.clone(), destinations }
+    VirtualService { service: member.service.clone(), destinations }
 }
 
 fn destination(real: &RealPlan, weight: u32) -> Destination {

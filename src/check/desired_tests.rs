@@ -9,9 +9,14 @@ fn key(last: u8) -> DestinationKey {
     DestinationKey { address: [10, 0, 0, last].into(), port: 80 }
 }
 
+fn service_key(port: u16) -> ServiceKey {
+    ServiceKey::Address { protocol: Protocol::Tcp, address: [10, 0, 0, 1].into(), port }
+}
+
 fn real(last: u8, inhibit: bool) -> RealPlan {
     RealPlan {
         key: key(last),
+        port: Some(80),
         name: key(last).to_string(),
         forward: Forward::Masquerade,
         weight: 5,
@@ -27,13 +32,10 @@ fn real(last: u8, inhibit: bool) -> RealPlan {
 
 fn plan(inhibit: bool, sorry: Option<(u8, bool)>) -> VirtualPlan {
     VirtualPlan {
-        key: ServiceKey::Address { protocol: Protocol::Tcp, address: [10, 0, 0, 1].into(), port: 80 },
-        service: Service {
-            scheduler: "rr".to_owned(),
-            persistence: None,
-            one_packet: false,
-            scheduler_flags: 0,
-        },
+        name: service_key(80).into(),
+        number: 0,
+        suspend: None,
+        members: vec![Member { key: service_key(80), service: Service::plain("rr") }],
         quorum: quorum::Rules { quorum: 1, hysteresis: 0 },
         quorum_up: None,
         quorum_down: None,
@@ -41,6 +43,7 @@ fn plan(inhibit: bool, sorry: Option<(u8, bool)>) -> VirtualPlan {
         smtp_alert: false,
         sorry: sorry.map(|(last, inhibit)| SorryPlan {
             key: key(last),
+            port: None,
             forward: Forward::DirectRoute,
             inhibit,
         }),
@@ -51,7 +54,7 @@ fn plan(inhibit: bool, sorry: Option<(u8, bool)>) -> VirtualPlan {
 /// Destinations as (last octet, weight).
 fn shown(plan: &VirtualPlan, up: [bool; 2], serving: Serving) -> Vec<(u8, u32)> {
     let now = up.map(|up| RealNow { up, weight: 5 });
-    service(plan, &now, serving)
+    service(plan, &plan.members[0], &now, serving)
         .destinations
         .iter()
         .map(|(key, destination)| {
@@ -92,12 +95,32 @@ fn a_sorry_server_that_is_a_real_server_has_one_entry() {
 #[test]
 fn settings_come_from_the_real_server() {
     let plan = plan(false, Some((9, true)));
-    let table = service(&plan, &[RealNow { up: true, weight: 7 }; 2], Serving::RealServers);
-    assert_eq!(table.service, plan.service);
+    let table = service(&plan, &plan.members[0], &[RealNow { up: true, weight: 7 }; 2], Serving::RealServers);
+    assert_eq!(table.service, plan.members[0].service);
     let wanted =
         Destination { forward: Forward::Masquerade, weight: 7, upper_threshold: 100, lower_threshold: 50 };
     assert_eq!(table.destinations[&key(3)], wanted);
     let wanted =
         Destination { forward: Forward::DirectRoute, weight: 0, upper_threshold: 0, lower_threshold: 0 };
     assert_eq!(table.destinations[&key(9)], wanted);
+}
+
+/// Each service of a group has the same servers with the same weights, behind its own port where the method maps none.
+#[test]
+fn members_of_a_group_share_the_servers() {
+    let mut plan = plan(false, None);
+    plan.name = crate::check::Identity::Group { name: "web".to_owned(), protocol: Some(Protocol::Tcp) };
+    plan.reals[1].port = Some(0);
+    plan.members =
+        [80, 81].map(|port| Member { key: service_key(port), service: Service::plain("rr") }).into();
+    let now = [RealNow { up: true, weight: 7 }; 2];
+    let ports = |plan: &VirtualPlan, member: usize| -> Vec<u16> {
+        let table = service(plan, &plan.members[member], &now, Serving::RealServers);
+        table.destinations.keys().map(|key| key.port).collect()
+    };
+    assert_eq!([ports(&plan, 0), ports(&plan, 1)], [[80, 0], [80, 0]]);
+    for real in &mut plan.reals {
+        real.forward = Forward::DirectRoute;
+    }
+    assert_eq!([ports(&plan, 0), ports(&plan, 1)], [[80, 80], [81, 81]]);
 }

@@ -1,7 +1,8 @@
 //! The loop of the check thread: starts the checks that are due, feeds their results to the [`Farm`], publishes the
 //! table. Decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,15 +46,18 @@ pub struct Outputs {
 /// A new configuration takes effect at once: checkers with equal parameters keep their state ([`Farm::reload`]). The seed
 /// decides when first checks start within their spread.
 pub async fn run(config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) {
-    // Nothing is known outside, and nothing will be: a closed channel.
+    // Nothing is known outside, and nothing will be: closed channels.
     let (_, outside) = watch::channel(Arc::default());
-    run_with(config, outside, seed, out).await;
+    let (_, carried) = watch::channel(Arc::default());
+    run_with(config, outside, carried, seed, out).await;
 }
 
-/// The same with what FILE_CHECK and BFD_CHECK go by. Its sender may be dropped: the last word then stands.
+/// The same with what FILE_CHECK and BFD_CHECK go by, and with the addresses of this host that `ha_suspend` looks at
+/// (without them such checks do not run). Their senders may be dropped: the last word then stands.
 pub async fn run_with(
     mut config: watch::Receiver<Arc<Config>>,
     mut outside: watch::Receiver<Arc<Outside>>,
+    mut carried: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
     seed: u64,
     out: Outputs,
 ) {
@@ -76,6 +80,7 @@ pub async fn run_with(
         status_due: true,
     };
     driver.react(reaction);
+    carried.mark_changed();
     loop {
         let now = clock::now();
         driver.publish(now);
@@ -102,6 +107,11 @@ pub async fn run_with(
                 }
                 Err(_) => heard = false,
             },
+            Ok(()) = carried.changed() => {
+                let now_here = (**carried.borrow_and_update()).clone();
+                let reaction = driver.farm.carry(now_here, clock::now());
+                driver.react(reaction);
+            }
             Some(ended) = driver.runs.join_next_with_id() => {
                 // All that is ready goes into one turn: a wave of failures makes one table, not hundreds.
                 let now = clock::now();

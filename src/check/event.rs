@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::identity::Identity;
 use crate::config::model::Command;
-use crate::ipvs::table::ServiceKey;
 
 /// The kind of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +49,9 @@ pub struct Event {
     /// they are: keepalived adds no arguments here.
     pub command: Option<Command>,
     /// The virtual server.
-    pub virtual_server: ServiceKey,
+    pub virtual_server: Identity,
+    /// How many virtual servers of the same group stand before it in the file; keepalived tells them apart by it.
+    pub number: usize,
     /// The real server's `address:port` as the file names it; `None` for a quorum.
     pub real_server: Option<String>,
     /// The file wants a mail about it.

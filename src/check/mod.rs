@@ -11,6 +11,8 @@ pub mod driver;
 pub mod event;
 pub mod farm;
 pub mod health;
+pub mod identity;
+pub mod members;
 pub mod outcome;
 pub mod outside;
 pub mod params;
@@ -21,3 +23,4 @@ pub mod schedule;
 pub mod status;
 
 pub use event::{Event, What};
+pub use identity::Identity;

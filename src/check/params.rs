@@ -2,7 +2,7 @@
 //!
 //! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -10,27 +10,37 @@ mod http;
 mod inherit;
 mod probes;
 
+use super::identity::Identity;
+use super::members::{self, forward, service_port};
 use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
 use super::quorum;
-use crate::config::model::{Config, Global, Method, Protocol, RealServer, Scheduler, VirtualServer};
+use crate::config::model::{Config, Global, RealServer, Scheduler, VirtualServer};
+use crate::ipvs::table::{DestinationKey, Forward};
 use inherit::{Inherit, written};
 
-use crate::ipvs::table::{self, DestinationKey, Family, Forward, Persistence, Service, ServiceKey};
-
-/// Persistence that port 0 and a bare `persistence_granularity` bring with them, seconds.
-const PERSISTENCE: u32 = 360;
 impl Plan {
     /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
-    /// without real servers, or with the key of an earlier one; a real server with the key of an earlier one.
+    /// without real servers, or with the name of an earlier one; a service of the kernel that an earlier virtual server
+    /// has; a real server with the key of an earlier one.
     pub fn new(config: &Config) -> Self {
-        let mut keys = BTreeSet::new();
+        let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        let mut numbers = BTreeMap::new();
         let services = config
             .virtual_server
             .iter()
             .filter_map(|server| virtual_plan(config, server))
-            .filter(|plan| keys.insert(plan.key))
+            .filter(|plan| names.insert(plan.name.clone()))
+            .filter_map(|mut plan| {
+                if let Identity::Group { name, .. } = &plan.name {
+                    let number = numbers.entry(name.clone()).or_insert(0);
+                    plan.number = std::mem::replace(number, *number + 1);
+                }
+                plan.members.retain(|member| keys.insert(member.key));
+                (!plan.members.is_empty()).then_some(plan)
+            })
             .collect();
-        Self { services }
+        let init_notifies = config.global_defs.rs_init_notifies.unwrap_or(false);
+        Self { services, init_notifies }
     }
 
     /// Number of checkers.
@@ -41,12 +51,12 @@ impl Plan {
 
 fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> {
     let global = &config.global_defs;
-    let key = service_key(server)?;
+    let (name, members) = members::of(server, &config.virtual_server_group)?;
     let mut keys = BTreeSet::new();
     let reals: Vec<RealPlan> = server
         .real_server
         .iter()
-        .map(|real| real_plan(config, server, &key, real))
+        .map(|real| real_plan(config, server, &name, real))
         .filter(|plan| keys.insert(plan.key))
         .collect();
     if reals.is_empty() {
@@ -54,21 +64,23 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
     }
     let sum = reals.iter().fold(0u32, |sum, real| sum.saturating_add(real.weight));
     let sorry = server.sorry_server.as_ref().map(|sorry| {
-        let forward = forward(server.sorry_server_lvs_method.or(server.lb_kind));
+        let forward = match server.sorry_server_lvs_method {
+            None => forward(server.lb_kind, server.tunnel.as_ref()),
+            own => forward(own, server.sorry_server_tunnel.as_ref()),
+        };
         SorryPlan {
-            key: destination_key(&key, forward, sorry.address, sorry.port),
+            key: key_in(&name, forward, sorry.address, sorry.port),
+            port: port_in(&name, sorry.port),
             forward,
             inhibit: server.sorry_server_inhibit,
         }
     });
     Some(VirtualPlan {
-        service: Service {
-            scheduler: scheduler_name(server.lb_algo.unwrap_or(Scheduler::Wlc)).to_owned(),
-            persistence: persistence(server, &key),
-            one_packet: server.ops,
-            scheduler_flags: 0,
-        },
-        key,
+        name,
+        number: 0,
+        members,
+        // keepalived has it for addresses alone.
+        suspend: server.address.filter(|_| server.ha_suspend && server.fwmark.is_none()),
         quorum: quorum::Rules::corrected(server.quorum.unwrap_or(1), server.hysteresis.unwrap_or(0), sum),
         quorum_up: server.quorum_up.clone(),
         quorum_down: server.quorum_down.clone(),
@@ -83,32 +95,6 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
 /// (on for real servers, off for virtual servers).
 fn alert(own: Option<bool>, global: &Global, default: bool) -> bool {
     own.or(global.smtp_alert_checker).or(global.smtp_alert).unwrap_or(default)
-}
-
-fn service_key(server: &VirtualServer) -> Option<ServiceKey> {
-    if let Some(mark) = server.fwmark.filter(|mark| *mark != 0) {
-        let ipv6 = server.real_server.first().is_some_and(|real| real.address.is_ipv6());
-        return Some(ServiceKey::Fwmark { family: if ipv6 { Family::V6 } else { Family::V4 }, mark });
-    }
-    let protocol = match server.protocol {
-        Some(Protocol::Tcp) => table::Protocol::Tcp,
-        Some(Protocol::Sctp) => table::Protocol::Sctp,
-        Some(Protocol::Udp) | None => table::Protocol::Udp,
-    };
-    Some(ServiceKey::Address { protocol, address: server.address?, port: server.port.unwrap_or(0) })
-}
-
-/// A client stays where it is when the file says so, and with port 0, where the kernel asks for it.
-fn persistence(server: &VirtualServer, key: &ServiceKey) -> Option<Persistence> {
-    let any_port = matches!(key, ServiceKey::Address { port: 0, .. });
-    let implied = (any_port || server.persistence_granularity.is_some()).then_some(PERSISTENCE);
-    let timeout = server.persistence_timeout.filter(|secs| *secs > 0).or(implied)?;
-    let whole = match key.family() {
-        Family::V4 => 32,
-        Family::V6 => 128,
-    };
-    let granularity = server.persistence_granularity.unwrap_or(whole).clamp(1, whole);
-    Some(Persistence { timeout, granularity })
 }
 
 /// The kernel's name of a scheduler.
@@ -131,39 +117,40 @@ pub const fn scheduler_name(scheduler: Scheduler) -> &'static str {
     }
 }
 
-fn forward(method: Option<Method>) -> Forward {
-    match method {
-        None | Some(Method::Nat) => Forward::Masquerade,
-        Some(Method::Dr) => Forward::DirectRoute,
-        Some(Method::Tun) => Forward::Tunnel,
+/// A server's key in its virtual server: that of the service, or in a group what the file says.
+fn key_in(name: &Identity, forward: Forward, address: IpAddr, port: Option<u16>) -> DestinationKey {
+    match name {
+        Identity::Service(key) => members::destination_key(key, forward, address, written(port)),
+        Identity::Group { .. } => DestinationKey { address, port: port.unwrap_or(0) },
     }
 }
 
-const fn service_port(key: &ServiceKey) -> u16 {
-    match key {
-        ServiceKey::Address { port, .. } => *port,
-        ServiceKey::Fwmark { .. } => 0,
+/// The port of a server's destinations: what the file says; in a group without a word 0, the packet's own, as
+/// keepalived has it.
+fn port_in(name: &Identity, port: Option<u16>) -> Option<u16> {
+    match name {
+        Identity::Service(_) => written(port),
+        Identity::Group { .. } => Some(port.unwrap_or(0)),
     }
 }
 
-/// DR and TUN leave the packet's port alone, so their destinations have the service's port (0 = any, with a mark).
-fn destination_key(key: &ServiceKey, forward: Forward, address: IpAddr, port: Option<u16>) -> DestinationKey {
-    let port = match forward {
-        Forward::Masquerade | Forward::Local => written(port).unwrap_or(service_port(key)),
-        Forward::DirectRoute | Forward::Tunnel => service_port(key),
-    };
-    DestinationKey { address, port }
-}
-
-fn real_plan(config: &Config, server: &VirtualServer, key: &ServiceKey, real: &RealServer) -> RealPlan {
+fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &RealServer) -> RealPlan {
     let global = &config.global_defs;
-    let forward = forward(real.lvs_method.or(server.lb_kind));
+    let forward = match real.lvs_method {
+        None => forward(server.lb_kind, server.tunnel.as_ref()),
+        own => forward(own, real.tunnel.as_ref()),
+    };
+    let default_port = match name {
+        Identity::Service(key) => service_port(key),
+        Identity::Group { .. } => 0,
+    };
     // Checks go to the port that is written, also where DR or TUN make no use of it.
-    let own = SocketAddr::new(real.address, written(real.port).unwrap_or(service_port(key)));
+    let own = SocketAddr::new(real.address, written(real.port).unwrap_or(default_port));
     let inherit = Inherit { config, server, real, own };
     let checkers = inherit.checkers().into_iter().map(Arc::new).collect();
     RealPlan {
-        key: destination_key(key, forward, real.address, real.port),
+        key: key_in(name, forward, real.address, real.port),
+        port: port_in(name, real.port),
         name: own.to_string(),
         forward,
         weight: u32::from(real.weight.or(server.weight).unwrap_or(1)),

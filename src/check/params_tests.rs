@@ -9,7 +9,9 @@ use crate::config::model::{
     BfdCheck, Command, Connection, DnsCheck, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
     ScriptUser, SmtpCheck, SmtpHost, SorryServer, StatusRange, TcpCheck, TrackFile, UdpCheck, Url,
 };
+use crate::config::model::{Method, Protocol};
 use crate::config::units::Secs;
+use crate::ipvs::table::{Family, Service, ServiceKey};
 
 fn secs(n: u64) -> Option<Secs> {
     Some(Secs::from_secs(n))
@@ -64,11 +66,8 @@ fn three() -> VirtualServer {
 #[test]
 fn defaults_are_keepalived_s() {
     let plan = plan(three());
-    assert_eq!(plan.key.to_string(), "TCP 10.0.0.1:80");
-    assert_eq!(
-        plan.service,
-        Service { scheduler: "wlc".to_owned(), persistence: None, one_packet: false, scheduler_flags: 0 }
-    );
+    assert_eq!(plan.name.to_string(), "TCP 10.0.0.1:80");
+    assert_eq!(plan.members[0].service, Service::plain("wlc"));
     assert_eq!(plan.quorum, quorum::Rules { quorum: 1, hysteresis: 0 });
     let real = &plan.reals[0];
     assert_eq!((real.name.as_str(), real.weight, real.forward), ("10.0.0.3:8080", 1, Forward::Masquerade));
@@ -197,15 +196,15 @@ fn firewall_marks_have_no_port_but_checks_do() {
         server.fwmark = Some(7);
         server.lb_kind = Some(method);
         let plan = plan(server);
-        assert_eq!(plan.key, ServiceKey::Fwmark { family: Family::V4, mark: 7 });
+        assert_eq!(plan.members[0].key, ServiceKey::Fwmark { family: Family::V4, mark: 7 });
         assert_eq!(plan.reals[0].key.port, port);
         assert_eq!(plan.reals[0].name, "10.0.0.3:8080");
-        assert_eq!(plan.service.persistence, None);
+        assert_eq!(plan.members[0].service.persistence, None);
     }
     let mut server = server(vec![real("2001:db8::3", 80)]);
     server.address = None;
     server.fwmark = Some(7);
-    assert_eq!(plan(server).key.family(), Family::V6);
+    assert_eq!(plan(server).members[0].key.family(), Family::V6);
 }
 
 #[test]
@@ -215,7 +214,7 @@ fn persistence_is_asked_for_or_implied() {
         server.port = port;
         server.persistence_timeout = timeout;
         server.persistence_granularity = granularity;
-        plan(server).service.persistence.map(|p| (p.timeout, p.granularity))
+        plan(server).members[0].service.persistence.map(|p| (p.timeout, p.granularity))
     };
     assert_eq!(look(Some(80), None, None), None);
     assert_eq!(look(Some(80), Some(0), None), None);
@@ -237,7 +236,7 @@ fn what_cannot_be_run_is_left_out() {
     let config =
         Config { virtual_server: vec![keyless, empty, doubled, three(), other], ..Config::default() };
     let plan = Plan::new(&config);
-    let keys: Vec<String> = plan.services.iter().map(|s| s.key.to_string()).collect();
+    let keys: Vec<String> = plan.services.iter().map(|s| s.name.to_string()).collect();
     assert_eq!(keys, ["TCP 10.0.0.1:80", "TCP 10.0.0.1:443"]);
     assert!(plan.services.iter().all(|s| s.reals.len() == 1));
     assert_eq!(plan.checkers(), 0);
@@ -252,8 +251,8 @@ fn sorry_server_and_protocol() {
     server.sorry_server = Some(SorryServer { address: ip("10.0.0.9"), port: Some(8080) });
     server.sorry_server_inhibit = true;
     let direct = plan(server.clone());
-    assert_eq!(direct.key.to_string(), "UDP 10.0.0.1:80");
-    assert_eq!(direct.service.scheduler, "sh");
+    assert_eq!(direct.name.to_string(), "UDP 10.0.0.1:80");
+    assert_eq!(direct.members[0].service.scheduler, "sh");
     let sorry = direct.sorry.unwrap();
     assert_eq!((sorry.key.port, sorry.forward, sorry.inhibit), (80, Forward::DirectRoute, true));
     server.sorry_server_lvs_method = Some(Method::Nat);

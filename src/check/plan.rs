@@ -5,25 +5,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::health;
+use super::identity::Identity;
+use super::members::{self, Member};
 use super::quorum;
 use crate::config::model::{Command, DnsType, HttpProtocol, ScriptUser, StatusRange};
 use crate::config::text::hex::Pattern;
-use crate::ipvs::table::{DestinationKey, Forward, Service, ServiceKey};
+use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
 
-/// Everything that check works by, virtual servers in file order, keys unique.
+/// Everything that check works by, virtual servers in file order, their names and the keys of their members unique.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// The virtual servers.
     pub services: Vec<VirtualPlan>,
+    /// `rs_init_notifies`: tell how each real server begins.
+    pub init_notifies: bool,
 }
 
 /// One virtual server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VirtualPlan {
-    /// Its key in the kernel, and its name everywhere.
-    pub key: ServiceKey,
-    /// Its settings in the kernel.
-    pub service: Service,
+    /// What it is called, everywhere.
+    pub name: Identity,
+    /// How many virtual servers of the same group stand before it in the file.
+    pub number: usize,
+    /// Its services in the kernel, never empty.
+    pub members: Vec<Member>,
+    /// `ha_suspend`: its checks run only while this address is on this host.
+    pub suspend: Option<IpAddr>,
     /// Its quorum.
     pub quorum: quorum::Rules,
     /// Run when the quorum is gained.
@@ -43,8 +51,10 @@ pub struct VirtualPlan {
 /// A sorry server. Its weight is 1, it is never checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SorryPlan {
-    /// Its key in the service.
+    /// Its key in the virtual server.
     pub key: DestinationKey,
+    /// The port of its destinations, as a real server's.
+    pub port: Option<u16>,
     /// How packets reach it.
     pub forward: Forward,
     /// In the table with weight 0 while it is not in use.
@@ -54,8 +64,11 @@ pub struct SorryPlan {
 /// One real server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealPlan {
-    /// Its key in the service. With DR and TUN the port is the service's (0 with a mark), whatever the file says.
+    /// Its key in the virtual server. With DR and TUN the port is the service's (0 with a mark), whatever the file says;
+    /// in a group it is the one of the file, 0 where it names none ([`RealPlan::at`] has the kernel's).
     pub key: DestinationKey,
+    /// The port of its destinations, where the method maps ports: `None` = the service's, 0 = the packet's own.
+    pub port: Option<u16>,
     /// `address:port` as the file names it, the service's port where it names none.
     pub name: String,
     /// How packets reach it.
@@ -76,6 +89,20 @@ pub struct RealPlan {
     pub smtp_alert: bool,
     /// Its checkers; none = always up.
     pub checkers: Vec<Arc<CheckerPlan>>,
+}
+
+impl SorryPlan {
+    /// Its key in one of the services.
+    pub fn at(&self, service: &ServiceKey) -> DestinationKey {
+        members::destination_key(service, self.forward, self.key.address, self.port)
+    }
+}
+
+impl RealPlan {
+    /// Its key in one of the services.
+    pub fn at(&self, service: &ServiceKey) -> DestinationKey {
+        members::destination_key(service, self.forward, self.key.address, self.port)
+    }
 }
 
 /// One checker. Equal plans keep their state over a reload.

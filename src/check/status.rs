@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::identity::Identity;
 use super::quorum::Serving;
 use crate::ipvs::table::{DestinationKey, ServiceKey};
 
@@ -26,8 +27,10 @@ pub struct Status {
 /// One virtual server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceStatus {
-    /// Its key.
-    pub key: ServiceKey,
+    /// What it is called.
+    pub name: Identity,
+    /// Its services in the kernel.
+    pub members: Vec<ServiceKey>,
     /// The quorum is reached.
     pub quorum_up: bool,
     /// The quorum that is asked for, as corrected.

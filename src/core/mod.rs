@@ -17,6 +17,7 @@ pub mod pair;
 mod pidfile;
 pub mod plan;
 pub mod reload;
+pub mod role;
 pub mod scripts;
 mod secrets;
 pub mod settings;

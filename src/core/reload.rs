@@ -61,6 +61,8 @@ impl Difference {
         let mut difference = Self { global, ..Self::default() };
         difference.compare("vrrp_script", &old.vrrp_script, &new.vrrp_script, |s| s.name.clone());
         difference.compare("vrrp_instance", &old.vrrp_instance, &new.vrrp_instance, |i| i.name.clone());
+        let (before, after) = (&old.virtual_server_group, &new.virtual_server_group);
+        difference.compare("virtual_server_group", before, after, |group| group.name.clone());
         difference.compare("virtual_server", &old.virtual_server, &new.virtual_server, service_name);
         difference
     }
@@ -150,17 +152,16 @@ pub fn judge(running: &Config, loaded: &Loaded) -> Result<Difference, Refusal> {
 
 /// A virtual server as its file names it.
 pub fn service_name(server: &VirtualServer) -> String {
-    match (server.address, server.fwmark) {
-        (Some(address), _) => {
-            let protocol = server.protocol.map_or("UDP", |p| match p {
-                crate::config::model::Protocol::Tcp => "TCP",
-                crate::config::model::Protocol::Udp => "UDP",
-                crate::config::model::Protocol::Sctp => "SCTP",
-            });
-            format!("{address} {} {protocol}", server.port.unwrap_or(0))
-        }
-        (None, Some(mark)) => format!("fwmark {mark}"),
-        (None, None) => "without address".to_owned(),
+    let protocol = server.protocol.map_or("UDP", |p| match p {
+        crate::config::model::Protocol::Tcp => "TCP",
+        crate::config::model::Protocol::Udp => "UDP",
+        crate::config::model::Protocol::Sctp => "SCTP",
+    });
+    match (server.address, server.fwmark, &server.group) {
+        (Some(address), ..) => format!("{address} {} {protocol}", server.port.unwrap_or(0)),
+        (None, Some(mark), _) => format!("fwmark {mark}"),
+        (None, None, Some(group)) => format!("group {group} {protocol}"),
+        (None, None, None) => "without address".to_owned(),
     }
 }
 

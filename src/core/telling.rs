@@ -3,6 +3,7 @@
 //! is Tandem's own.
 
 use crate::check;
+use crate::check::Identity;
 use crate::config::model::{Command, Config, Instance, SyncGroup};
 use crate::ipvs::table::{Protocol, ServiceKey};
 use crate::vrrp::machine::StateName;
@@ -339,12 +340,12 @@ fn group(config: &Config, name: &str, state: StateName, previous: StateName, cau
 fn checked(event: &check::Event) -> Telling {
     let up = event.what.is_up();
     let word = if up { "UP" } else { "DOWN" };
-    let service = trio(event.virtual_server);
+    let service = trio(&event.virtual_server, event.number);
     let mut env =
         vec![variable("VIRTUAL_SERVER", &service), variable("STATE", word), variable("CAUSE", &event.reason)];
     let (subject, title, body) = match &event.real_server {
         Some(real) => {
-            let real = real_trio(real, event.virtual_server);
+            let real = real_trio(real, &event.virtual_server);
             env.push(variable("REAL_SERVER", &real));
             let body = if up {
                 format!("=> CHECK succeed on service <=\n\nCause: {}\n", event.reason)
@@ -375,27 +376,32 @@ fn checked(event: &check::Event) -> Telling {
     }
 }
 
-/// `[10.0.0.1]:tcp:80` or `FWM 5`.
-fn trio(key: ServiceKey) -> String {
-    match key {
-        ServiceKey::Address { address, port, .. } => format!("[{address}]:{}:{port}", protocol(key)),
-        ServiceKey::Fwmark { mark, .. } => format!("FWM {mark}"),
+/// `[10.0.0.1]:tcp:80`, `FWM 5` or, of the first virtual server of a group, `[web]:0`.
+fn trio(name: &Identity, number: usize) -> String {
+    match name {
+        Identity::Service(ServiceKey::Address { address, port, .. }) => {
+            format!("[{address}]:{}:{port}", protocol(name))
+        }
+        Identity::Service(ServiceKey::Fwmark { mark, .. }) => format!("FWM {mark}"),
+        Identity::Group { name, .. } => format!("[{name}]:{number}"),
     }
 }
 
 /// A real server in the same form; of a name that is no address the words themselves.
-fn real_trio(name: &str, service: ServiceKey) -> String {
+fn real_trio(name: &str, service: &Identity) -> String {
     match name.parse::<std::net::SocketAddr>() {
         Ok(real) => format!("[{}]:{}:{}", real.ip(), protocol(service), real.port()),
         Err(_) => name.to_owned(),
     }
 }
 
-fn protocol(key: ServiceKey) -> &'static str {
-    match key {
-        ServiceKey::Address { protocol: Protocol::Udp, .. } => "udp",
-        ServiceKey::Address { protocol: Protocol::Sctp, .. } => "sctp",
-        ServiceKey::Address { protocol: Protocol::Tcp, .. } | ServiceKey::Fwmark { .. } => "tcp",
+/// Marks have none, which keepalived spells out.
+const fn protocol(name: &Identity) -> &'static str {
+    match name.protocol() {
+        Some(Protocol::Udp) => "udp",
+        Some(Protocol::Sctp) => "sctp",
+        Some(Protocol::Tcp) => "tcp",
+        None => "none",
     }
 }
 

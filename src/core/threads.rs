@@ -1,6 +1,8 @@
 //! The helper threads and what connects them: net, check and ipvs, each with a runtime or a loop of its own.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
@@ -84,6 +86,8 @@ pub(super) struct Check {
     config: Option<watch::Sender<Arc<Config>>>,
     /// What FILE_CHECK and BFD_CHECK go by.
     outside: watch::Sender<Arc<Outside>>,
+    /// Addresses of this host that `ha_suspend` looks at.
+    pub(super) carried: watch::Sender<Arc<BTreeSet<IpAddr>>>,
     /// The table that should be in the kernel.
     pub(super) table: watch::Receiver<Arc<Table>>,
     /// Servers and quorums that came and went.
@@ -120,6 +124,7 @@ impl Check {
 pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Result<Check> {
     let (outside_out, outside) = watch::channel(Arc::new(outside));
     let (config_out, config) = watch::channel(config);
+    let (carried_out, carried) = watch::channel(Arc::default());
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
     // Nobody reads it yet: a status command will.
@@ -127,9 +132,9 @@ pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Res
     let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run_with(config, outside, seed, outputs));
+        runtime.block_on(check::driver::run_with(config, outside, carried, seed, outputs));
     })?;
-    Ok(Check { config: Some(config_out), outside: outside_out, table, events, thread })
+    Ok(Check { config: Some(config_out), outside: outside_out, carried: carried_out, table, events, thread })
 }
 
 /// The ipvs thread's ends.

@@ -14,7 +14,7 @@ use crate::check;
 use crate::clock;
 use crate::config;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::Config;
+use crate::config::model::{Config, FlushOnStop};
 use crate::config::resolve::Facts;
 use crate::ipvs::kernel::Desired;
 use crate::net::address::Wanted;
@@ -36,7 +36,7 @@ use super::outside::outside;
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{memory, scripts, secrets, threads};
+use super::{memory, role, scripts, secrets, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -89,7 +89,8 @@ struct Worker {
     teller: Teller,
     /// Static objects that are missing, by `track_group`.
     missing: BTreeMap<String, BTreeSet<String>>,
-    table_number: u64,
+    /// What the ipvs thread is asked for.
+    desired: Desired,
     signals: Signals,
 }
 
@@ -140,6 +141,7 @@ impl Worker {
         let known = outside(&trackers.values(), &SessionStates::new(), clock::now());
         let check = threads::check(Arc::clone(&config), known, seed())?;
         let ipvs = threads::ipvs()?;
+        let sweeps = u32::from(config.global_defs.lvs_flush);
         let teller = Teller::start(&config, net.generation.clone());
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
@@ -165,13 +167,15 @@ impl Worker {
             trackers,
             tracker_changes,
             missing: BTreeMap::new(),
-            table_number: 0,
+            desired: Desired { sweeps, ..Desired::default() },
             signals,
         })
     }
 
     /// Carries events until a signal ends it.
     async fn serve(&mut self) -> Result<(), Error> {
+        self.program_settings();
+        self.tell_carried();
         let mut pulse = tokio::time::interval(Duration::from_millis(500));
         loop {
             tokio::select! {
@@ -184,12 +188,16 @@ impl Worker {
                     tracing::info!("SIGINT: stopping");
                     return Ok(());
                 }
-                Some(report) = self.reports.recv() => self.take_report(&report),
+                Some(report) = self.reports.recv() => {
+                    self.take_report(&report);
+                    self.program_settings();
+                }
                 Some(report) = self.bfd.reports.recv() => log_bfd(&report),
                 Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
                 Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
+                Ok(()) = self.net.links.changed() => self.tell_carried(),
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
                 _ = self.signals.hangup.recv() => self.reload().await,
@@ -304,9 +312,34 @@ impl Worker {
     }
 
     fn program_table(&mut self) {
-        let table = (**self.check.table.borrow_and_update()).clone();
-        self.table_number += 1;
-        self.ipvs.desired.send_replace(Arc::new(Desired { number: self.table_number, table }));
+        self.desired.table = (**self.check.table.borrow_and_update()).clone();
+        self.program();
+    }
+
+    /// Timeouts and sync daemons, by the states of the instances.
+    fn program_settings(&mut self) {
+        let settings = role::ipvs_settings(&self.config, |name| self.teller.state(name));
+        if self.desired.settings != settings {
+            self.desired.settings = settings;
+            self.program();
+        }
+    }
+
+    /// Which addresses of `ha_suspend` are on this host.
+    fn tell_carried(&mut self) {
+        let here = role::carried(&self.config, &self.net.links.borrow_and_update());
+        self.check.carried.send_if_modified(|known| {
+            let differs = **known != here;
+            if differs {
+                *known = Arc::new(here);
+            }
+            differs
+        });
+    }
+
+    fn program(&mut self) {
+        self.desired.number += 1;
+        self.ipvs.desired.send_replace(Arc::new(self.desired.clone()));
     }
 
     fn log_ipvs(&mut self) {
@@ -376,6 +409,8 @@ impl Worker {
         self.tell_check();
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
+        self.program_settings();
+        self.tell_carried();
         self.tell_faults();
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
@@ -401,9 +436,11 @@ impl Worker {
         for event in &last {
             self.take_check(event);
         }
-        self.table_number += 1;
-        let empty = Desired { number: self.table_number, ..Desired::default() };
-        self.ipvs.desired.send_replace(Arc::new(empty));
+        // Our services go in one message each whatever is said: that is lvs_flush_on_stop VS. Without it everybody's.
+        let flushes = self.config.global_defs.lvs_flush_on_stop == Some(FlushOnStop::All);
+        let sweeps = self.desired.sweeps + u32::from(flushes);
+        self.desired = Desired { number: self.desired.number, sweeps, ..Desired::default() };
+        self.program();
         drop(self.ipvs.desired);
         if let Some(thread) = bfd {
             leave("bfd", thread).await;

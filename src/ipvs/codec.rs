@@ -5,9 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ipvs::diff::Change;
 use crate::ipvs::table::{
-    Destination, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey,
+    Checksum, Destination, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey,
 };
 use crate::ipvs::wire::{AttributeWriter, Attributes, Batch, DecodeError, NLM_F_DUMP};
+
+pub mod settings;
 
 /// Name of the generic netlink family.
 pub const FAMILY_NAME: &str = "IPVS";
@@ -23,6 +25,12 @@ pub mod command {
     pub const SET_DEST: u8 = 6;
     pub const DEL_DEST: u8 = 7;
     pub const GET_DEST: u8 = 8;
+    pub const NEW_DAEMON: u8 = 9;
+    pub const DEL_DAEMON: u8 = 10;
+    pub const GET_DAEMON: u8 = 11;
+    pub const SET_CONFIG: u8 = 12;
+    pub const GET_CONFIG: u8 = 13;
+    pub const FLUSH: u8 = 17;
 }
 
 /// `IPVS_CMD_ATTR_*`: the outermost attributes.
@@ -30,6 +38,10 @@ pub mod command {
 pub mod outer {
     pub const SERVICE: u16 = 1;
     pub const DEST: u16 = 2;
+    pub const DAEMON: u16 = 3;
+    pub const TIMEOUT_TCP: u16 = 4;
+    pub const TIMEOUT_TCP_FIN: u16 = 5;
+    pub const TIMEOUT_UDP: u16 = 6;
 }
 
 /// `IPVS_SVC_ATTR_*`.
@@ -43,6 +55,7 @@ mod svc {
     pub(super) const FLAGS: u16 = 7;
     pub(super) const TIMEOUT: u16 = 8;
     pub(super) const NETMASK: u16 = 9;
+    pub(super) const PE_NAME: u16 = 11;
 }
 
 /// `IPVS_DEST_ATTR_*`.
@@ -54,6 +67,9 @@ mod dest {
     pub(super) const U_THRESH: u16 = 5;
     pub(super) const L_THRESH: u16 = 6;
     pub(super) const ADDR_FAMILY: u16 = 11;
+    pub(super) const TUN_TYPE: u16 = 13;
+    pub(super) const TUN_PORT: u16 = 14;
+    pub(super) const TUN_FLAGS: u16 = 15;
 }
 
 const AF_INET: u16 = 2;
@@ -74,8 +90,21 @@ const F_OURS: u32 = F_PERSISTENT | F_ONE_PACKET | F_SCHED;
 
 /// `IP_VS_CONN_F_FWD_MASK` and its values.
 const FORWARD_MASK: u32 = 0x7;
-const FORWARD: [(u32, Forward); 4] =
-    [(0, Forward::Masquerade), (1, Forward::Local), (2, Forward::Tunnel), (3, Forward::DirectRoute)];
+const FORWARD_TUNNEL: u32 = 2;
+const FORWARD: [(u32, Forward); 4] = [
+    (0, Forward::Masquerade),
+    (1, Forward::Local),
+    (FORWARD_TUNNEL, Forward::Tunnel),
+    (3, Forward::DirectRoute),
+];
+
+/// `IP_VS_CONN_F_TUNNEL_TYPE_*`.
+const TUNNEL_IPIP: u8 = 0;
+const TUNNEL_GUE: u8 = 1;
+const TUNNEL_GRE: u8 = 2;
+/// `IP_VS_TUNNEL_ENCAP_FLAG_*`.
+const CHECKSUM: u16 = 1;
+const CHECKSUM_REMOTE: u16 = 2;
 
 /// Appends the request of `change` to `batch`. It asks for no acknowledgement of its own
 /// ([`Batch::acknowledge_last`]).
@@ -181,6 +210,10 @@ fn write_service(nest: &mut AttributeWriter<'_>, family: Family, service: &Servi
         }
         Family::V6 => nest.u32(svc::NETMASK, u32::from(granularity.unwrap_or(128))),
     }
+    // Left out, a set takes the engine away.
+    if let Some(engine) = &service.engine {
+        nest.text(svc::PE_NAME, engine);
+    }
 }
 
 fn write_destination_key(nest: &mut AttributeWriter<'_>, key: &DestinationKey) {
@@ -191,12 +224,43 @@ fn write_destination_key(nest: &mut AttributeWriter<'_>, key: &DestinationKey) {
 }
 
 fn write_destination(nest: &mut AttributeWriter<'_>, settings: &Destination) {
-    let forward =
-        FORWARD.iter().find(|(_, forward)| *forward == settings.forward).map_or(0, |(value, _)| *value);
+    let method = if settings.forward.is_tunnel() { Forward::Tunnel } else { settings.forward };
+    let forward = FORWARD.iter().find(|(_, forward)| *forward == method).map_or(0, |(value, _)| *value);
     nest.u32(dest::FWD_METHOD, forward);
     nest.u32(dest::WEIGHT, settings.weight);
     nest.u32(dest::U_THRESH, settings.upper_threshold);
     nest.u32(dest::L_THRESH, settings.lower_threshold);
+    // Plain ipip is what the kernel takes without these, and all that kernels before 5.3 know.
+    match settings.forward {
+        Forward::Gue { port, checksum } => write_tunnel(nest, TUNNEL_GUE, port, checksum),
+        Forward::Gre { checksum } => write_tunnel(nest, TUNNEL_GRE, 0, checksum),
+        Forward::Masquerade | Forward::DirectRoute | Forward::Tunnel | Forward::Local => {}
+    }
+}
+
+fn write_tunnel(nest: &mut AttributeWriter<'_>, kind: u8, port: u16, checksum: Checksum) {
+    nest.array(dest::TUN_TYPE, [kind]);
+    nest.be16(dest::TUN_PORT, port);
+    let flags = match checksum {
+        Checksum::None => 0,
+        Checksum::Full => CHECKSUM,
+        Checksum::Remote => CHECKSUM_REMOTE,
+    };
+    nest.u16(dest::TUN_FLAGS, flags);
+}
+
+fn tunnel(kind: u8, port: u16, flags: u16) -> Result<Forward, DecodeError> {
+    let checksum = match flags {
+        flags if flags & CHECKSUM_REMOTE != 0 => Checksum::Remote,
+        flags if flags & CHECKSUM != 0 => Checksum::Full,
+        _ => Checksum::None,
+    };
+    match kind {
+        TUNNEL_IPIP => Ok(Forward::Tunnel),
+        TUNNEL_GUE => Ok(Forward::Gue { port, checksum }),
+        TUNNEL_GRE => Ok(Forward::Gre { checksum }),
+        other => Err(DecodeError::Unknown { name: "DEST_TUN_TYPE", value: other.into() }),
+    }
 }
 
 fn family_of(number: u16, name: &'static str) -> Result<Family, DecodeError> {
@@ -296,6 +360,7 @@ impl RawService<'_> {
     /// What is wrong with the bytes.
     pub fn settings(&self) -> Result<Service, DecodeError> {
         let (mut scheduler, mut flags, mut timeout, mut mask) = (None, None, None, None);
+        let mut engine = None;
         for attribute in self.nest.clone() {
             let attribute = attribute?;
             match attribute.kind {
@@ -304,6 +369,7 @@ impl RawService<'_> {
                 svc::FLAGS => flags = Some(u32::from_ne_bytes(attribute.prefix("SVC_FLAGS")?)),
                 svc::TIMEOUT => timeout = Some(attribute.u32("SVC_TIMEOUT")?),
                 svc::NETMASK => mask = Some(attribute.u32("SVC_NETMASK")?),
+                svc::PE_NAME => engine = Some(attribute.text("SVC_PE_NAME")?),
                 _ => {}
             }
         }
@@ -319,6 +385,7 @@ impl RawService<'_> {
             persistence: (flags & F_PERSISTENT != 0).then_some(Persistence { timeout, granularity }),
             one_packet: flags & F_ONE_PACKET != 0,
             scheduler_flags: u8::try_from((flags & F_SCHED) >> F_SCHED_SHIFT).unwrap_or(0),
+            engine: engine.filter(|name| !name.is_empty()).map(str::to_owned),
         })
     }
 }
@@ -333,6 +400,7 @@ pub fn destination(
 ) -> Result<(DestinationKey, Destination), DecodeError> {
     let (mut bytes, mut port, mut own_family, mut forward) = (None, None, None, None);
     let (mut weight, mut upper, mut lower) = (None, None, None);
+    let (mut tunnel_kind, mut tunnel_port, mut tunnel_flags) = (TUNNEL_IPIP, 0, 0);
     for attribute in find_nest(attributes, outer::DEST, "DEST")? {
         let attribute = attribute?;
         match attribute.kind {
@@ -345,6 +413,9 @@ pub fn destination(
             dest::WEIGHT => weight = Some(attribute.u32("DEST_WEIGHT")?),
             dest::U_THRESH => upper = Some(attribute.u32("DEST_U_THRESH")?),
             dest::L_THRESH => lower = Some(attribute.u32("DEST_L_THRESH")?),
+            dest::TUN_TYPE => [tunnel_kind] = attribute.prefix("DEST_TUN_TYPE")?,
+            dest::TUN_PORT => tunnel_port = attribute.be16("DEST_TUN_PORT")?,
+            dest::TUN_FLAGS => tunnel_flags = attribute.u16("DEST_TUN_FLAGS")?,
             _ => {}
         }
     }
@@ -354,6 +425,10 @@ pub fn destination(
         .find(|(value, _)| *value == forward)
         .map(|(_, forward)| *forward)
         .ok_or(DecodeError::Unknown { name: "DEST_FWD_METHOD", value: forward })?;
+    let forward = match forward {
+        Forward::Tunnel => tunnel(tunnel_kind, tunnel_port, tunnel_flags)?,
+        other => other,
+    };
     let key = DestinationKey {
         address: address(bytes, own_family.unwrap_or(family), "DEST_ADDR")?,
         port: port.ok_or(DecodeError::Missing { name: "DEST_PORT" })?,

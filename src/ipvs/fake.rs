@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::ipvs::codec::{self, command, outer};
 use crate::ipvs::diff::Change;
 use crate::ipvs::session::{Session, Transport};
+use crate::ipvs::settings::{Actual, Order, Role};
 use crate::ipvs::table::{DestinationKey, Family, ServiceKey, Table};
 use crate::ipvs::wire::{
     Attributes, Batch, Message, Messages, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR,
@@ -23,6 +24,11 @@ pub(crate) type Hook = Box<dyn FnMut(&mut Table, &Change) -> Option<i32> + Send>
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) table: Table,
+    pub(crate) settings: Actual,
+    /// Every order that was asked for, with its error number.
+    pub(crate) orders: Vec<(Order, i32)>,
+    /// Error number of the orders to come.
+    pub(crate) refuse_orders: i32,
     /// Every change that was asked for, in order, with its error number (0 = done).
     pub(crate) asked: Vec<(Change, i32)>,
     /// Number of messages in each datagram that changed something.
@@ -117,7 +123,9 @@ impl State {
                 self.dump(message.sequence, what, attributes);
                 continue;
             }
-            let errno = self.change(what, &attributes);
+            let errno = self
+                .order(message.sequence, what, &attributes)
+                .unwrap_or_else(|| self.change(what, &attributes));
             if errno != 0 || message.flags & NLM_F_ACK != 0 {
                 if self.lose_acks > 0 && message.flags & NLM_F_ACK != 0 {
                     self.lose_acks -= 1;
@@ -131,6 +139,45 @@ impl State {
                 self.answers.push_back(answer);
             }
         }
+    }
+
+    /// Commands beside the table's; `None`: it is one of those.
+    fn order(&mut self, sequence: u32, what: u8, attributes: &Attributes<'_>) -> Option<i32> {
+        let order = match what {
+            command::GET_CONFIG => {
+                let mut batch = Batch::new();
+                codec::settings::order(
+                    &mut batch,
+                    FAMILY,
+                    sequence,
+                    &Order::SetTimeouts(self.settings.timeouts),
+                );
+                self.answers.push_back(batch.as_bytes().to_vec());
+                return Some(0);
+            }
+            command::SET_CONFIG => Order::SetTimeouts(codec::settings::timeouts(attributes.clone()).unwrap()),
+            command::NEW_DAEMON => {
+                let (role, daemon) = codec::settings::daemon(attributes.clone()).unwrap();
+                Order::Start(role, daemon)
+            }
+            command::DEL_DAEMON => Order::Stop(codec::settings::daemon(attributes.clone()).unwrap().0),
+            _ => return None,
+        };
+        let errno = match &order {
+            _ if self.refuse_orders != 0 => self.refuse_orders,
+            Order::Start(role, _) if self.settings.daemons.get(*role).is_some() => libc::EEXIST,
+            Order::Stop(role) if self.settings.daemons.get(*role).is_none() => libc::ESRCH,
+            _ => 0,
+        };
+        if errno == 0 {
+            order.apply(&mut self.settings);
+            // The kernel's own correction.
+            if let Some(backup) = self.settings.daemons.slot(Role::Backup) {
+                backup.max_length = Some(backup.max_length.unwrap_or(1472).max(1024));
+            }
+        }
+        self.orders.push((order, errno));
+        Some(errno)
     }
 
     fn change(&mut self, what: u8, attributes: &Attributes<'_>) -> i32 {
@@ -195,6 +242,14 @@ impl State {
         let mut flags = 0x2;
         let mut answers = Vec::new();
         match what {
+            command::GET_DAEMON => {
+                for role in Role::ALL {
+                    let Some(daemon) = self.settings.daemons.get(role) else { continue };
+                    let mut batch = Batch::new();
+                    codec::settings::order(&mut batch, FAMILY, sequence, &Order::Start(role, daemon.clone()));
+                    self.answers.push_back(batch.as_bytes().to_vec());
+                }
+            }
             command::GET_SERVICE => {
                 self.service_dumps += 1;
                 if self.interrupt_dumps > 0 {

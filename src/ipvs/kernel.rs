@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::clock;
+use crate::ipvs::keeper::{Keeper, Kept};
 use crate::ipvs::reconcile::{Reconciler, Turn};
 use crate::ipvs::session::{Error, Session, Transport};
+use crate::ipvs::settings::Settings;
 use crate::ipvs::socket;
 use crate::ipvs::table::Table;
 
@@ -28,6 +30,12 @@ pub struct Desired {
     pub number: u64,
     /// The whole of our services.
     pub table: Table,
+    /// Timeouts and sync daemons.
+    pub settings: Settings,
+    /// How many times services of others were to go so far (`lvs_flush` at start, `lvs_flush_on_stop` at the end):
+    /// when it has grown, every service that is there is taken for ours, so what is not desired goes and what is
+    /// desired keeps its connections.
+    pub sweeps: u32,
 }
 
 /// What is in the kernel.
@@ -107,6 +115,8 @@ pub fn read_all() -> Result<Table, Error> {
 struct Driver<T, C> {
     connect: C,
     reconciler: Reconciler,
+    keeper: Keeper,
+    swept: u32,
     session: Option<Session<T>>,
     module_tried: bool,
     /// When to connect again, and the pause before that.
@@ -121,6 +131,8 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
         Self {
             connect,
             reconciler: Reconciler::new(),
+            keeper: Keeper::new(),
+            swept: 0,
             session: None,
             module_tried: false,
             reconnect: None,
@@ -133,7 +145,8 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
     /// One turn. True if it stopped early because of something newer.
     fn turn(&mut self, desired: &Desired, superseded: &mut dyn FnMut() -> bool) -> bool {
         self.reconciler.adopt(&desired.table);
-        if self.reconciler.is_idle() {
+        if self.reconciler.is_idle() && self.keeper.is_idle(&desired.settings) && self.swept >= desired.sweeps
+        {
             self.applied = desired.number;
             return false;
         }
@@ -142,13 +155,14 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
             return false;
         }
         match self.try_turn(desired, now, superseded) {
-            Ok(turn) => {
+            Ok((turn, kept)) => {
                 if let Some(failure) = self.failure.take() {
                     tracing::info!("IPVS works again, after: {failure}");
                 }
                 self.reconnect = None;
                 self.note(&turn);
-                if turn.in_place && self.applied != desired.number {
+                self.note_kept(&kept);
+                if turn.in_place && kept.in_place && self.applied != desired.number {
                     self.applied = desired.number;
                     tracing::debug!(number = desired.number, "IPVS table in place");
                 }
@@ -166,7 +180,7 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
         desired: &Desired,
         now: Instant,
         superseded: &mut dyn FnMut() -> bool,
-    ) -> Result<Turn, Error> {
+    ) -> Result<(Turn, Kept), Error> {
         let session = match &mut self.session {
             Some(session) => session,
             None => {
@@ -177,12 +191,29 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
                 self.session.insert(session)
             }
         };
-        self.reconciler.turn(session, &desired.table, now, superseded)
+        if self.swept < desired.sweeps {
+            let everybody = session.read(None, &mut || false)?.unwrap_or_default();
+            self.reconciler.sweep(everybody);
+            self.swept = desired.sweeps;
+        }
+        let turn = if self.reconciler.is_idle() {
+            Turn { in_place: true, ..Turn::default() }
+        } else {
+            self.reconciler.turn(session, &desired.table, now, superseded)?
+        };
+        // Behind the table: it carries the traffic.
+        let kept = if turn.superseded {
+            Kept::default()
+        } else {
+            self.keeper.turn(session, &desired.settings, now)?
+        };
+        Ok((turn, kept))
     }
 
     fn fail(&mut self, error: Error) {
         self.session = None;
         self.reconciler.forget_connection();
+        self.keeper.look_now();
         let pause = self.reconnect.map_or(RECONNECT_FIRST, |(_, pause)| (pause * 2).min(RECONNECT_LONGEST));
         self.reconnect = Some((clock::now() + pause, pause));
         // Once, not at every try.
@@ -215,9 +246,26 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
         }
     }
 
+    fn note_kept(&self, kept: &Kept) {
+        for order in &kept.repaired {
+            tracing::warn!("IPVS was changed by somebody else, repaired: {order}");
+        }
+        for order in kept.applied.iter().filter(|order| !kept.repaired.contains(order)) {
+            tracing::info!("IPVS: {order}");
+        }
+        for words in &kept.refused {
+            tracing::error!("IPVS: {words}");
+        }
+    }
+
     fn publish(&self, report: &watch::Sender<Report>) {
-        let errors: Vec<String> =
-            self.failure.iter().map(ToString::to_string).chain(self.reconciler.errors()).collect();
+        let errors: Vec<String> = self
+            .failure
+            .iter()
+            .map(ToString::to_string)
+            .chain(self.reconciler.errors())
+            .chain(self.keeper.errors())
+            .collect();
         report.send_if_modified(|report| {
             let same = report.applied == self.applied
                 && report.drift_repaired == self.repaired
@@ -239,14 +287,18 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
     fn deadline(&self) -> Option<Instant> {
         match self.reconnect {
             Some((at, _)) => Some(at),
-            None if self.reconciler.is_idle() => None,
-            None => Some(self.reconciler.deadline().unwrap_or_else(clock::now)),
+            None if self.reconciler.is_idle() => self.keeper.deadline(),
+            None => {
+                let table = self.reconciler.deadline().unwrap_or_else(clock::now);
+                Some(self.keeper.deadline().map_or(table, |settings| settings.min(table)))
+            }
         }
     }
 
     fn retry_now(&mut self, now: Instant) {
         self.reconnect = self.reconnect.map(|(_, pause)| (now, pause));
         self.reconciler.retry_now(now);
+        self.keeper.look_now();
     }
 
     /// At the end: false if another try cannot help.

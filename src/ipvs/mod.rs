@@ -7,15 +7,19 @@
 //! - [`names`] P: what a refusal of the kernel means, and its cure.
 //! - [`session`]: requests and replies matched by sequence number over any transport.
 //! - [`reconcile`]: what is known of the kernel, what is held back, what drifted: the logic of [`kernel::run`].
+//! - [`settings`] P: timeouts and sync daemons, beside the table; their diff.
+//! - [`keeper`]: the same as [`reconcile`], for them.
 //! - [`socket`] D: the netlink socket, the family, the module.
 //! - [`kernel`] D: the thread.
 
 pub mod codec;
 pub mod diff;
+pub mod keeper;
 pub mod kernel;
 pub mod names;
 pub mod reconcile;
 pub mod session;
+pub mod settings;
 pub mod socket;
 pub mod table;
 pub mod wire;

@@ -6,6 +6,7 @@ use std::fmt;
 use nix::errno::Errno;
 
 use crate::ipvs::diff::Change;
+use crate::ipvs::settings::Order;
 
 /// A change that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +51,18 @@ impl Refusal {
             (
                 Change::NewService { service, .. } | Change::SetService { service, .. },
                 Errno::ENOENT,
-            ) => Some(format!(
+            ) if service.engine.is_none() => Some(format!(
                 "the kernel has no scheduler `{0}`: load its module with `modprobe ip_vs_{0}`, or choose another lb_algo",
                 service.scheduler
+            )),
+            (
+                Change::NewService { service, .. } | Change::SetService { service, .. },
+                Errno::ENOENT,
+            ) => Some(format!(
+                "the kernel lacks the scheduler `{0}` or the persistence engine `{1}`: load their modules with \
+                 `modprobe ip_vs_{0} && modprobe ip_vs_pe_{1}`",
+                service.scheduler,
+                service.engine.as_deref().unwrap_or_default()
             )),
             (Change::NewService { key, .. } | Change::SetService { key, .. }, Errno::EINVAL) => Some(match key {
                 crate::ipvs::table::ServiceKey::Address { port: 0, .. } => {
@@ -62,6 +72,12 @@ impl Refusal {
             }),
             (_, Errno::EAFNOSUPPORT) => {
                 Some("this kernel's IPVS has no IPv6 (CONFIG_IP_VS_IPV6)".to_owned())
+            }
+            (
+                Change::NewDestination { settings, .. } | Change::SetDestination { settings, .. },
+                Errno::EINVAL,
+            ) if matches!(settings.forward, crate::ipvs::table::Forward::Gue { port: 0, .. }) => {
+                Some("a gue tunnel needs its port: write lvs_method TUN type gue port N".to_owned())
             }
             (Change::NewDestination { key, destination, .. } | Change::SetDestination { key, destination, .. }, Errno::EINVAL) => {
                 let mixed = match key.family() {
@@ -100,6 +116,28 @@ impl fmt::Display for Refusal {
             None => write!(f, ": {}", errno.desc()),
         }
     }
+}
+
+/// What the kernel's refusal of an order beside the table means, with its cure. `errno` is positive.
+pub fn refused_order(order: &Order, errno: i32) -> String {
+    let errno = Errno::from_raw(errno);
+    let cure = match (order, errno) {
+        (Order::Start(_, daemon), Errno::ENODEV) => {
+            format!("there is no interface {0}: make it, or mend lvs_sync_daemon {0}", daemon.interface)
+        }
+        (Order::Start(_, daemon), Errno::EINVAL) => format!(
+            "real servers of the other address family (IPv6 service, IPv4 tunnel) exclude a sync daemon, and {} must \
+             have an MTU that a message fits into",
+            daemon.interface
+        ),
+        (Order::Start(_, daemon), Errno::EADDRNOTAVAIL | Errno::ENETUNREACH) => {
+            format!("{} has no address, or is down: it is tried again", daemon.interface)
+        }
+        (Order::SetTimeouts(_), Errno::EINVAL) => "a timeout is too long for this kernel".to_owned(),
+        (_, Errno::EPERM | Errno::EACCES) => "run as root, or with CAP_NET_ADMIN".to_owned(),
+        (_, errno) => errno.desc().to_owned(),
+    };
+    format!("the kernel refused to {order}: {errno:?}: {cure}")
 }
 
 #[cfg(test)]

@@ -75,6 +75,12 @@ impl Reconciler {
         }
     }
 
+    /// Takes a whole table as ours, as it was just read: what of it is not desired goes, and is no drift.
+    pub fn sweep(&mut self, everybody: Table) {
+        self.adopt(&everybody);
+        self.known.extend(everybody);
+    }
+
     /// True if there has never been a service of ours: nothing to do, and no reason to touch the kernel.
     pub fn is_idle(&self) -> bool {
         self.ours.is_empty()

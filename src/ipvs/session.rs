@@ -95,6 +95,8 @@ fn cure(errno: i32) -> &'static str {
     }
 }
 
+mod settings;
+
 /// How a reading ended, apart from errors.
 enum Reading {
     Whole,

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use proptest::prelude::*;
 
 use crate::ipvs::table::{
-    Destination, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey, Table,
-    VirtualService,
+    Checksum, Destination, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey,
+    Table, VirtualService,
 };
 
 /// A few keys, so that two random tables meet often.
@@ -64,12 +64,13 @@ pub(crate) fn service(family: Family) -> impl Strategy<Value = Service> {
         (1u32..100_000, 1..=longest).prop_map(|(timeout, granularity)| Persistence { timeout, granularity }),
     );
     let scheduler = prop_oneof![Just("wlc"), Just("rr"), Just("mh")];
-    (scheduler, persistence, any::<bool>(), 0u8..8).prop_map(
-        |(scheduler, persistence, one_packet, scheduler_flags)| Service {
+    (scheduler, persistence, any::<bool>(), 0u8..8, any::<bool>()).prop_map(
+        |(scheduler, persistence, one_packet, scheduler_flags, engine)| Service {
             scheduler: scheduler.to_owned(),
             persistence,
             one_packet,
             scheduler_flags,
+            engine: engine.then(|| "sip".to_owned()),
         },
     )
 }
@@ -87,7 +88,10 @@ pub(crate) fn any_destination_key() -> impl Strategy<Value = DestinationKey> {
 
 /// Settings of a destination as they are read from the kernel (`Local` too).
 pub(crate) fn destination() -> impl Strategy<Value = Destination> {
+    let checksum = || prop_oneof![Just(Checksum::None), Just(Checksum::Full), Just(Checksum::Remote)];
     let forward = prop_oneof![
+        (1u16.., checksum()).prop_map(|(port, checksum)| Forward::Gue { port, checksum }),
+        checksum().prop_map(|checksum| Forward::Gre { checksum }),
         Just(Forward::Masquerade),
         Just(Forward::DirectRoute),
         Just(Forward::Tunnel),

@@ -81,6 +81,21 @@ pub struct Service {
     pub one_packet: bool,
     /// IP_VS_SVC_F_SCHED1..3, as bits 0..=2.
     pub scheduler_flags: u8,
+    /// Persistence engine by its kernel name (`sip`); `None` = clients are told apart by address.
+    pub engine: Option<String>,
+}
+
+impl Service {
+    /// A service with this scheduler and nothing else.
+    pub fn plain(scheduler: impl Into<String>) -> Self {
+        Self {
+            scheduler: scheduler.into(),
+            persistence: None,
+            one_packet: false,
+            scheduler_flags: 0,
+            engine: None,
+        }
+    }
 }
 
 /// How long, and by which part of its address, a client stays with its server.
@@ -117,8 +132,39 @@ pub enum Forward {
     DirectRoute,
     /// IP-in-IP.
     Tunnel,
+    /// Generic UDP encapsulation.
+    Gue {
+        /// UDP port that the real server listens at; the kernel refuses 0.
+        port: u16,
+        /// Checksum of the UDP header.
+        checksum: Checksum,
+    },
+    /// GRE.
+    Gre {
+        /// Checksum of the GRE header.
+        checksum: Checksum,
+    },
     /// What the kernel makes of a destination that is this host; never desired, only read.
     Local,
+}
+
+/// `IP_VS_TUNNEL_ENCAP_FLAG_*`: checksums of a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Checksum {
+    /// None.
+    #[default]
+    None,
+    /// Computed.
+    Full,
+    /// Remote checksum offload: the receiver computes it (GUE).
+    Remote,
+}
+
+impl Forward {
+    /// True for the tunnels: the real server may have the other address family.
+    pub const fn is_tunnel(self) -> bool {
+        matches!(self, Self::Tunnel | Self::Gue { .. } | Self::Gre { .. })
+    }
 }
 
 /// Settings of a destination.
@@ -163,17 +209,32 @@ impl fmt::Display for Service {
                 write!(f, ", flag-{}", bit + 1)?;
             }
         }
+        if let Some(engine) = &self.engine {
+            write!(f, ", engine {engine}")?;
+        }
         Ok(())
     }
 }
 
 impl fmt::Display for Forward {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Masquerade => f.write_str("NAT"),
+            Self::DirectRoute => f.write_str("DR"),
+            Self::Tunnel => f.write_str("TUN"),
+            Self::Gue { port, checksum } => write!(f, "TUN gue port {port}{checksum}"),
+            Self::Gre { checksum } => write!(f, "TUN gre{checksum}"),
+            Self::Local => f.write_str("Local"),
+        }
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Masquerade => "NAT",
-            Self::DirectRoute => "DR",
-            Self::Tunnel => "TUN",
-            Self::Local => "Local",
+            Self::None => "",
+            Self::Full => " csum",
+            Self::Remote => " remcsum",
         })
     }
 }

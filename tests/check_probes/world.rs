@@ -170,7 +170,7 @@ impl Running {
         let (status_out, status) = watch::channel(Arc::default());
         let (events_out, events) = mpsc::channel(10_000);
         let out = Outputs { table: table_out, events: events_out, status: status_out };
-        tokio::spawn(driver::run_with(configs, outsides, 1, out));
+        tokio::spawn(driver::run_with(configs, outsides, watch::channel(Arc::default()).1, 1, out));
         Self { config, outside, table, status, events }
     }
 

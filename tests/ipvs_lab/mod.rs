@@ -99,7 +99,7 @@ impl Running {
         let mut number = 0;
         self.desired.send_modify(|desired| {
             number = desired.number + 1;
-            *desired = Arc::new(Desired { number, table: table.clone() });
+            *desired = Arc::new(Desired { number, table: table.clone(), ..Desired::default() });
         });
         number
     }
@@ -158,7 +158,7 @@ pub const fn fwmark(family: Family, mark: u32) -> ServiceKey {
 
 /// A plain service.
 pub fn service(scheduler: &str) -> Service {
-    Service { scheduler: scheduler.to_owned(), persistence: None, one_packet: false, scheduler_flags: 0 }
+    Service::plain(scheduler)
 }
 
 /// A destination.

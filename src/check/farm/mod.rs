@@ -3,9 +3,11 @@
 
 mod reload;
 mod report;
+mod suspend;
 mod told;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,6 +79,8 @@ pub struct Farm {
     seed: u64,
     next_id: u64,
     services: Vec<ServiceState>,
+    /// Addresses of this host that virtual servers with `ha_suspend` look at.
+    carried: BTreeSet<IpAddr>,
     /// Where each checker stands: service, real server, checker.
     places: HashMap<CheckerId, (usize, usize, usize)>,
     /// One a lane, in the order of [`LANES`].
@@ -109,8 +113,10 @@ struct CheckerState {
     id: CheckerId,
     plan: Arc<CheckerPlan>,
     health: Health,
-    /// When it is to run; `None` while it runs.
+    /// When it is to run; `None` while it runs or is suspended.
     due: Option<Instant>,
+    /// A run of it is under way.
+    runs: bool,
     /// What its program last said about the weight.
     weight: Option<Weight>,
     /// How long the last run took.
@@ -121,7 +127,7 @@ struct CheckerState {
 
 impl CheckerState {
     /// Where its runs queue; `None` for one that is told and never run.
-    const fn lane(&self) -> Option<Lane> {
+    fn lane(&self) -> Option<Lane> {
         match (&self.plan.kind, self.slow) {
             (Kind::Misc(_), false) => Some(Lane::Programs),
             (Kind::Misc(_), true) => Some(Lane::SlowPrograms),
@@ -177,6 +183,7 @@ impl Farm {
             seed,
             next_id: 0,
             services: Vec::new(),
+            carried: BTreeSet::new(),
             places: HashMap::new(),
             schedules: Default::default(),
             outside,
@@ -196,6 +203,7 @@ impl Farm {
             let id = self.schedule(lane).pop_due(now)?;
             let Some(checker) = self.checker(id) else { continue };
             checker.due = None;
+            checker.runs = true;
             return Some(Job { id, plan: Arc::clone(&checker.plan), url: checker.health.url() });
         }
     }
@@ -213,11 +221,18 @@ impl Farm {
             return reaction;
         };
         self.checks += 1;
+        let suspended = suspend::is_suspended(&self.services[s].plan, &self.carried);
         let service = &mut self.services[s];
         let plan = &service.plan.reals[r];
         let real = &mut service.reals[r];
         let checker = &mut real.checkers[c];
 
+        checker.runs = false;
+        if suspended && checker.lane().is_some() {
+            // It began before the address went: what it found is of no use any more.
+            self.late_results += 1;
+            return reaction;
+        }
         let url = checker.health.url();
         let observed = checker.health.observe(&checker.plan.rules, outcome.result.is_ok(), now);
         checker.took = Some(outcome.took);
@@ -268,10 +283,13 @@ impl Farm {
     pub fn table(&self) -> Table {
         self.services
             .iter()
-            .map(|service| {
+            .flat_map(|service| {
                 let now: Vec<RealNow> = service.reals.iter().map(|real| real.now).collect();
                 let serving = service.quorum.serving(service.plan.sorry.is_some());
-                (service.plan.key, desired::service(&service.plan, &now, serving))
+                let plan = &service.plan;
+                plan.members
+                    .iter()
+                    .map(move |member| (member.key, desired::service(plan, member, &now, serving)))
             })
             .collect()
     }

@@ -23,19 +23,30 @@ impl Farm {
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
         let fresh = plan.checkers();
+        let tells = plan.init_notifies;
         let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
             .into_iter()
-            .map(|service| (service.plan.key, service))
+            .map(|service| (service.plan.name.clone(), service))
             .collect();
         let mut services = Vec::with_capacity(plan.services.len());
         for plan in plan.services {
-            let known = old.remove(&plan.key);
-            services.push(self.service(plan, known, fresh, now, &mut reaction));
+            let known = old.remove(&plan.name);
+            let begins = tells && known.is_none();
+            let (mut first, events) = (Reaction::default(), &mut reaction);
+            let state = self.service(plan, known, fresh, now, &mut first);
+            if begins {
+                events.events.extend(report::beginnings(&state));
+            }
+            events.events.append(&mut first.events);
+            events.gone.append(&mut first.gone);
+            events.notes.append(&mut first.notes);
+            services.push(state);
         }
         let left = old.into_values().flat_map(|service| service.reals);
         self.forget(left.flat_map(|real| real.checkers), &mut reaction);
         self.services = services;
         self.places = self.places();
+        self.suspend(now);
         self.changed = true;
         self.hear_all(now, &mut reaction);
         reaction
@@ -147,6 +158,7 @@ impl Farm {
             plan: Arc::clone(plan),
             health: Health::new(begin),
             due: None,
+            runs: false,
             weight: None,
             took: None,
             slow: false,

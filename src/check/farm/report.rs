@@ -5,7 +5,7 @@ use super::super::health::Flip;
 use super::super::outcome::Outcome;
 use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPlan, VirtualPlan};
 use super::super::status::{CheckerStatus, RealStatus, ServiceStatus, Status};
-use super::{Farm, is_up};
+use super::{Farm, ServiceState, is_up};
 use crate::config::model::DnsType;
 
 /// Reason of what an orderly stop tells.
@@ -13,8 +13,20 @@ pub(super) const STOPPING: &str = "the daemon stops (omega)";
 /// Reason of what a reload changes.
 pub(super) const RECONFIGURED: &str = "its checkers were reconfigured";
 
+/// `rs_init_notifies`: how each real server begins. Nobody is mailed: it is no change.
+pub(super) fn beginnings(service: &ServiceState) -> Vec<Event> {
+    let reals = service.plan.reals.iter().zip(&service.reals);
+    reals
+        .map(|(plan, real)| {
+            let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
+            let event = real_event(&service.plan, plan, what, "at start".to_owned());
+            Event { smtp_alert: false, ..event }
+        })
+        .collect()
+}
+
 fn real_subject(service: &VirtualPlan, real: &RealPlan) -> String {
-    format!("real server {} of {}", real.name, service.key)
+    format!("real server {} of {}", real.name, service.name)
 }
 
 pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, reason: String) -> Event {
@@ -23,7 +35,8 @@ pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, rea
         what,
         reason,
         command: if what.is_up() { real.notify_up.clone() } else { real.notify_down.clone() },
-        virtual_server: service.key,
+        virtual_server: service.name.clone(),
+        number: service.number,
         real_server: Some(real.name.clone()),
         smtp_alert: real.smtp_alert,
     }
@@ -31,11 +44,12 @@ pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, rea
 
 pub(super) fn quorum_event(service: &VirtualPlan, what: What, reason: String) -> Event {
     Event {
-        subject: format!("virtual server {}", service.key),
+        subject: format!("virtual server {}", service.name),
         what,
         reason,
         command: if what.is_up() { service.quorum_up.clone() } else { service.quorum_down.clone() },
-        virtual_server: service.key,
+        virtual_server: service.name.clone(),
+        number: service.number,
         real_server: None,
         smtp_alert: service.smtp_alert,
     }
@@ -138,7 +152,8 @@ impl Farm {
     /// Everything at this moment; the counts of runs under way and of lost events are the driver's.
     pub fn status(&self) -> Status {
         let services = self.services.iter().map(|service| ServiceStatus {
-            key: service.plan.key,
+            name: service.plan.name.clone(),
+            members: service.plan.members.iter().map(|member| member.key).collect(),
             quorum_up: service.quorum.is_up(),
             quorum: service.plan.quorum.quorum,
             weight: service.sum(),

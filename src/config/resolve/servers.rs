@@ -16,7 +16,8 @@ type Identity =
 
 fn identity(server: &VirtualServer) -> Identity {
     let port = server.address.map(|_| server.port.unwrap_or(0));
-    let protocol = server.address.and(server.protocol);
+    // A group may be balanced once for each protocol.
+    let protocol = server.protocol.filter(|_| server.fwmark.is_none());
     (server.address, port, protocol, server.fwmark.map(|mark| (mark, server.ip_family)), server.group.clone())
 }
 
@@ -78,17 +79,53 @@ impl Resolver<'_> {
                 let fix = format!("write {address} into a virtual_ipaddress, or mend the address");
                 self.find(Level::Advice, &origin, "", "vip-not-carried", problem, consequence, fix);
             }
-            if let Some(group) = server.group.clone() {
-                let problem = format!("accepted, not acted on yet: virtual_server group {group}");
-                let fix = "write a virtual_server for each address of the group for now";
-                let consequence = "the virtual server does not run";
-                self.find(Level::Warning, &origin, "", "not-acted-on", problem, consequence, fix);
-                return false;
-            }
-            true
+            let group = server.group.as_ref();
+            group.is_none_or(|group| {
+                let found = config.virtual_server_group.iter().find(|known| known.name == *group);
+                found.is_none_or(|group| self.group(server, &name, group))
+            })
         });
         config.virtual_server = all;
         self.drops_traffic(config);
+    }
+
+    /// A group must be of one family, not empty, and no wider than the kernel should be filled by accident.
+    fn group(&mut self, server: &VirtualServer, name: &str, group: &VirtualServerGroup) -> bool {
+        let origin = server.origin.clone();
+        let dropped = "the virtual server is dropped";
+        let families: BTreeSet<bool> =
+            group.entries.iter().filter_map(|entry| entry.address).map(|address| address.is_ipv6()).collect();
+        if group.entries.is_empty() {
+            let problem = format!("{name}: virtual_server_group {} has no entry", group.name);
+            let fix = "write IP PORT, a range or fwmark N into it";
+            self.find(Level::Error, &origin, "", "empty-group", problem, dropped, fix);
+            return false;
+        }
+        if families.len() > 1 {
+            let problem = format!("{name}: virtual_server_group {} has IPv4 and IPv6 addresses", group.name);
+            let fix = "write a group and a virtual_server for each family";
+            self.find(Level::Error, &origin, "", "mixed-group", problem, dropped, fix);
+            return false;
+        }
+        for entry in &group.entries {
+            let Some(address) = entry.address else { continue };
+            let bits = |address: IpAddr| match address {
+                IpAddr::V4(v4) => u128::from(u32::from(v4)),
+                IpAddr::V6(v6) => u128::from(v6),
+            };
+            let host = if address.is_ipv6() { 128 } else { 32 };
+            let by_length = entry.length.is_some_and(|length| host - u32::from(length).min(host) > 16);
+            if by_length || entry.to.is_some_and(|to| bits(to).saturating_sub(bits(address)) >= 65_536) {
+                let problem = format!(
+                    "{name}: an entry of {} from {address} on is wider than 65536 addresses",
+                    group.name
+                );
+                let fix = "mark the packets by nftables, and write fwmark N";
+                let consequence = "its first 65536 addresses are taken";
+                self.find(Level::Warning, &origin, "", "wide-group", problem, consequence, fix);
+            }
+        }
+        true
     }
 
     /// DR needs the real server on a network of the director's own; `alpha` needs a check that can succeed.

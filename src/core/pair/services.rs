@@ -6,16 +6,16 @@ use std::net::IpAddr;
 
 use crate::check::plan::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
 use crate::config::diagnostic::Level;
-use crate::ipvs::table::{Forward, Service, ServiceKey};
+use crate::ipvs::table::{Service, ServiceKey};
 
 use super::{Findings, Side, Who, listed};
 
 /// Compares; returns how many services both have.
 pub(super) fn compare(sides: [&Side<'_>; 2], findings: &mut Findings) -> usize {
     let plans = sides.map(|side| Plan::new(side.config));
-    let [a, b] = plans
-        .each_ref()
-        .map(|plan| plan.services.iter().map(|service| (service.key, service)).collect::<BTreeMap<_, _>>());
+    let [a, b] = plans.each_ref().map(|plan| {
+        plan.services.iter().map(|service| (service.name.clone(), service)).collect::<BTreeMap<_, _>>()
+    });
     for (who, ours, theirs) in [(Who::A, &a, &b), (Who::B, &b, &a)] {
         for key in ours.keys().filter(|key| !theirs.contains_key(key)) {
             findings.add(
@@ -34,7 +34,8 @@ pub(super) fn compare(sides: [&Side<'_>; 2], findings: &mut Findings) -> usize {
         service(ours, theirs, findings);
         farm(ours, theirs, findings);
     }
-    uncarried(sides, a.keys().chain(b.keys()), findings);
+    let members = a.values().chain(b.values()).flat_map(|plan| &plan.members);
+    uncarried(sides, members.map(|member| &member.key), findings);
     common
 }
 
@@ -57,16 +58,6 @@ fn on(value: &bool) -> String {
     if *value { "on" } else { "off" }.to_owned()
 }
 
-fn method(forward: &Forward) -> String {
-    match forward {
-        Forward::Masquerade => "NAT",
-        Forward::DirectRoute => "DR",
-        Forward::Tunnel => "TUN",
-        Forward::Local => "local",
-    }
-    .to_owned()
-}
-
 fn persistence(service: &Service) -> String {
     match &service.persistence {
         None => "off".to_owned(),
@@ -74,12 +65,25 @@ fn persistence(service: &Service) -> String {
     }
 }
 
+fn settings(a: &Service, b: &Service, what: &mut Vec<String>) {
+    note(what, "the scheduler", &a.scheduler, &b.scheduler, String::clone);
+    let flags = |flags: &u8| format!("{flags:#05b}");
+    note(what, "its flags", &a.scheduler_flags, &b.scheduler_flags, flags);
+    note(what, "persistence", &persistence(a), &persistence(b), String::clone);
+    let engine = |engine: &Option<String>| engine.clone().unwrap_or_else(|| "none".to_owned());
+    note(what, "persistence_engine", &a.engine, &b.engine, engine);
+    note(what, "ops", &a.one_packet, &b.one_packet, on);
+}
+
 fn service(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
     let mut what = Vec::new();
-    note(&mut what, "the scheduler", &a.service.scheduler, &b.service.scheduler, String::clone);
-    let (keeps_a, keeps_b) = (persistence(&a.service), persistence(&b.service));
-    note(&mut what, "persistence", &keeps_a, &keeps_b, String::clone);
-    note(&mut what, "ops", &a.service.one_packet, &b.service.one_packet, on);
+    let keys = |plan: &VirtualPlan| -> Vec<String> {
+        plan.members.iter().map(|member| member.key.to_string()).collect()
+    };
+    note(&mut what, "the group", &keys(a), &keys(b), |keys| listed(keys));
+    if let (Some(a), Some(b)) = (a.members.first(), b.members.first()) {
+        settings(&a.service, &b.service, &mut what);
+    }
     note(&mut what, "quorum", &a.quorum, &b.quorum, |rules| {
         format!("{} (hysteresis {})", rules.quorum, rules.hysteresis)
     });
@@ -87,11 +91,11 @@ fn service(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
         None => "none".to_owned(),
         Some(sorry) => {
             let inhibit = if sorry.inhibit { ", inhibited" } else { "" };
-            format!("{} by {}{inhibit}", sorry.key, method(&sorry.forward))
+            format!("{} by {}{inhibit}", sorry.key, sorry.forward)
         }
     };
     note(&mut what, "the sorry server", &sorry(a), &sorry(b), String::clone);
-    let title = format!("virtual_server {}", a.key);
+    let title = format!("virtual_server {}", a.name);
     let consequence = "clients are treated differently after a failover";
     differs(&title, "pair-service", &what, consequence, findings);
 }
@@ -109,7 +113,7 @@ fn farm(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
             findings.add(
                 Level::Warning,
                 "pair-real-server",
-                format!("virtual_server {}: real server{s} {} on {who} alone", a.key, listed(&only)),
+                format!("virtual_server {}: real server{s} {} on {who} alone", a.name, listed(&only)),
                 format!("while {} is master, {get} no connections", who.other()),
                 "write the same real servers on both",
             );
@@ -119,14 +123,14 @@ fn farm(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
         let Some(other) = theirs.get(name) else { continue };
         let mut what = Vec::new();
         note(&mut what, "weight", &real.weight, &other.weight, u32::to_string);
-        note(&mut what, "the method", &real.forward, &other.forward, method);
+        note(&mut what, "the method", &real.forward, &other.forward, ToString::to_string);
         let limits = |real: &RealPlan| (real.upper_threshold, real.lower_threshold);
         note(&mut what, "uthreshold/lthreshold", &limits(real), &limits(other), |(upper, lower)| {
             format!("{upper}/{lower}")
         });
         note(&mut what, "inhibit_on_failure", &real.inhibit, &other.inhibit, on);
         checks(real, other, &mut what);
-        let title = format!("virtual_server {}, real server {name}", a.key);
+        let title = format!("virtual_server {}, real server {name}", a.name);
         let consequence = "it is balanced or judged differently after a failover";
         differs(&title, "pair-real-server", &what, consequence, findings);
     }

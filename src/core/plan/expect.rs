@@ -6,9 +6,13 @@ use std::time::Instant;
 use super::Basis;
 use crate::check::desired::{RealNow, service};
 use crate::check::farm::Farm;
+use crate::check::members::Member;
 use crate::check::plan::{Kind, Plan, RealPlan, VirtualPlan};
 use crate::check::quorum::Quorum;
-use crate::ipvs::table::{Table, VirtualService};
+use crate::ipvs::table::{ServiceKey, Table, VirtualService};
+
+/// A service of the virtual server as the kernel has it.
+type Found<'a> = (ServiceKey, &'a VirtualService);
 
 /// The two tables.
 pub(super) struct Expected {
@@ -30,28 +34,37 @@ pub(super) fn tables(
     let started = Farm::start(plan.clone(), 0, now).0.table();
     let mut expected = Expected { at_once: Table::new(), healthy: Table::new() };
     for one in &plan.services {
-        let found = actual.get(&one.key);
-        let known = before.map(|before| before.services.iter().find(|service| service.key == one.key));
+        let known = before.map(|before| before.services.iter().find(|service| service.name == one.name));
+        // All services of a virtual server show the same checks: any one that is there will do.
+        let found = one.members.iter().find_map(|member| Some((member.key, actual.get(&member.key)?)));
         // Known to the running daemon, or to all appearances: its checks have a state.
         let old = match (basis, known) {
             (Basis::Reload, Some(old)) => old.map(Some),
             (Basis::Reload, None) => found.map(|_| None),
             (Basis::Start, _) => None,
         };
-        let (at_once, healthy) = match old {
-            Some(old) => (kept(one, old, found), healthy(one, found)),
-            None => {
-                (started.get(&one.key).cloned().unwrap_or_else(|| healthy(one, None)), healthy(one, None))
-            }
-        };
-        expected.at_once.insert(one.key, at_once);
-        expected.healthy.insert(one.key, healthy);
+        for member in &one.members {
+            let (at_once, healthy) = match old {
+                Some(old) => (kept(one, member, old, found), healthy(one, member, found)),
+                None => (
+                    started.get(&member.key).cloned().unwrap_or_else(|| healthy(one, member, None)),
+                    healthy(one, member, None),
+                ),
+            };
+            expected.at_once.insert(member.key, at_once);
+            expected.healthy.insert(member.key, healthy);
+        }
     }
     expected
 }
 
 /// A service whose checks have a state, read off the kernel's table. `old`: the plan that it was made by.
-fn kept(plan: &VirtualPlan, old: Option<&VirtualPlan>, found: Option<&VirtualService>) -> VirtualService {
+fn kept(
+    plan: &VirtualPlan,
+    member: &Member,
+    old: Option<&VirtualPlan>,
+    found: Option<Found<'_>>,
+) -> VirtualService {
     let now: Vec<RealNow> = plan
         .reals
         .iter()
@@ -67,33 +80,34 @@ fn kept(plan: &VirtualPlan, old: Option<&VirtualPlan>, found: Option<&VirtualSer
     // In the band of the hysteresis a quorum stays as it is.
     let mut quorum = Quorum::start(plan.quorum, if sorry_serves(plan, found) { 0 } else { u32::MAX });
     quorum.weigh(plan.quorum, sum(&now));
-    service(plan, &now, quorum.serving(plan.sorry.is_some()))
+    service(plan, member, &now, quorum.serving(plan.sorry.is_some()))
 }
 
-fn healthy(plan: &VirtualPlan, found: Option<&VirtualService>) -> VirtualService {
+fn healthy(plan: &VirtualPlan, member: &Member, found: Option<Found<'_>>) -> VirtualService {
     let now: Vec<RealNow> =
         plan.reals.iter().map(|real| RealNow { up: true, weight: weight(real, found) }).collect();
     let quorum = Quorum::start(plan.quorum, sum(&now));
-    service(plan, &now, quorum.serving(plan.sorry.is_some()))
+    service(plan, member, &now, quorum.serving(plan.sorry.is_some()))
 }
 
 /// What the kernel shows of a real server that the daemon knows. Without its service there is nothing to see.
-fn shown_up(real: &RealPlan, found: Option<&VirtualService>) -> bool {
-    let Some(found) = found else { return true };
-    match found.destinations.get(&real.key) {
+fn shown_up(real: &RealPlan, found: Option<Found<'_>>) -> bool {
+    let Some((key, found)) = found else { return true };
+    match found.destinations.get(&real.at(&key)) {
         None => false,
         Some(there) => there.weight > 0 || real.weight == 0 || !real.inhibit,
     }
 }
 
 /// The configured weight; where a program or a file sets it, the one that it has set.
-fn weight(real: &RealPlan, found: Option<&VirtualService>) -> u32 {
+fn weight(real: &RealPlan, found: Option<Found<'_>>) -> u32 {
     let by_program = real.checkers.iter().any(|checker| match &checker.kind {
         Kind::Misc(misc) => misc.dynamic,
         Kind::File(file) => file.weight != 0,
         _ => false,
     });
-    let there = found.and_then(|found| found.destinations.get(&real.key)).map(|there| there.weight);
+    let there =
+        found.and_then(|(key, found)| found.destinations.get(&real.at(&key))).map(|there| there.weight);
     there.filter(|weight| by_program && *weight > 0).unwrap_or(real.weight)
 }
 
@@ -101,9 +115,10 @@ fn sum(now: &[RealNow]) -> u32 {
     now.iter().filter(|real| real.up).fold(0, |sum, real| sum.saturating_add(real.weight))
 }
 
-fn sorry_serves(plan: &VirtualPlan, found: Option<&VirtualService>) -> bool {
-    let Some((sorry, found)) = plan.sorry.as_ref().zip(found) else { return false };
-    let others: BTreeMap<_, _> = found.destinations.iter().filter(|(key, _)| **key != sorry.key).collect();
-    found.destinations.get(&sorry.key).is_some_and(|there| there.weight > 0)
+fn sorry_serves(plan: &VirtualPlan, found: Option<Found<'_>>) -> bool {
+    let Some((sorry, (key, found))) = plan.sorry.as_ref().zip(found) else { return false };
+    let sorry = sorry.at(&key);
+    let others: BTreeMap<_, _> = found.destinations.iter().filter(|(key, _)| **key != sorry).collect();
+    found.destinations.get(&sorry).is_some_and(|there| there.weight > 0)
         && others.values().all(|there| there.weight == 0)
 }

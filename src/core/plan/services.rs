@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Basis, Entry, Kind, Question, When, expect};
-use crate::check::plan::Plan;
+use crate::check::plan::{Plan, VirtualPlan};
 use crate::core::settings::Setting;
 use crate::ipvs::diff::{Change, diff};
 use crate::ipvs::table::{
@@ -16,8 +16,8 @@ pub(super) fn entries(question: &Question<'_>, basis: Basis, actual: &Table) -> 
     let before = question.before.map(Plan::new);
     let expected = expect::tables(&plan, before.as_ref(), basis, actual, question.now);
     // As the daemon counts them: whatever any desired table of its life named.
-    let ours: BTreeSet<ServiceKey> =
-        plan.services.iter().chain(before.iter().flat_map(|b| &b.services)).map(|s| s.key).collect();
+    let ours = plan.services.iter().chain(before.iter().flat_map(|b| &b.services));
+    let ours: BTreeSet<ServiceKey> = ours.flat_map(|s| &s.members).map(|member| member.key).collect();
     let words = Words { plan: &plan, basis, actual, at_once: &expected.at_once, healthy: &expected.healthy };
     let now = diff(actual, &expected.at_once, &ours);
     let later = diff(&expected.at_once, &expected.healthy, &ours);
@@ -124,8 +124,9 @@ impl Words<'_> {
     }
 
     fn is_real_server(&self, key: ServiceKey, destination: DestinationKey) -> Option<bool> {
-        let service = self.plan.services.iter().find(|service| service.key == key)?;
-        let real = service.reals.iter().find(|real| real.key == destination)?;
+        let has = |service: &&VirtualPlan| service.members.iter().any(|member| member.key == key);
+        let service = self.plan.services.iter().find(has)?;
+        let real = service.reals.iter().find(|real| real.at(&key) == destination)?;
         Some(!real.checkers.is_empty())
     }
 
@@ -186,6 +187,10 @@ fn service_settings(old: &Service, new: &Service) -> Vec<Setting> {
     }
     if old.scheduler_flags != new.scheduler_flags {
         settings.push(Setting::new("flags", flags(old), flags(new)));
+    }
+    if old.engine != new.engine {
+        let engine = |service: &Service| service.engine.clone().unwrap_or_else(|| "none".to_owned());
+        settings.push(Setting::new("persistence engine", engine(old), engine(new)));
     }
     settings
 }

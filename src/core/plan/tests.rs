@@ -276,8 +276,7 @@ fn service(scheduler: &str, reals: &[(&str, u32)]) -> VirtualService {
             (key, settings)
         })
         .collect();
-    let service =
-        Service { scheduler: scheduler.to_owned(), persistence: None, one_packet: false, scheduler_flags: 0 };
+    let service = Service::plain(scheduler);
     VirtualService { service, destinations }
 }
 

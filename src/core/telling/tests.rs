@@ -199,7 +199,8 @@ fn event(what: What, real: Option<&str>, key: ServiceKey) -> Event {
         what,
         reason: "connection refused".to_owned(),
         command: None,
-        virtual_server: key,
+        virtual_server: key.into(),
+        number: 0,
         real_server: real.map(str::to_owned),
         smtp_alert: true,
     }
@@ -231,6 +232,21 @@ fn servers_and_quorums() {
             "Virtualserver [10.0.0.1]:tcp:80 - DOWN",
         ),
         (event(What::QuorumUp, None, mark), "VS FWM 5 UP", "Virtualserver FWM 5 - UP"),
+        (
+            event(What::RealServerDown, Some("10.1.0.1:80"), mark),
+            "RS [10.1.0.1]:none:80 FWM 5 DOWN",
+            "Realserver [10.1.0.1]:none:80 of virtual server FWM 5 - DOWN",
+        ),
+        // The second virtual server of the group, as keepalived counts them.
+        (
+            Event {
+                virtual_server: Identity::Group { name: "g1".to_owned(), protocol: Some(Protocol::Tcp) },
+                number: 1,
+                ..event(What::RealServerDown, Some("10.1.0.3:99"), mark)
+            },
+            "RS [10.1.0.3]:tcp:99 [g1]:1 DOWN",
+            "Realserver [10.1.0.3]:tcp:99 of virtual server [g1]:1 - DOWN",
+        ),
     ];
     for (event, line, subject) in table {
         let telling = tell(Happening::Checked(&event), &config).unwrap();

@@ -33,6 +33,7 @@ fn a_new_service_byte_by_byte() {
         persistence: Some(Persistence { timeout: 360, granularity: 24 }),
         one_packet: false,
         scheduler_flags: 0b10,
+        engine: None,
     };
     let bytes = encoded(&Change::NewService { key: key(), service: settings });
     #[rustfmt::skip]

@@ -119,8 +119,7 @@ fn settings(forward: Forward, weight: u32) -> Destination {
 }
 
 fn one(destinations: &[(u8, Destination)]) -> Table {
-    let service =
-        Service { scheduler: "wlc".to_owned(), persistence: None, one_packet: false, scheduler_flags: 0 };
+    let service = Service::plain("wlc");
     let destinations = destinations.iter().map(|(last, settings)| (server(*last), *settings)).collect();
     [(key(), VirtualService { service, destinations })].into()
 }

@@ -15,6 +15,7 @@ fn table(scheduler: &str, marks: &[u32]) -> Table {
             persistence: None,
             one_packet: false,
             scheduler_flags: 0,
+            engine: None,
         },
         destinations: [].into(),
     };
@@ -51,7 +52,7 @@ impl Bench {
     }
 
     fn want(&self, number: u64, table: Table) {
-        self.desired.send_replace(Arc::new(Desired { number, table }));
+        self.desired.send_replace(Arc::new(Desired { number, table, ..Desired::default() }));
     }
 
     fn wait(&mut self, condition: impl FnMut(&Report) -> bool) -> Report {
@@ -173,4 +174,27 @@ fn a_lost_connection_is_replaced() {
     assert_eq!(kernel.table(), table("wlc", &[1]));
     let report = bench.end();
     assert_eq!((report.errors, report.drift_repaired), (vec![], 0));
+}
+
+/// `lvs_flush` at the start: what others left goes, what is desired is never touched. `lvs_flush_on_stop` likewise.
+#[test]
+fn a_sweep_takes_away_what_is_not_desired() {
+    let kernel = FakeKernel::with(table("wlc", &[1, 2, 3]));
+    let mut bench = Bench::start(&kernel, 0);
+    let swept = |number, marks: &[u32], sweeps| {
+        Arc::new(Desired { number, table: table("wlc", marks), sweeps, ..Desired::default() })
+    };
+    bench.desired.send_replace(swept(1, &[1], 1));
+    let report = bench.wait(|report| report.applied == 1);
+    assert_eq!((report.drift_repaired, kernel.table()), (0, table("wlc", &[1])));
+    assert_eq!(kernel.state(|state| state.asked.len()), 2);
+    // What comes later from others is theirs, until the next sweep.
+    kernel.state(|state| state.table.extend(table("wlc", &[9])));
+    bench.desired.send_replace(swept(2, &[], 1));
+    bench.wait(|report| report.applied == 2);
+    assert_eq!(kernel.table(), table("wlc", &[9]));
+    bench.desired.send_replace(swept(3, &[], 2));
+    bench.wait(|report| report.applied == 3);
+    assert_eq!(kernel.table(), Table::new());
+    bench.end();
 }

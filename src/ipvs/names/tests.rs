@@ -11,6 +11,7 @@ fn service(scheduler: &str) -> Service {
         persistence: Some(Persistence { timeout: 360, granularity: 32 }),
         one_packet: false,
         scheduler_flags: 0,
+        engine: None,
     }
 }
 

@@ -24,6 +24,7 @@ fn service(scheduler: &str, servers: &[(u8, u32)]) -> VirtualService {
             persistence: None,
             one_packet: false,
             scheduler_flags: 0,
+            engine: None,
         },
         destinations: servers.iter().map(|(last, weight)| (server(*last), settings(*weight))).collect(),
     }

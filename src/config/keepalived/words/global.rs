@@ -101,10 +101,10 @@ const GLOBAL: Table<Global> = keywords! { Global:
     later "vrrp_netlink_monitor_rcv_bufs_force" => { vrrp_netlink_monitor_rcv_bufs_force: Switch };
     "fifo_write_vrrp_states_on_reload" => { fifo_write_vrrp_states_on_reload: Flag };
 
-    later "lvs_timeouts" => { lvs_timeouts: Timeouts };
-    later "lvs_flush" => { lvs_flush: Flag };
-    later "lvs_flush_on_stop" ~ "lvs_flush_onstop" => { lvs_flush_on_stop: Flush };
-    later "lvs_sync_daemon" => { lvs_sync_daemon: Synchronised };
+    "lvs_timeouts" => { lvs_timeouts: Timeouts };
+    "lvs_flush" => { lvs_flush: Flag };
+    "lvs_flush_on_stop" ~ "lvs_flush_onstop" => { lvs_flush_on_stop: Flush };
+    "lvs_sync_daemon" => { lvs_sync_daemon: Synchronised };
     later "lvs_netlink_cmd_rcv_bufs" => { lvs_netlink_cmd_rcv_bufs: Number(1, u32::MAX) };
     later "lvs_netlink_cmd_rcv_bufs_force" => { lvs_netlink_cmd_rcv_bufs_force: Switch };
     later "lvs_netlink_monitor_rcv_bufs" => { lvs_netlink_monitor_rcv_bufs: Number(1, u32::MAX) };
@@ -112,7 +112,7 @@ const GLOBAL: Table<Global> = keywords! { Global:
     later "nftables_ipvs" => { nftables_ipvs: TextOr("keepalived_ipvs") };
     later "nftables_ipvs_priority" => { nftables_ipvs_priority: Number(i32::MIN, i32::MAX) };
     later "nftables_ipvs_start_fwmark" => { nftables_ipvs_start_fwmark: Number(1, u32::MAX) };
-    later "rs_init_notifies" => { rs_init_notifies: Switch };
+    "rs_init_notifies" => { rs_init_notifies: Switch };
     later "snmp_vs_stats_update_interval" => { snmp_vs_stats_update_interval: Seconds(0.001, 30.0) };
     later "snmp_rs_stats_update_interval" => { snmp_rs_stats_update_interval: Seconds(0.001, 30.0) };
 

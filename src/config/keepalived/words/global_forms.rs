@@ -533,6 +533,17 @@ impl Form for Synchronised {
                 }
                 number if at == 2 && number.parse::<u8>().is_ok() => {
                     daemon.id = number.parse().ok();
+                    let problem = "the number of lvs_sync_daemon without a word is deprecated";
+                    let fix = format!("write id {number}");
+                    r.find(
+                        Level::Warning,
+                        node,
+                        at + 1,
+                        "deprecated",
+                        problem,
+                        "it is understood as before",
+                        fix,
+                    );
                     at += 1;
                     continue;
                 }

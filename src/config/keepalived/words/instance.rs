@@ -88,7 +88,7 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     "smtp_alert" => { smtp_alert: Switch };
     "kernel_rx_buf_size" => { kernel_rx_buf_size: Number(1, u32::MAX) };
     "linkbeat_use_polling" => { * OldLinkbeat };
-    later "lvs_sync_daemon_interface" => { * OldSyncDaemon };
+    "lvs_sync_daemon_interface" => { * OldSyncDaemon };
 };
 
 named_block!(

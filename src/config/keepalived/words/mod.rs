@@ -52,7 +52,7 @@ const ROOT: Table<Config> = keywords! { Config:
     "vrrp_track_process" => { vrrp_track_process: Blocks::<crate::config::model::TrackProcess>::all() };
     "vrrp_sync_group" => { vrrp_sync_group: Blocks::<crate::config::model::SyncGroup>::all() };
     "vrrp_instance" => { vrrp_instance: Blocks::<crate::config::model::Instance>::all() };
-    later "virtual_server_group" => { virtual_server_group: Blocks::<crate::config::model::VirtualServerGroup>::all() };
+    "virtual_server_group" => { virtual_server_group: Blocks::<crate::config::model::VirtualServerGroup>::all() };
     "virtual_server" => { virtual_server: Blocks::<crate::config::model::VirtualServer>::all() };
 };
 

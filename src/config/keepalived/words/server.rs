@@ -197,9 +197,25 @@ impl<T, F: Forwarding<T>> WholeForm<T> for MethodOf<F> {
         if *method == Method::Tun {
             r.used = usize::MAX;
             *tunnel_slot = tunnel(r, node);
-            if tunnel_slot.as_ref().is_some_and(|t| t.kind != TunnelKind::Ipip || t.checksum.is_some()) {
-                let problem = format!("accepted, not acted on yet: the tunnel options of {}", node.key());
-                r.find(Level::Warning, node, 2, "not-acted-on", problem, "the tunnel is plain ipip", "");
+            let plain = tunnel_slot.as_mut().filter(|t| t.kind == TunnelKind::Ipip);
+            if plain.is_some_and(|t| t.checksum.take_if(|c| *c != TunnelChecksum::Nocsum).is_some()) {
+                let problem = "an ipip tunnel has no checksum option";
+                let fix = "remove it, or write type gue or gre";
+                r.find(
+                    Level::Warning,
+                    node,
+                    2,
+                    "no-effect",
+                    problem,
+                    "it is passed over, as in keepalived",
+                    fix,
+                );
+            }
+            if tunnel_slot.as_ref().is_some_and(|t| t.kind == TunnelKind::Gue && t.port.unwrap_or(0) == 0) {
+                let problem = "a gue tunnel without port";
+                let consequence = "the kernel refuses the real servers";
+                let fix = "write type gue port N, the UDP port that the real server listens at";
+                r.find(Level::Warning, node, 2, "no-port", problem, consequence, fix);
             }
         }
     }

@@ -46,16 +46,16 @@ const VIRTUAL_SERVER: Table<VirtualServer> = keywords! { VirtualServer:
     "ip_family" => { ip_family: FAMILIES };
     "delay_loop" => { delay_loop: Seconds(0.000_001, LONGEST) };
     "lb_algo" | "lvs_sched" => { lb_algo: SCHEDULERS };
-    later "flag-1" | "sh-fallback" | "mh-fallback" => { flag_1: Flag };
-    later "flag-2" | "sh-port" | "mh-port" => { flag_2: Flag };
-    later "flag-3" => { flag_3: Flag };
+    "flag-1" | "sh-fallback" | "mh-fallback" => { flag_1: Flag };
+    "flag-2" | "sh-port" | "mh-port" => { flag_2: Flag };
+    "flag-3" => { flag_3: Flag };
     "lb_kind" | "lvs_method" => { * MethodOf::<VirtualServer>::of() };
     "protocol" => { protocol: ProtocolName };
-    later "persistence_engine" => { persistence_engine: Text };
+    "persistence_engine" => { persistence_engine: Text };
     "persistence_timeout" => { persistence_timeout: Persistence };
     "persistence_granularity" => { persistence_granularity: Granularity };
     "ops" => { ops: Flag };
-    later "ha_suspend" => { ha_suspend: Flag };
+    "ha_suspend" => { ha_suspend: Flag };
     "alpha" => { alpha: Flag };
     "omega" => { omega: Flag };
     "quorum" => { quorum: Number(1, u32::MAX) };
@@ -396,7 +396,7 @@ impl Form for Sorry {
 
 /// Groups have no keywords: each line is an entry. The table is for the walks over the model.
 const GROUP: Table<VirtualServerGroup> = keywords! { VirtualServerGroup:
-    later "entries" => { entries: Entries };
+    "entries" => { entries: Entries };
 };
 
 impl Block for VirtualServerGroup {
