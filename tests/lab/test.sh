@@ -13,6 +13,8 @@ out=target/lab/test
 rm -rf "$out"
 mkdir -p "$out"
 export NEXTEST_HIDE_PROGRESS_BAR=1 CARGO_TERM_COLOR=never RUST_BACKTRACE=0
+# The hunt draws its operations by chance; a suite that passes today passes tomorrow. Other seeds are for people.
+export HUNT_SEED=${HUNT_SEED:-7}
 passed=0 failed=0
 failures=()
 
