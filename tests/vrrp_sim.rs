@@ -33,16 +33,41 @@ fn from_environment(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
-#[test]
-fn routers_agree_on_the_right_master_whatever_happened_before() {
+/// The tests that share the seeds, so that more than one processor works on them.
+const SHARES: u64 = 4;
+
+/// The seeds of one share: those that leave this remainder.
+fn share(remainder: u64) {
     if let Some(seed) = from_environment("SIM_SEED") {
-        run(seed, true);
+        if seed % SHARES == remainder {
+            run(seed, true);
+        }
         return;
     }
-    for seed in 0..from_environment("SIM_SEEDS").unwrap_or(SEEDS) {
+    for seed in (remainder..from_environment("SIM_SEEDS").unwrap_or(SEEDS)).step_by(SHARES as usize) {
         let outcome = std::panic::catch_unwind(|| run(seed, false));
         assert!(outcome.is_ok(), "seed {seed} failed (above): SIM_SEED={seed} tells its story");
     }
+}
+
+#[test]
+fn routers_agree_on_the_right_master_whatever_happened_before_1() {
+    share(0);
+}
+
+#[test]
+fn routers_agree_on_the_right_master_whatever_happened_before_2() {
+    share(1);
+}
+
+#[test]
+fn routers_agree_on_the_right_master_whatever_happened_before_3() {
+    share(2);
+}
+
+#[test]
+fn routers_agree_on_the_right_master_whatever_happened_before_4() {
+    share(3);
 }
 
 /// What all routers of a run have in common.
