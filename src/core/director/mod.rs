@@ -125,7 +125,7 @@ pub fn judge(config: &Config, facts: &Facts) -> Vec<Diagnostic> {
     let sets = config.global_defs.director_sysctl == Some(true);
     let mut findings: Vec<Diagnostic> = needs(config, &facts.addresses)
         .into_iter()
-        .filter(|need| !(sets && need.sets) && !need.rule.is_kept(&need.key, &facts.values))
+        .filter(|need| !(sets && need.sets || need.rule.is_kept(&need.key, &facts.values)))
         .map(|need| {
             let now = facts.values.get(&need.key).map_or("", String::as_str);
             let line = format!("{} = {}", need.key, need.rule.value());

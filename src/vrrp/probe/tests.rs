@@ -16,6 +16,11 @@ fn two() -> Vec<Bundle> {
     vec![bundle("eth0", "10.0.0.1"), bundle("eth1", "2001:db8::1")]
 }
 
+/// Addresses asked for, with the second.
+type Asked = Vec<(u64, IpAddr)>;
+/// What was found, with the second.
+type Found = Vec<(u64, Finding)>;
+
 /// Asks at its own pace for so many seconds; `holds(second, address)` says whether somebody else answers. What was
 /// asked and found, with the second.
 fn play(
@@ -23,7 +28,7 @@ fn play(
     now: Instant,
     span: std::ops::Range<u64>,
     holds: impl Fn(u64, IpAddr) -> bool,
-) -> (Vec<(u64, IpAddr)>, Vec<(u64, Finding)>) {
+) -> (Asked, Found) {
     let (mut asked, mut found) = (Vec::new(), Vec::new());
     for second in span {
         let at = now + secs(second);
