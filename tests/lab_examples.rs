@@ -204,3 +204,37 @@ fn haproxy_pair() {
     wait_has(&lab, "d2", VIP, "after SIGKILL of d1");
     all_answer("through d2, the crash of d1 behind us");
 }
+
+/// The virtual address is on `lo` of both machines, and only the master answers for it: by `director_sysctl`, which
+/// leaves nothing behind. `lab_examples_ipvs.rs` has what IPVS does there.
+#[test]
+fn director_is_real_server_claims_nothing_as_backup() {
+    let Some(lab) = pair("both") else { return };
+    let example = example("director-is-real-server");
+    let _servers = D.map(|d| lab.nginx(d, 80));
+    let setting = |d: &str, name: &str| {
+        lab.command(d, &["cat", &format!("/proc/sys/net/ipv4/conf/eth0/{name}")]).trim().to_owned()
+    };
+    let on_eth0 = |d: &str| lab.command(d, &["ip", "-o", "addr", "show", "dev", "eth0"]).contains(VIP);
+    let [_d1, d2] = directors(&lab, &example);
+    wait("the address is on eth0 of d1", PATIENCE, || on_eth0("d1"));
+    wait_has(&lab, "d2", VIP, "on lo of the backup");
+    assert!(!on_eth0("d2"), "d2 is backup");
+    for d in D {
+        let set = || (setting(d, "arp_ignore"), setting(d, "arp_announce"));
+        wait(&format!("arp settings of {d}"), PATIENCE, || set() == ("1".to_owned(), "2".to_owned()));
+    }
+    let mac = lab.command("d1", &["cat", "/sys/class/net/eth0/address"]);
+    for _ in 0..5 {
+        lab.ip("client", "neigh flush dev eth0");
+        assert!(lab.get("client", None, &format!("{VIP}:80")).is_some(), "no answer");
+        let known = lab.command("client", &["ip", "neigh", "show", VIP]);
+        assert!(known.contains(mac.trim()), "not d1 ({mac}): {known}");
+    }
+    assert_eq!(d2.stop(), Some(0));
+    assert_eq!(
+        (setting("d2", "arp_ignore"), setting("d2", "arp_announce")),
+        ("0".to_owned(), "0".to_owned())
+    );
+    assert!(!lab.has("d2", VIP));
+}

@@ -315,3 +315,44 @@ fn tomcat_wlc() {
         stage.lab.notices("d1").iter().any(|n| n == "SERVER 10.0.0.11 UP")
     });
 }
+
+/// Two machines that are both: every connection is answered, by both, and the backup sends nothing on.
+#[test]
+fn director_is_real_server() {
+    if !ipvs() {
+        return;
+    }
+    let Some(mut lab) = Lab::new("both") else { return };
+    lab.lan("lan");
+    lab.host_on("client", "lan", "10.0.0.200/24");
+    lab.host_on("d1", "lan", "10.0.0.1/24");
+    lab.host_on("d2", "lan", "10.0.0.2/24");
+    let stage = Stage { lab, example: example("director-is-real-server") };
+    let mut servers = ["d1", "d2"].map(|d| Some(stage.lab.nginx(d, 80)));
+    let service = "10.0.0.100:80";
+    let [d1, _d2] = stage.directors();
+    let whole = [("10.0.0.1:80", "Local", 1), ("10.0.0.2:80", "Route", 1)];
+    stage.wait_table("d1", service, &whole, "d1 is master");
+    stage.wait_table("d2", service, &[("10.0.0.2:80", "Local", 1)], "d2 is backup");
+    stage.wait_answers(&[], service, &["d1", "d2"], "at start");
+    for n in 0..40 {
+        assert!(
+            stage.lab.get("client", None, service).is_some(),
+            "connection {n} is not answered: it circles"
+        );
+    }
+
+    servers[1].take().expect("a server").kill();
+    stage.wait_table("d1", service, &whole[..1], "nginx of d2 is dead");
+    stage.wait_table("d2", service, &[], "nginx of d2 is dead");
+    stage.wait_answers(&[], service, &["d1"], "nginx of d2 is dead");
+    servers[1] = Some(stage.lab.nginx("d2", 80));
+    stage.wait_table("d1", service, &whole, "nginx of d2 is back");
+
+    // Director and server die together.
+    d1.kill();
+    servers[0].take().expect("a server").kill();
+    stage.lab.ip("d1", "link set eth0 down");
+    stage.wait_table("d2", service, &[("10.0.0.2:80", "Local", 1)], "d1 is dead");
+    stage.wait_answers(&[], service, &["d2"], "d1 is dead");
+}

@@ -75,6 +75,41 @@ fn exit_codes_are_as_documented() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// What NAT needs of the kernel is told with its line, or set while the daemon runs and put back.
+#[test]
+fn kernel_settings_of_a_director_are_told_or_set() {
+    const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+    let place = place("director");
+    let server =
+        "virtual_server 10.0.0.100 80 {\n lb_kind NAT\n protocol TCP\n real_server 10.9.0.1 80 {\n }\n}\n";
+    let on = "global_defs {\n director_sysctl on\n}\n";
+    fs::write(place.join("told.conf"), format!("{CONF}{server}")).unwrap();
+    fs::write(place.join("set.conf"), format!("{on}{CONF}{server}")).unwrap();
+    fs::write(FORWARD, "0").unwrap();
+    let (code, said) = ended(&place, &["check", "told.conf"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("warning: net.ipv4.ip_forward is 0 on this machine"), "{said}");
+    assert!(said.contains("write \"net.ipv4.ip_forward = 1\" into"), "{said}");
+    assert!(!ended(&place, &["check", "set.conf"]).1.contains("ip_forward"));
+    assert!(!ended(&place, &["check", "--text-only", "told.conf"]).1.contains("ip_forward"));
+
+    let forward = || fs::read_to_string(FORWARD).unwrap().trim().to_owned();
+    let daemon = tandem(&place, &["run", "--config", "set.conf", "--pid", "set.pid"]).spawn().unwrap();
+    until("it is set", || forward() == "1");
+    fs::write(place.join("set.conf"), format!("{CONF}{server}")).unwrap();
+    until("the pid file", || place.join("set.pid").exists());
+    kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGHUP).unwrap();
+    until("it is put back when the word leaves the file", || forward() == "0");
+    fs::write(place.join("set.conf"), format!("{on}{CONF}{server}")).unwrap();
+    kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGHUP).unwrap();
+    until("it is set again", || forward() == "1");
+    let (code, said) = stop(daemon);
+    assert_eq!((code, forward().as_str()), (Some(0), "0"), "{said}");
+    // Between the two reloads, with the word gone, the log told of it.
+    assert_eq!(said.matches("net.ipv4.ip_forward is").count(), 1, "{said}");
+    fs::remove_dir_all(place).unwrap();
+}
+
 #[test]
 fn one_daemon_for_each_namespace() {
     let place = place("lock");

@@ -4,7 +4,9 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::config;
+use crate::config::model::Config;
 use crate::config::resolve::Facts;
+use crate::core::director;
 
 use super::report::{Paint, exit_code, json, with_summary};
 
@@ -54,7 +56,11 @@ pub fn run(args: &Args) -> i32 {
     let mut out = io::stdout().lock();
     let mut worst = 0;
     for file in &args.files {
-        let loaded = config::load(file, &facts);
+        let mut loaded = config::load(file, &facts);
+        if !args.text_only && is_of_this_machine(&loaded.config, &facts) {
+            let machine = director::look::look(&loaded.config);
+            loaded.diagnostics.extend(director::judge(&loaded.config, &machine));
+        }
         worst = worst.max(exit_code(&loaded, args.strict));
         let text = if args.format == "json" {
             json(&loaded.diagnostics)
@@ -67,4 +73,11 @@ pub fn run(args: &Args) -> i32 {
         std::mem::forget(loaded);
     }
     worst
+}
+
+/// True when this machine could run the file: it has the interface of every instance. Of another machine's kernel
+/// settings nothing can be said.
+fn is_of_this_machine(config: &Config, facts: &Facts) -> bool {
+    let there = |name: &str| facts.interfaces.as_ref().is_some_and(|all| all.contains(name));
+    config.vrrp_instance.iter().all(|i| i.interface.is_empty() || there(&i.interface))
 }

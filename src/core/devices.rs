@@ -18,7 +18,7 @@ use crate::net::sysctl::Memory;
 use crate::vrrp::firewall::{note, ruleset};
 use crate::vrrp::vmac::{self, Plan};
 
-use super::threads;
+use super::{director, threads};
 
 /// How long the start waits for interfaces and filter. Beyond it the instances begin; one whose interface is missing is
 /// in FAULT until it comes.
@@ -59,7 +59,10 @@ impl Devices {
             tracing::error!("interfaces: {error}; those of use_vmac are planned without knowing the others");
             Default::default()
         });
-        let plan = vmac::plan(config, &found);
+        let mut plan = vmac::plan(config, &found);
+        for (key, wish) in director::wishes(config, &director::look::addresses()) {
+            plan.sysctls.entry(key).or_insert(wish);
+        }
         for problem in plan.problems.iter().chain(&note(&config.global_defs)) {
             tracing::warn!("{problem}");
         }
@@ -69,6 +72,13 @@ impl Devices {
             config.vrrp_instance.iter().map(|instance| instance.name.as_str()).collect();
         self.filter.send_replace(Arc::new(ruleset(config, &plan, &all, self.generation)));
         plan
+    }
+
+    /// Looks again at the last wish: settings of IPVS exist only once its module is loaded.
+    pub(super) fn again(&mut self) {
+        self.generation += 1;
+        let generation = self.generation;
+        self.wanted.send_modify(|wanted| Arc::make_mut(wanted).generation = generation);
     }
 
     /// True when the filter has anything to do.

@@ -4,9 +4,11 @@
 //! kernel's table), `bfd` (where a file asks for it), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
 //! wins; "happened" ones by bounded channels; nobody waits for another's answer.
 
+pub mod active;
 pub mod alerts;
 mod bfd;
 mod devices;
+pub mod director;
 pub mod error;
 mod lock;
 pub mod look;

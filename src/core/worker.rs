@@ -17,10 +17,11 @@ use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::model::{Config, FlushOnStop};
 use crate::config::resolve::Facts;
 use crate::ipvs::kernel::Desired;
+use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::process;
-use crate::vrrp::machine::Note;
+use crate::vrrp::machine::{Note, StateName};
 use crate::vrrp::params::{Faults, Host, Setup};
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::snapshot::sentence;
@@ -28,6 +29,7 @@ use crate::vrrp::track::{self, Trackers};
 use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
 
+use super::active::{self, Active};
 use super::bfd::Bfd;
 use super::devices::Devices;
 use super::error::Error;
@@ -36,7 +38,7 @@ use super::outside::outside;
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{memory, role, scripts, secrets, threads};
+use super::{director, memory, role, scripts, secrets, threads};
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -91,6 +93,10 @@ struct Worker {
     missing: BTreeMap<String, BTreeSet<String>>,
     /// What the ipvs thread is asked for.
     desired: Desired,
+    /// Services of `active_on`.
+    active: Active,
+    /// Nobody has looked yet whether the kernel's settings suit these services.
+    unseen: bool,
     signals: Signals,
 }
 
@@ -145,6 +151,7 @@ impl Worker {
         let teller = Teller::start(&config, net.generation.clone());
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
+        let active = Active::of(&config);
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -168,6 +175,8 @@ impl Worker {
             tracker_changes,
             missing: BTreeMap::new(),
             desired: Desired { sweeps, ..Desired::default() },
+            active,
+            unseen: true,
             signals,
         })
     }
@@ -191,13 +200,17 @@ impl Worker {
                 Some(report) = self.reports.recv() => {
                     self.take_report(&report);
                     self.program_settings();
+                    self.program_active();
                 }
                 Some(report) = self.bfd.reports.recv() => log_bfd(&report),
                 Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
                 Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
                 Ok(()) = self.check.table.changed() => self.program_table(),
-                Ok(()) = self.net.links.changed() => self.tell_carried(),
+                Ok(()) = self.net.links.changed() => {
+                    self.tell_carried();
+                    self.program_active();
+                }
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
                 _ = self.signals.hangup.recv() => self.reload().await,
@@ -312,8 +325,29 @@ impl Worker {
     }
 
     fn program_table(&mut self) {
-        self.desired.table = (**self.check.table.borrow_and_update()).clone();
+        let whole = Arc::clone(&self.check.table.borrow_and_update());
+        self.desired.table =
+            if self.active.is_empty() { (*whole).clone() } else { self.active_table(&whole) };
         self.program();
+    }
+
+    /// Services of `active_on`, after an instance or the machine's addresses have changed.
+    fn program_active(&mut self) {
+        if self.active.is_empty() {
+            return;
+        }
+        let whole = Arc::clone(&self.check.table.borrow());
+        let table = self.active_table(&whole);
+        if self.desired.table != table {
+            self.desired.table = table;
+            self.program();
+        }
+    }
+
+    fn active_table(&self, whole: &Table) -> Table {
+        let links = self.net.links.borrow();
+        let is_master = |name: &str| self.teller.state(name) == StateName::Master;
+        self.active.table(whole, is_master, |address| active::is_here(&links, address))
     }
 
     /// Timeouts and sync daemons, by the states of the instances.
@@ -345,6 +379,18 @@ impl Worker {
     fn log_ipvs(&mut self) {
         for error in &self.ipvs.report.borrow_and_update().errors {
             tracing::error!("ipvs: {error}");
+        }
+        // Not before: settings of IPVS exist only once its module is loaded.
+        if std::mem::take(&mut self.unseen) {
+            self.judge_machine();
+        }
+    }
+
+    /// Do the kernel's settings suit a director of these services?
+    fn judge_machine(&mut self) {
+        log_findings(&director::judge(&self.config, &director::look::look(&self.config)));
+        if self.config.global_defs.director_sysctl == Some(true) {
+            self.devices.again();
         }
     }
 
@@ -409,9 +455,18 @@ impl Worker {
         self.tell_check();
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
+        self.active = Active::of(&self.config);
         self.program_settings();
         self.tell_carried();
+        self.program_active();
         self.tell_faults();
+        if !self.unseen {
+            if self.before.global_defs.director_sysctl == Some(true) {
+                // What is put back now is judged as it was before us.
+                self.devices.settled().await;
+            }
+            self.judge_machine();
+        }
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
     }

@@ -27,4 +27,4 @@ pub mod wire;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
-mod strategies;
+pub(crate) mod strategies;

@@ -15,7 +15,7 @@ pub struct Key {
     pub ipv6: bool,
     /// Interface; empty = a setting of the whole family.
     pub interface: String,
-    /// Name of the setting.
+    /// Name of the setting; a slash where it has parts.
     pub name: String,
 }
 
@@ -23,6 +23,11 @@ impl Key {
     /// A setting of IPv4.
     pub fn v4(interface: &str, name: &str) -> Self {
         Self { ipv6: false, interface: interface.to_owned(), name: name.to_owned() }
+    }
+
+    /// A setting of IPVS (`net.ipv4.vs`, both families); it exists once the module is loaded.
+    pub fn vs(name: &str) -> Self {
+        Self::v4("", &format!("vs/{name}"))
     }
 
     /// A setting of IPv6.
@@ -44,7 +49,7 @@ impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let family = if self.ipv6 { "ipv6" } else { "ipv4" };
         if self.interface.is_empty() {
-            return write!(f, "net.{family}.{}", self.name);
+            return write!(f, "net.{family}.{}", self.name.replace('/', "."));
         }
         write!(f, "net.{family}.conf.{}.{}", self.interface.replace('.', "/"), self.name)
     }
@@ -167,6 +172,9 @@ mod tests {
         let whole = Key::v4("", "igmp_link_local_mcast_reports");
         assert_eq!(whole.path(), "/proc/sys/net/ipv4/igmp_link_local_mcast_reports");
         assert_eq!(whole.to_string(), "net.ipv4.igmp_link_local_mcast_reports");
+        let part = Key::vs("conn_reuse_mode");
+        assert_eq!(part.path(), "/proc/sys/net/ipv4/vs/conn_reuse_mode");
+        assert_eq!(part.to_string(), "net.ipv4.vs.conn_reuse_mode");
     }
 
     #[test]

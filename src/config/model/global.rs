@@ -233,6 +233,9 @@ object! {
         lvs_flush_on_stop: Option<FlushOnStop>,
         /// Connection synchronisation.
         lvs_sync_daemon: Option<SyncDaemon>,
+        /// Set the kernel settings that a director of these services needs, and put them back at stop; default off: they
+        /// are reported.
+        director_sysctl: Option<bool>,
         /// Netlink buffer of requests, bytes.
         lvs_netlink_cmd_rcv_bufs: Option<u32>,
         /// Beyond the kernel's limit.

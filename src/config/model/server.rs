@@ -179,6 +179,9 @@ object! {
         ops: bool,
         /// Check only while the service address is on this director.
         ha_suspend: bool,
+        /// Instance while whose mastership its services are whole here; else they have only the real servers that are this
+        /// machine, and without any they are not there.
+        active_on: Option<String>,
         /// Default `alpha` of the real servers: out until the first success.
         alpha: bool,
         /// Run the down scripts at stop.

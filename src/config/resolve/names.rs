@@ -122,8 +122,27 @@ impl Resolver<'_> {
             );
             self.keep_known(&who, &origin, "track_bfd", "bfd_instance", &mut group.track_bfd, &known.bfds);
         }
+        let instances = names(&config.vrrp_instance, |i| &i.name);
         for server in &mut config.virtual_server {
             let who = super::shown(server);
+            if let Some(name) = server.active_on.take_if(|name| !instances.contains(name)) {
+                let problem = format!("{who}: active_on names \"{name}\", which does not exist");
+                let fix = match closest(&name, instances.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("write vrrp_instance {name} {{ … }}"),
+                };
+                let consequence = "it is passed over: its services are there whoever is master";
+                let origin = server.origin.clone();
+                self.find(
+                    Level::Warning,
+                    &origin,
+                    "active_on",
+                    "unknown-instance",
+                    problem,
+                    consequence,
+                    fix,
+                );
+            }
             for real in &mut server.real_server {
                 let address = real.address;
                 let origin = real.origin.clone();

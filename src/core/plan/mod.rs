@@ -239,7 +239,8 @@ impl Plan {
             routing::plan(question, net, &mut plan);
         }
         if let Some(table) = &kernel.table {
-            plan.entries.extend(services::entries(question, basis, table));
+            let entries = services::entries(question, basis, table, &plan.instances, kernel.net.as_ref());
+            plan.entries.extend(entries);
         }
         plan
     }

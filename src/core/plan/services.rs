@@ -1,30 +1,52 @@
 //! The IPVS part of a plan.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
-use super::{Action, Basis, Entry, Kind, Question, When, expect};
+use super::expect::{self, Expected};
+use super::{Action, Basis, Entry, InstanceNow, Kind, Net, Question, Role, When};
 use crate::check::plan::{Plan, VirtualPlan};
+use crate::core::active::Active;
 use crate::core::settings::Setting;
 use crate::ipvs::diff::{Change, diff};
 use crate::ipvs::table::{
     Destination, DestinationKey, Forward, Persistence, Service, ServiceKey, Table, VirtualService,
 };
 
+/// Why something comes with a role.
+const AS_MASTER: &str = "comes when this machine becomes MASTER";
+
 /// Each service of the file or the kernel that something is to be said of, with its destinations behind it.
-pub(super) fn entries(question: &Question<'_>, basis: Basis, actual: &Table) -> Vec<Entry> {
+pub(super) fn entries(
+    question: &Question<'_>,
+    basis: Basis,
+    actual: &Table,
+    instances: &[InstanceNow],
+    net: Option<&Net>,
+) -> Vec<Entry> {
     let plan = Plan::new(question.file);
     let before = question.before.map(Plan::new);
-    let expected = expect::tables(&plan, before.as_ref(), basis, actual, question.now);
+    let mut expected = expect::tables(&plan, before.as_ref(), basis, actual, question.now);
+    let standby = Standby { active: Active::of(question.file), instances };
+    let mut as_master = Vec::new();
     // As the daemon counts them: whatever any desired table of its life named.
     let ours = plan.services.iter().chain(before.iter().flat_map(|b| &b.services));
     let ours: BTreeSet<ServiceKey> = ours.flat_map(|s| &s.members).map(|member| member.key).collect();
-    let words = Words { plan: &plan, basis, actual, at_once: &expected.at_once, healthy: &expected.healthy };
+    // Without the machine's interfaces nobody knows who is master.
+    if let Some(net) = net.filter(|_| !standby.active.is_empty()) {
+        let at_once = standby.table(&expected.at_once, net);
+        as_master = diff(&at_once, &expected.at_once, &ours);
+        expected = Expected { at_once, healthy: standby.table(&expected.healthy, net) };
+    }
+    let (at_once, healthy) = (&expected.at_once, &expected.healthy);
+    let words = Words { plan: &plan, basis, actual, at_once, healthy, standby: &standby };
     let now = diff(actual, &expected.at_once, &ours);
     let later = diff(&expected.at_once, &expected.healthy, &ours);
     let mut entries: Vec<(ServiceKey, Option<DestinationKey>, Entry)> = now
         .iter()
         .map(|change| words.entry(change, actual, When::Now))
         .chain(later.iter().map(|change| words.entry(change, &expected.at_once, When::OnceHealthy)))
+        .chain(as_master.iter().map(|change| words.entry(change, &expected.at_once, When::AsMaster)))
         .collect();
     entries.extend(
         actual
@@ -56,6 +78,28 @@ fn left_alone(key: ServiceKey, found: &VirtualService) -> Entry {
     }
 }
 
+/// Services of `active_on`, and the roles that the instances are taken to have.
+struct Standby<'a> {
+    active: Active,
+    instances: &'a [InstanceNow],
+}
+
+impl Standby<'_> {
+    fn is_master(&self, name: &str) -> bool {
+        self.instances.iter().any(|instance| instance.name == name && instance.role == Role::Master)
+    }
+
+    fn table(&self, whole: &Table, net: &Net) -> Table {
+        let here: BTreeSet<IpAddr> = net.installed.keys().map(|key| key.address).collect();
+        self.active.table(whole, |name| self.is_master(name), |address| here.contains(&address))
+    }
+
+    /// The instance whose mastership the rest of a service waits for.
+    fn waits_for(&self, key: &ServiceKey) -> Option<&str> {
+        self.active.instance(key).filter(|name| !self.is_master(name))
+    }
+}
+
 /// What the words of an entry are taken from.
 struct Words<'a> {
     plan: &'a Plan,
@@ -63,6 +107,7 @@ struct Words<'a> {
     actual: &'a Table,
     at_once: &'a Table,
     healthy: &'a Table,
+    standby: &'a Standby<'a>,
 }
 
 impl Words<'_> {
@@ -88,7 +133,12 @@ impl Words<'_> {
         match change {
             Change::NewService { service, .. } => {
                 entry.detail = service.to_string();
-                entry.cause = "the kernel does not have it".to_owned();
+                entry.cause = match when {
+                    When::AsMaster => AS_MASTER.to_owned(),
+                    When::Now | When::OnceHealthy | When::OnceInterface => {
+                        "the kernel does not have it".to_owned()
+                    }
+                };
             }
             Change::SetService { service, .. } => {
                 entry.action = Action::Change;
@@ -98,7 +148,10 @@ impl Words<'_> {
             }
             Change::DeleteService { .. } => {
                 entry.action = Action::Remove;
-                entry.cause = "the file before named it, this one does not".to_owned();
+                entry.cause = match self.standby.waits_for(&key) {
+                    Some(instance) => format!("active_on {instance}, which is not MASTER here"),
+                    None => "the file before named it, this one does not".to_owned(),
+                };
             }
             Change::NewDestination { destination, settings, .. } => {
                 entry.detail = settings.to_string();
@@ -133,6 +186,7 @@ impl Words<'_> {
     fn why_added(&self, key: ServiceKey, destination: DestinationKey, when: When) -> String {
         let is_known = self.actual.contains_key(&key);
         match (self.is_real_server(key, destination), when) {
+            (_, When::AsMaster) => AS_MASTER.to_owned(),
             (_, When::OnceHealthy) if self.basis == Basis::Start => {
                 "down until its checks succeed (alpha)".to_owned()
             }
@@ -149,11 +203,15 @@ impl Words<'_> {
         let named = |table: &Table| {
             table.get(&key).is_some_and(|service| service.destinations.contains_key(&destination))
         };
-        if when == When::OnceHealthy {
+        let waits = self.standby.waits_for(&key).filter(|_| !named(self.healthy));
+        let is_named = self.is_real_server(key, destination).is_some();
+        if let Some(instance) = waits.filter(|_| is_named) {
+            format!("active_on {instance}, which is not MASTER here")
+        } else if when == When::OnceHealthy {
             "the sorry server goes when the quorum is reached".to_owned()
         } else if named(self.healthy) && !named(self.at_once) {
             "down until its checks succeed".to_owned()
-        } else if self.is_real_server(key, destination).is_some() {
+        } else if is_named {
             "down by its checks".to_owned()
         } else {
             "the file has no such real server; its connections break".to_owned()

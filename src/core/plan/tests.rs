@@ -426,6 +426,32 @@ fn with_the_file_before_new_real_servers_wait_and_removed_services_go() {
 }
 
 #[test]
+fn a_backup_that_is_a_real_server_keeps_only_itself() {
+    let mut file = config(&instance("A", 51, &["10.0.0.100/32"], ""));
+    file.virtual_server = farm("", &[("10.0.0.1", 1, ""), ("10.0.0.2", 1, "")]).virtual_server;
+    file.virtual_server[0].active_on = Some("A".to_owned());
+    let table = with_table(&[(KEY, service("wlc", &[("10.0.0.1", 1), ("10.0.0.2", 1)]))]).table;
+    let backup = Kernel { table: table.clone(), ..machine(&["10.0.0.1/24 eth0"]) };
+    let plan_of = |kernel: &Kernel| plan(Ask::default(), &file, kernel);
+    let services = |plan: &Plan| lines(plan).into_iter().filter(|l| l.contains(":80")).collect::<Vec<_>>();
+    let planned = plan_of(&backup);
+    assert_eq!(services(&planned), ["now - 10.0.0.2:80", "master + 10.0.0.2:80"]);
+    let why: Vec<&str> = planned.entries.iter().rev().take(2).map(|e| e.cause.as_str()).collect();
+    assert_eq!(why, ["comes when this machine becomes MASTER", "active_on A, which is not MASTER here"]);
+    let master = Kernel { table: table.clone(), ..machine(&["10.0.0.1/24 eth0", "10.0.0.100/32 eth0"]) };
+    assert_eq!(services(&plan_of(&master)), [""; 0]);
+    // A machine that is none of them has nothing to take in.
+    let other = Kernel { table, ..machine(&["10.0.0.9/24 eth0"]) };
+    let all = [
+        "now - TCP 10.0.0.100:80",
+        "master + TCP 10.0.0.100:80",
+        "master + 10.0.0.1:80",
+        "master + 10.0.0.2:80",
+    ];
+    assert_eq!(services(&plan_of(&other)), all);
+}
+
+#[test]
 fn what_could_not_be_read_is_not_planned() {
     let file = farm("", &[("10.1.0.1", 3, CHECK)]);
     assert_eq!(plan(Ask::default(), &file, &Kernel::default()).entries, []);

@@ -105,6 +105,7 @@ const GLOBAL: Table<Global> = keywords! { Global:
     "lvs_flush" => { lvs_flush: Flag };
     "lvs_flush_on_stop" ~ "lvs_flush_onstop" => { lvs_flush_on_stop: Flush };
     "lvs_sync_daemon" => { lvs_sync_daemon: Synchronised };
+    "director_sysctl" => { director_sysctl: Switch };
     later "lvs_netlink_cmd_rcv_bufs" => { lvs_netlink_cmd_rcv_bufs: Number(1, u32::MAX) };
     later "lvs_netlink_cmd_rcv_bufs_force" => { lvs_netlink_cmd_rcv_bufs_force: Switch };
     later "lvs_netlink_monitor_rcv_bufs" => { lvs_netlink_monitor_rcv_bufs: Number(1, u32::MAX) };

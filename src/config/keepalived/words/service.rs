@@ -56,6 +56,7 @@ const VIRTUAL_SERVER: Table<VirtualServer> = keywords! { VirtualServer:
     "persistence_granularity" => { persistence_granularity: Granularity };
     "ops" => { ops: Flag };
     "ha_suspend" => { ha_suspend: Flag };
+    "active_on" => { active_on: Text };
     "alpha" => { alpha: Flag };
     "omega" => { omega: Flag };
     "quorum" => { quorum: Number(1, u32::MAX) };
