@@ -83,6 +83,7 @@ pub async fn run_with(
     carried.mark_changed();
     loop {
         let now = clock::now();
+        driver.tick(now);
         driver.publish(now);
         if driver.start_due(now) {
             // Those that were started, and those that have an answer, come first.
@@ -185,7 +186,7 @@ impl Driver {
             .filter(|lane| self.has_place(*lane))
             .filter_map(|lane| self.farm.deadline(lane));
         let status = self.status_at.filter(|_| self.status_due).map(|at| at + STATUS_PAUSE);
-        checks.chain(status).min()
+        checks.chain(status).chain(self.farm.wake()).min()
     }
 
     fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
@@ -203,6 +204,14 @@ impl Driver {
         self.status_due = true;
         if let Some(outcome) = outcome {
             let reaction = self.farm.observe(id, &outcome, now);
+            self.react(reaction);
+        }
+    }
+
+    /// What time alone brings.
+    fn tick(&mut self, now: Instant) {
+        if self.farm.wake().is_some_and(|at| at <= now) {
+            let reaction = self.farm.tick(now);
             self.react(reaction);
         }
     }

@@ -17,7 +17,7 @@ mod server;
 mod tracker;
 
 pub use check::{
-    BfdCheck, Connection, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
+    BfdCheck, Connection, DnsCheck, DnsType, FileCheck, FlapDamping, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
     RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 pub use common::{Command, ExtraInterfaces, Fifo, ScriptUser, Secret, SmtpServer, Track, VrrpVersion};
@@ -33,7 +33,7 @@ pub use instance::{
 };
 pub use object::Origin;
 pub use server::{
-    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, Tunnel, TunnelChecksum,
+    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel, TunnelChecksum,
     TunnelKind, VirtualServer, VirtualServerGroup,
 };
 pub use tracker::{
