@@ -74,6 +74,7 @@ const PURE: &[&str] = &[
     "bfd/report.rs",
     "check/schedule.rs",
     "check/health.rs",
+    "check/connections.rs",
     "check/damping.rs",
     "check/ramp.rs",
     "check/tiers.rs",

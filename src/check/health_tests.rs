@@ -200,11 +200,7 @@ fn rise_wants_successes_in_a_row() {
     play_all(
         &rules,
         Begin::Unproven,
-        &[
-            (Success, None, RETRY, None),
-            (Success, None, RETRY, None),
-            (Success, Some(Flip::Up), LOOP, None),
-        ],
+        &[(Success, None, RETRY, None), (Success, None, RETRY, None), (Success, Some(Flip::Up), LOOP, None)],
     );
     let mut health = Health::new(Begin::Unproven);
     assert_eq!(health.rising(&rules), None);

@@ -17,9 +17,7 @@ use super::members::{self, forward, service_port};
 use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
 use super::quorum;
 use super::tiers;
-use crate::config::model::{
-    Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer,
-};
+use crate::config::model::{Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer};
 use crate::ipvs::table::{DestinationKey, Forward};
 use inherit::{Inherit, written};
 

@@ -62,15 +62,9 @@ pub(super) fn after(
 }
 
 impl Farm {
-    /// The connections that a real server on its way out may still have: whose they are, so that they can be counted.
-    pub fn to_count(&self) -> Vec<(ServiceKey, DestinationKey)> {
-        let services = self.services.iter().filter(|service| !service.draining.is_empty());
-        services
-            .flat_map(|service| {
-                let keys = service.plan.members.iter().map(|member| member.key);
-                keys.flat_map(|key| service.draining.iter().map(move |one| (key, one.plan.at(&key))))
-            })
-            .collect()
+    /// True while somebody is on the way out, whose connections are worth counting.
+    pub const fn drains(&self) -> bool {
+        self.drain_until.is_some()
     }
 
     /// Takes counts of connections, active and inactive together. `None`: it is not known, and nothing follows from it.
@@ -108,7 +102,8 @@ impl Farm {
                     Some(rest) => format!("its time is over, {rest} connections break"),
                     None => "its time is over".to_owned(),
                 };
-                let text = format!("real server {} of {} is drained: {why}", gone.plan.name, service.plan.name);
+                let text =
+                    format!("real server {} of {} is drained: {why}", gone.plan.name, service.plan.name);
                 reaction.notes.push(Note { loud: true, text });
             }
         }

@@ -84,7 +84,9 @@ impl Farm {
         while let Some((_, s, r)) = self.timers.first().copied().filter(|(at, ..)| *at <= now) {
             self.timers.pop_first();
             let Some(service) = self.services.get_mut(s) else { continue };
-            let Some((plan, real)) = service.plan.reals.get(r).zip(service.reals.get_mut(r)) else { continue };
+            let Some((plan, real)) = service.plan.reals.get(r).zip(service.reals.get_mut(r)) else {
+                continue;
+            };
             let before = real.now;
             real.armed = None;
             real.refresh(plan, now);
@@ -104,7 +106,9 @@ impl Farm {
 
     /// Brings the timers in line with what a real server asks for.
     pub(super) fn arm(&mut self, s: usize, r: usize) {
-        let Some(real) = self.services.get_mut(s).and_then(|service| service.reals.get_mut(r)) else { return };
+        let Some(real) = self.services.get_mut(s).and_then(|service| service.reals.get_mut(r)) else {
+            return;
+        };
         if real.armed != real.timer {
             if let Some(at) = real.armed {
                 self.timers.remove(&(at, s, r));

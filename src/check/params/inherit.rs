@@ -103,8 +103,8 @@ impl Inherit<'_> {
         let delay_loop = first([pace.delay_loop, real.delay_loop, server.delay_loop])
             .unwrap_or(DELAY_LOOP)
             .max(SHORTEST_PAUSE);
-        let fast =
-            first_limit([pace.fast_interval, real.fast_interval, server.fast_interval]).map(|fast| fast.max(SHORTEST_PAUSE));
+        let fast = first_limit([pace.fast_interval, real.fast_interval, server.fast_interval])
+            .map(|fast| fast.max(SHORTEST_PAUSE));
         // `fall` is `retry` in other words, so that the nearest of both counts.
         let tries = |fall: Option<u32>, retry: Option<u32>| fall.map(|fall| fall.saturating_sub(1)).or(retry);
         let before_retry = match before_retry {

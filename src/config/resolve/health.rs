@@ -18,7 +18,13 @@ impl Resolver<'_> {
             if let Some(origin) = origin {
                 let problem = format!("{name}: slow_start with a scheduler that makes no use of weights");
                 let fix = "write lb_algo wrr or wlc, or remove slow_start";
-                self.advise(origin, "slow_start", problem, "a server that comes back gets its whole share at once", fix);
+                self.advise(
+                    origin,
+                    "slow_start",
+                    problem,
+                    "a server that comes back gets its whole share at once",
+                    fix,
+                );
             }
         }
         if server.drain_timeout.is_some() && !server.drain_on_removal {
@@ -29,12 +35,24 @@ impl Resolver<'_> {
         for real in &server.real_server {
             if real.fall.is_some() && real.retry.is_some() {
                 let problem = format!("{name}: real server {} has fall and retry", real.address);
-                self.advise(&real.origin, "fall", problem, "fall counts: retry says the same", "remove one of them");
+                self.advise(
+                    &real.origin,
+                    "fall",
+                    problem,
+                    "fall counts: retry says the same",
+                    "remove one of them",
+                );
             }
         }
         if server.fall.is_some() && server.retry.is_some() {
             let problem = format!("{name} has fall and retry");
-            self.advise(&server.origin, "fall", problem, "fall counts: retry says the same", "remove one of them");
+            self.advise(
+                &server.origin,
+                "fall",
+                problem,
+                "fall counts: retry says the same",
+                "remove one of them",
+            );
         }
     }
 

@@ -85,8 +85,7 @@ fn kept(
 }
 
 fn healthy(plan: &VirtualPlan, member: &Member, found: Option<Found<'_>>) -> VirtualService {
-    let now: Vec<RealNow> =
-        plan.reals.iter().map(|real| RealNow::full(true, weight(real, found))).collect();
+    let now: Vec<RealNow> = plan.reals.iter().map(|real| RealNow::full(true, weight(real, found))).collect();
     let quorum = Quorum::start(plan.quorum, desired::sum(plan, &now));
     shown(plan, member, &now, quorum)
 }

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
-use crate::config::keepalived::form::{Choice, DAY, Flag, FlagSwitch, LONGEST, Nothing, Number, Seconds, Switch, Text};
+use crate::config::keepalived::form::{
+    Choice, DAY, Flag, FlagSwitch, LONGEST, Nothing, Number, Seconds, Switch, Text,
+};
 use crate::config::keepalived::forms::Cmd;
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
