@@ -201,7 +201,7 @@ fn rise_and_timeouts_through_the_farm() {
     assert_eq!(world.alive(LOOP, &[3, 4]), "3*1 4*1");
     // Silence is endured for four tries, a second apart after the first; a refusal is not.
     let silent = |last| if last == 3 { Answer::Silent } else { Answer::Good };
-    world.run(seconds(LOOP + 1), silent);
+    world.run(seconds(2), silent);
     assert_eq!(world.shown(), "3*1 4*1");
     world.run(seconds(2), silent);
     assert_eq!(world.shown(), "4*1");

@@ -6,6 +6,7 @@
 //! is over what they say then is what it is.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// What the file says.
@@ -21,6 +22,13 @@ pub struct Rules {
 
 /// The longest hold is this power of two times the first.
 const MOST_DOUBLINGS: u32 = 5;
+
+impl fmt::Display for Rules {
+    /// `4 60 90`, as the file has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.flips, self.within.as_secs_f64(), self.hold.as_secs_f64())
+    }
+}
 
 impl Rules {
     /// How long the hold lasts that comes after so many others.
