@@ -165,8 +165,11 @@ fn a_failed_url_is_asked_for_again() {
     assert_eq!(urls, [0, 1, 1, 1, 2]);
 }
 
+/// The same with timeouts.
+type AnyStep = (Seen, Option<Flip>, Duration, Option<(u32, u32)>);
+
 /// As `play`, with timeouts.
-fn play_all(rules: &Rules, begin: Begin, steps: &[(Seen, Option<Flip>, Duration, Option<(u32, u32)>)]) {
+fn play_all(rules: &Rules, begin: Begin, steps: &[AnyStep]) {
     let mut health = Health::new(begin);
     let mut now = Instant::now();
     for (n, (seen, flip, pause, tries)) in steps.iter().enumerate() {
