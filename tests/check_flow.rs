@@ -547,6 +547,7 @@ proptest! {
             .collect();
         let wanted: Vec<String> = match service.serving {
             Serving::SorryServer => vec!["10.0.0.9:80".to_owned()],
+            Serving::SorryPool => Vec::new(),
             Serving::RealServers => {
                 service.reals.iter().filter(|r| r.up && r.weight > 0).map(|r| r.key.to_string()).collect()
             }

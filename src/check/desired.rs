@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::members::Member;
 use super::plan::{RealPlan, VirtualPlan};
-use super::quorum::Serving;
+use super::quorum::{Quorum, Serving};
+use super::ramp;
+use super::tiers::Weights;
 use crate::ipvs::table::{Destination, VirtualService};
 
 /// Weight of a sorry server that serves.
@@ -13,28 +15,82 @@ const SORRY_WEIGHT: u32 = 1;
 /// What is known of one real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealNow {
-    /// All of its checkers are up.
+    /// All of its checkers are up, and it is not held down.
     pub up: bool,
-    /// Its weight while it is up: the configured one, moved by its `misc_dynamic` programs.
+    /// Its weight while it is up: the configured one, moved by its `misc_dynamic` programs. Quorum and tiers go by it.
     pub weight: u32,
+    /// How much of it it has now, 1..=10 tenths ([`ramp`]).
+    pub tenths: u32,
 }
 
-/// One service of a virtual server with its destinations. `now` goes with `plan.reals`, one for one.
+impl RealNow {
+    /// One with all of its weight.
+    pub const fn full(up: bool, weight: u32) -> Self {
+        Self { up, weight, tenths: ramp::FULL }
+    }
+}
+
+/// Sum of the weights that count for the quorum. `now` goes with `plan.reals`, one for one, here and below.
+pub fn sum<'a>(plan: &VirtualPlan, now: impl IntoIterator<Item = &'a RealNow>) -> u32 {
+    plan.reals
+        .iter()
+        .zip(now)
+        .filter(|(real, now)| !real.sorry && now.up)
+        .fold(0, |sum, (_, now)| sum.saturating_add(now.weight))
+}
+
+/// The weights of each tier, first one first.
+pub fn tier_weights<'a>(plan: &VirtualPlan, now: impl IntoIterator<Item = &'a RealNow>) -> Vec<Weights> {
+    let mut tiers = vec![Weights { configured: 0, healthy: 0 }; plan.tier_count.max(1)];
+    for (real, now) in plan.reals.iter().zip(now).filter(|(real, _)| !real.sorry) {
+        let Some(tier) = tiers.get_mut(real.tier) else { continue };
+        tier.configured += u64::from(real.weight);
+        tier.healthy += if now.up { u64::from(now.weight) } else { 0 };
+    }
+    tiers
+}
+
+/// Who takes the traffic: while the quorum is lost the sorry servers that are up, else the one without checks, else
+/// the real servers that are left.
+pub fn serving<'a>(
+    plan: &VirtualPlan,
+    now: impl IntoIterator<Item = &'a RealNow>,
+    quorum: Quorum,
+) -> Serving {
+    let can_stand_in = |(real, now): (&RealPlan, &RealNow)| real.sorry && now.up && now.weight > 0;
+    if !quorum.is_up() && plan.reals.iter().zip(now).any(can_stand_in) {
+        return Serving::SorryPool;
+    }
+    quorum.serving(plan.sorry.is_some())
+}
+
+/// One service of a virtual server with its destinations. `tiers`: which of them serve; one that is not named does.
 ///
-/// - Real servers serve: those that are up with their weight, those that are down with weight 0
-///   (`inhibit_on_failure`) or not at all; the sorry server with weight 0 (`sorry_server_inhibit`) or not at all.
+/// - Real servers serve: those that are up with their weight, those of a tier that does not serve with weight 0 (so that
+///   their connections can end), those that are down with weight 0 (`inhibit_on_failure`) or not at all; the sorry
+///   server with weight 0 (`sorry_server_inhibit`) or not at all.
 /// - The sorry server serves: it with weight 1, the real servers with weight 0 (inhibited ones) or not at all.
+/// - Sorry servers with checks serve: they with their weights, all others as before.
 ///
 /// A sorry server that is one of the real servers has one entry: the sorry server's while that serves, else the real
 /// server's.
-pub fn service(plan: &VirtualPlan, member: &Member, now: &[RealNow], serving: Serving) -> VirtualService {
+pub fn service(
+    plan: &VirtualPlan,
+    member: &Member,
+    now: &[RealNow],
+    serving: Serving,
+    tiers: &[bool],
+) -> VirtualService {
     let mut destinations = BTreeMap::new();
     if let Some(sorry) = plan.sorry.as_ref().filter(|sorry| sorry.inhibit) {
         destinations.insert(sorry.at(&member.key), bare(sorry.forward, 0));
     }
+    let its_turn = |real: &RealPlan| real.sorry == (serving == Serving::SorryPool);
     for (real, state) in plan.reals.iter().zip(now) {
-        let weight = (serving == Serving::RealServers && state.up).then_some(state.weight);
-        match weight.or(real.inhibit.then_some(0)) {
+        let serves = serving != Serving::SorryServer && state.up && its_turn(real);
+        let in_turn = real.sorry || tiers.get(real.tier).copied().unwrap_or(true);
+        let weight = if in_turn { ramp::part(state.weight, state.tenths) } else { 0 };
+        match serves.then_some(weight).or(real.inhibit.then_some(0)) {
             Some(weight) => {
                 destinations.insert(real.at(&member.key), destination(real, weight));
             }
@@ -48,6 +104,11 @@ pub fn service(plan: &VirtualPlan, member: &Member, now: &[RealNow], serving: Se
         destinations.insert(sorry.at(&member.key), bare(sorry.forward, SORRY_WEIGHT));
     }
     VirtualService { service: member.service.clone(), destinations }
+}
+
+/// A real server that is on its way out: nothing new goes there.
+pub fn drained(real: &RealPlan) -> Destination {
+    destination(real, 0)
 }
 
 fn destination(real: &RealPlan, weight: u32) -> Destination {

@@ -2,8 +2,11 @@
 
 use super::super::plan::SorryPlan;
 use super::super::quorum;
+use super::super::tiers;
 use super::*;
 use crate::ipvs::table::{DestinationKey, Forward, Protocol, Service, ServiceKey};
+
+const NO_TIERS: tiers::Rules = tiers::Rules { least: 0, hysteresis: 0, mode: tiers::Mode::TakeOver };
 
 fn key(last: u8) -> DestinationKey {
     DestinationKey { address: [10, 0, 0, last].into(), port: 80 }
@@ -23,6 +26,10 @@ fn real(last: u8, inhibit: bool) -> RealPlan {
         upper_threshold: 100,
         lower_threshold: 50,
         inhibit,
+        tier: 0,
+        sorry: false,
+        slow_start: None,
+        damping: None,
         notify_up: None,
         notify_down: None,
         smtp_alert: false,
@@ -47,14 +54,17 @@ fn plan(inhibit: bool, sorry: Option<(u8, bool)>) -> VirtualPlan {
             forward: Forward::DirectRoute,
             inhibit,
         }),
+        tier_count: 1,
+        tiers: NO_TIERS,
+        drain: None,
         reals: vec![real(3, inhibit), real(4, inhibit)],
     }
 }
 
 /// Destinations as (last octet, weight).
 fn shown(plan: &VirtualPlan, up: [bool; 2], serving: Serving) -> Vec<(u8, u32)> {
-    let now = up.map(|up| RealNow { up, weight: 5 });
-    service(plan, &plan.members[0], &now, serving)
+    let now = up.map(|up| RealNow::full(up, 5));
+    service(plan, &plan.members[0], &now, serving, &[])
         .destinations
         .iter()
         .map(|(key, destination)| {
@@ -95,7 +105,7 @@ fn a_sorry_server_that_is_a_real_server_has_one_entry() {
 #[test]
 fn settings_come_from_the_real_server() {
     let plan = plan(false, Some((9, true)));
-    let table = service(&plan, &plan.members[0], &[RealNow { up: true, weight: 7 }; 2], Serving::RealServers);
+    let table = service(&plan, &plan.members[0], &[RealNow::full(true, 7); 2], Serving::RealServers, &[]);
     assert_eq!(table.service, plan.members[0].service);
     let wanted =
         Destination { forward: Forward::Masquerade, weight: 7, upper_threshold: 100, lower_threshold: 50 };
@@ -113,9 +123,9 @@ fn members_of_a_group_share_the_servers() {
     plan.reals[1].port = Some(0);
     plan.members =
         [80, 81].map(|port| Member { key: service_key(port), service: Service::plain("rr") }).into();
-    let now = [RealNow { up: true, weight: 7 }; 2];
+    let now = [RealNow::full(true, 7); 2];
     let ports = |plan: &VirtualPlan, member: usize| -> Vec<u16> {
-        let table = service(plan, &plan.members[member], &now, Serving::RealServers);
+        let table = service(plan, &plan.members[member], &now, Serving::RealServers, &[]);
         table.destinations.keys().map(|key| key.port).collect()
     };
     assert_eq!([ports(&plan, 0), ports(&plan, 1)], [[80, 0], [80, 0]]);
@@ -123,4 +133,56 @@ fn members_of_a_group_share_the_servers() {
         real.forward = Forward::DirectRoute;
     }
     assert_eq!([ports(&plan, 0), ports(&plan, 1)], [[80, 80], [81, 81]]);
+}
+
+/// Tiers that do not serve stay with weight 0: what they have may end.
+#[test]
+fn a_tier_that_does_not_serve_gets_nothing_new() {
+    let mut plan = plan(false, None);
+    plan.reals[1].tier = 1;
+    plan.tier_count = 2;
+    let weights = |up: [bool; 2], tiers: &[bool]| -> Vec<u32> {
+        let now = up.map(|up| RealNow::full(up, 5));
+        let table = service(&plan, &plan.members[0], &now, Serving::RealServers, tiers);
+        table.destinations.values().map(|destination| destination.weight).collect()
+    };
+    assert_eq!(weights([true, true], &[true, false]), [5, 0]);
+    assert_eq!(weights([false, true], &[false, true]), [5]);
+    assert_eq!(weights([true, false], &[true, false]), [5]);
+    assert_eq!(weights([true, true], &[true, true]), [5, 5]);
+    let now = [RealNow::full(true, 5), RealNow::full(false, 5)];
+    assert_eq!(
+        tier_weights(&plan, &now),
+        [Weights { configured: 5, healthy: 5 }, Weights { configured: 5, healthy: 0 }]
+    );
+}
+
+#[test]
+fn sorry_servers_with_checks_come_before_the_one_without() {
+    let mut plan = plan(false, Some((9, false)));
+    plan.reals[1].sorry = true;
+    let lost = Quorum::start(plan.quorum, 0);
+    let gained = Quorum::start(plan.quorum, 5);
+    let now = |first, second| [RealNow::full(first, 5), RealNow::full(second, 5)];
+    assert_eq!(serving(&plan, &now(false, true), lost), Serving::SorryPool);
+    assert_eq!(serving(&plan, &now(false, false), lost), Serving::SorryServer);
+    assert_eq!(serving(&plan, &now(true, true), gained), Serving::RealServers);
+    assert_eq!(sum(&plan, &now(true, true)), 5);
+    assert_eq!(sum(&plan, &now(false, true)), 0);
+    assert_eq!(shown(&plan, [true, true], Serving::RealServers), [(3, 5)]);
+    assert_eq!(shown(&plan, [true, true], Serving::SorryPool), [(4, 5)]);
+    assert_eq!(shown(&plan, [true, true], Serving::SorryServer), [(9, 1)]);
+    plan.sorry = None;
+    assert_eq!(serving(&plan, &now(true, false), lost), Serving::RealServers);
+}
+
+#[test]
+fn a_server_that_came_back_has_a_part_of_its_weight() {
+    let plan = plan(false, None);
+    let now = [RealNow { up: true, weight: 50, tenths: 3 }, RealNow::full(true, 50)];
+    let table = service(&plan, &plan.members[0], &now, Serving::RealServers, &[]);
+    let weights: Vec<u32> = table.destinations.values().map(|destination| destination.weight).collect();
+    assert_eq!(weights, [15, 50]);
+    // For the quorum it is whole.
+    assert_eq!(sum(&plan, &now), 100);
 }

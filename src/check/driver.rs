@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 use super::checkers::Tools;
+use super::connections::{Connections, parse};
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
 use super::outcome::{Failure, Outcome};
@@ -25,6 +26,8 @@ use crate::process;
 
 /// Checks started before results are looked at again: a thousand that are due at once hold up no answer.
 const STARTS_A_TURN: usize = 128;
+/// Connections of servers that drain are counted this often.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
 const STATUS_PAUSE: Duration = Duration::from_millis(200);
 
@@ -78,15 +81,21 @@ pub async fn run_with(
         lost_events: 0,
         status_at: None,
         status_due: true,
+        count_at: None,
     };
+    let mut counting = None;
     driver.react(reaction);
     carried.mark_changed();
     loop {
         let now = clock::now();
+        driver.tick(now);
         driver.publish(now);
         if driver.start_due(now) {
             // Those that were started, and those that have an answer, come first.
             tokio::task::yield_now().await;
+        }
+        if driver.count_due(now) && counting.is_none() {
+            counting = Some(tokio::task::spawn_blocking(count));
         }
         let wake = driver.deadline().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -120,10 +129,30 @@ pub async fn run_with(
                     driver.ended(ended, now);
                 }
             }
+            counts = counted(&mut counting) => {
+                counting = None;
+                let count = |service, destination| counts.get(&(service, destination)).copied();
+                let reaction = driver.farm.count(count, clock::now());
+                driver.react(reaction);
+            }
             () = sleep_until(wake) => {}
         }
     }
     driver.stop();
+}
+
+/// The kernel's counts of connections; none where it has no IPVS.
+fn count() -> Connections {
+    // The thread's own network namespace, as for everything else here.
+    std::fs::read_to_string("/proc/thread-self/net/ip_vs")
+        .map_or_else(|_| Connections::new(), |text| parse(&text))
+}
+
+async fn counted(counting: &mut Option<tokio::task::JoinHandle<Connections>>) -> Connections {
+    match counting {
+        Some(counting) => counting.await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until(wake: Option<tokio::time::Instant>) {
@@ -150,6 +179,8 @@ struct Driver {
     status_at: Option<Instant>,
     /// Something happened since.
     status_due: bool,
+    /// When to count the connections of servers that drain.
+    count_at: Option<Instant>,
 }
 
 impl Driver {
@@ -185,7 +216,7 @@ impl Driver {
             .filter(|lane| self.has_place(*lane))
             .filter_map(|lane| self.farm.deadline(lane));
         let status = self.status_at.filter(|_| self.status_due).map(|at| at + STATUS_PAUSE);
-        checks.chain(status).min()
+        checks.chain(status).chain(self.farm.wake()).chain(self.count_at).min()
     }
 
     fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
@@ -205,6 +236,28 @@ impl Driver {
             let reaction = self.farm.observe(id, &outcome, now);
             self.react(reaction);
         }
+    }
+
+    /// What time alone brings.
+    fn tick(&mut self, now: Instant) {
+        if self.farm.wake().is_some_and(|at| at <= now) {
+            let reaction = self.farm.tick(now);
+            self.react(reaction);
+        }
+    }
+
+    /// True when it is time to count. First some time after a server began to drain: by then the kernel sends it nothing
+    /// new.
+    fn count_due(&mut self, now: Instant) -> bool {
+        if !self.farm.drains() {
+            self.count_at = None;
+            return false;
+        }
+        let due = self.count_at.is_some_and(|at| at <= now);
+        if due || self.count_at.is_none() {
+            self.count_at = Some(now + COUNT_EVERY);
+        }
+        due
     }
 
     fn hear(&mut self, outside: Arc<Outside>, now: Instant) {

@@ -3,6 +3,9 @@
 //! keepalived's rules. While up, `retry` + 1 failures in a row, `delay_before_retry` apart, take it down; at start the
 //! first failure does. While down it is checked each `delay_loop`, and one success (of every url, where an HTTP_GET
 //! has several) brings it back.
+//!
+//! Beyond keepalived, where the file asks for it: `rise` successes bring it back, `timeout_retry` counts timeouts apart
+//! from other failures, `fast_interval` is the time between checks while it is on its way down or up.
 
 use std::time::{Duration, Instant};
 
@@ -15,11 +18,29 @@ pub struct Rules {
     pub retry: u32,
     /// Time between those tries.
     pub delay_before_retry: Duration,
+    /// Extra tries before a timeout counts; `None` = timeouts are failures like others. A refusal is an answer, silence
+    /// may be a lost packet or a busy server.
+    pub timeout_retry: Option<u32>,
+    /// Successes in a row (of every url, where there are several) that bring it back. At least 1.
+    pub rise: u32,
+    /// Time between checks on its way up: after a success that was not the last one it needs.
+    pub delay_before_rise: Duration,
     /// Pages that an HTTP_GET asks for in turn; 1 for every other checker. At least 1.
     pub urls: usize,
     /// Several urls back to back rather than one each `delay_loop`: until the first round is through, and while coming
     /// back once the url that failed answers.
     pub fast_recovery: bool,
+}
+
+/// The result of one check, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It went well.
+    Success,
+    /// No complete answer in time.
+    Timeout,
+    /// Any other failure.
+    Failure,
 }
 
 /// A change of a checker's state.
@@ -38,8 +59,8 @@ pub struct Observed {
     pub flip: Option<Flip>,
     /// When to check again.
     pub again: Instant,
-    /// Failures in a row, this one included, and how many of them take the checker down; `None` after a success and
-    /// while down, where nothing is counted.
+    /// Failures in a row of this one's sort, this one included, and how many of them take the checker down; `None` after
+    /// a success and while down, where nothing is counted.
     pub tries: Option<(u32, u32)>,
 }
 
@@ -63,12 +84,16 @@ pub struct Health {
     up: bool,
     /// The first failure takes it down: no success has been seen since the start.
     first_counts: bool,
-    /// Failures in a row while up.
+    /// Failures in a row while up; timeouts are not among them where they are counted apart.
     failures: u32,
+    /// Timeouts in a row while up, where they are counted apart.
+    timeouts: u32,
     /// Index of the url to ask for next; a url that failed is asked for until it is right.
     url: usize,
     /// Successes in a row, up to the number of urls.
     passed: usize,
+    /// Rounds of all urls in a row while down.
+    rounds: u32,
     /// A first round of all urls is through, or the checker has been down.
     settled: bool,
 }
@@ -85,8 +110,10 @@ impl Health {
             up,
             first_counts: matches!(begin, Begin::Trusted),
             failures: 0,
+            timeouts: 0,
             url: 0,
             passed: 0,
+            rounds: 0,
             settled: matches!(begin, Begin::Inherited { .. }),
         }
     }
@@ -101,42 +128,65 @@ impl Health {
         self.url
     }
 
+    /// Successes in a row so far and how many bring it back; `None` while up, or before the first of them.
+    pub fn rising(&self, rules: &Rules) -> Option<(u32, u32)> {
+        (!self.up && self.rounds > 0).then_some((self.rounds, rules.rise.max(1)))
+    }
+
     /// Takes the result of a check that ended at `now`.
-    pub fn observe(&mut self, rules: &Rules, ok: bool, now: Instant) -> Observed {
-        if ok { self.success(rules, now) } else { self.failure(rules, now) }
+    pub fn observe(&mut self, rules: &Rules, seen: Seen, now: Instant) -> Observed {
+        match seen {
+            Seen::Success => self.success(rules, now),
+            Seen::Timeout => self.failure(rules, true, now),
+            Seen::Failure => self.failure(rules, false, now),
+        }
     }
 
     fn success(&mut self, rules: &Rules, now: Instant) -> Observed {
         let urls = rules.urls.max(1);
         self.first_counts = false;
-        self.failures = 0;
+        (self.failures, self.timeouts) = (0, 0);
         self.passed = (self.passed + 1).min(urls);
         self.url = (self.url + 1) % urls;
-        let all_passed = self.passed == urls;
-        let hurry = rules.fast_recovery && !all_passed && (!self.up || !self.settled);
-        let flip = (all_passed && !self.up).then_some(Flip::Up);
-        if all_passed {
-            self.up = true;
+        let round_passed = self.passed == urls;
+        let hurry = rules.fast_recovery && !round_passed && (!self.up || !self.settled);
+        let mut flip = None;
+        if round_passed && !self.up {
+            self.rounds = self.rounds.saturating_add(1);
+            if self.rounds >= rules.rise.max(1) {
+                self.up = true;
+                self.rounds = 0;
+                flip = Some(Flip::Up);
+            } else {
+                // The next round begins.
+                self.passed = 0;
+            }
+        }
+        if round_passed {
             self.settled = true;
         }
-        let again = if hurry { now } else { now + rules.delay_loop };
-        Observed { flip, again, tries: None }
+        let pause = if self.up { rules.delay_loop } else { rules.delay_before_rise };
+        Observed { flip, again: if hurry { now } else { now + pause }, tries: None }
     }
 
-    fn failure(&mut self, rules: &Rules, now: Instant) -> Observed {
-        self.passed = 0;
+    fn failure(&mut self, rules: &Rules, timed_out: bool, now: Instant) -> Observed {
+        (self.passed, self.rounds) = (0, 0);
         if !self.up {
             self.settled = true;
             return Observed { flip: None, again: now + rules.delay_loop, tries: None };
         }
-        let limit = if self.first_counts { 1 } else { rules.retry.saturating_add(1) };
-        self.failures = self.failures.saturating_add(1);
-        let tries = Some((self.failures, limit));
-        if self.failures < limit {
+        let (count, retry) = match rules.timeout_retry.filter(|_| timed_out) {
+            Some(retry) => (&mut self.timeouts, retry),
+            None => (&mut self.failures, rules.retry),
+        };
+        let limit = if self.first_counts { 1 } else { retry.saturating_add(1) };
+        *count = count.saturating_add(1);
+        let tries = Some((*count, limit));
+        if *count < limit {
             return Observed { flip: None, again: now + rules.delay_before_retry, tries };
         }
         self.up = false;
-        self.failures = 0;
+        (self.failures, self.timeouts) = (0, 0);
         self.settled = true;
         Observed { flip: Some(Flip::Down), again: now + rules.delay_loop, tries }
     }

@@ -8,7 +8,20 @@ const LOOP: Duration = Duration::from_secs(4);
 const RETRY: Duration = Duration::from_secs(1);
 
 fn rules(retry: u32, urls: usize, fast_recovery: bool) -> Rules {
-    Rules { delay_loop: LOOP, retry, delay_before_retry: RETRY, urls, fast_recovery }
+    Rules {
+        delay_loop: LOOP,
+        retry,
+        delay_before_retry: RETRY,
+        timeout_retry: None,
+        rise: 1,
+        delay_before_rise: LOOP,
+        urls,
+        fast_recovery,
+    }
+}
+
+const fn seen(ok: bool) -> Seen {
+    if ok { Seen::Success } else { Seen::Failure }
 }
 
 /// What is expected of one result: flip, pause until the next check, tries.
@@ -18,7 +31,7 @@ fn play(rules: &Rules, begin: Begin, steps: &[Step]) {
     let mut health = Health::new(begin);
     let mut now = Instant::now();
     for (n, (ok, flip, pause, tries)) in steps.iter().enumerate() {
-        let observed = health.observe(rules, *ok, now);
+        let observed = health.observe(rules, seen(*ok), now);
         let wanted = Observed { flip: *flip, again: now + *pause, tries: *tries };
         assert_eq!(observed, wanted, "step {n}");
         now = observed.again;
@@ -145,11 +158,105 @@ fn a_failed_url_is_asked_for_again() {
         .into_iter()
         .map(|ok| {
             let url = health.url();
-            health.observe(&rules, ok, now);
+            health.observe(&rules, seen(ok), now);
             url
         })
         .collect();
     assert_eq!(urls, [0, 1, 1, 1, 2]);
+}
+
+/// The same with timeouts.
+type AnyStep = (Seen, Option<Flip>, Duration, Option<(u32, u32)>);
+
+/// As `play`, with timeouts.
+fn play_all(rules: &Rules, begin: Begin, steps: &[AnyStep]) {
+    let mut health = Health::new(begin);
+    let mut now = Instant::now();
+    for (n, (seen, flip, pause, tries)) in steps.iter().enumerate() {
+        let observed = health.observe(rules, *seen, now);
+        let wanted = Observed { flip: *flip, again: now + *pause, tries: *tries };
+        assert_eq!(observed, wanted, "step {n}");
+        now = observed.again;
+    }
+}
+
+/// `rise 3` with `fast_interval 1`: down each loop, then three good answers a second apart.
+#[test]
+fn rise_wants_successes_in_a_row() {
+    use Seen::{Failure, Success};
+    let rules = Rules { rise: 3, delay_before_rise: RETRY, ..rules(0, 1, false) };
+    play_all(
+        &rules,
+        Begin::Trusted,
+        &[
+            (Failure, Some(Flip::Down), LOOP, Some((1, 1))),
+            (Success, None, RETRY, None),
+            (Success, None, RETRY, None),
+            (Failure, None, LOOP, None),
+            (Success, None, RETRY, None),
+            (Success, None, RETRY, None),
+            (Success, Some(Flip::Up), LOOP, None),
+            (Success, None, LOOP, None),
+        ],
+    );
+    // With alpha as well.
+    play_all(
+        &rules,
+        Begin::Unproven,
+        &[(Success, None, RETRY, None), (Success, None, RETRY, None), (Success, Some(Flip::Up), LOOP, None)],
+    );
+    let mut health = Health::new(Begin::Unproven);
+    assert_eq!(health.rising(&rules), None);
+    health.observe(&rules, Success, Instant::now());
+    assert_eq!(health.rising(&rules), Some((1, 3)));
+}
+
+#[test]
+fn rise_counts_rounds_of_all_urls() {
+    use Seen::{Failure, Success};
+    play_all(
+        &Rules { rise: 2, delay_before_rise: RETRY, ..rules(0, 2, false) },
+        Begin::Unproven,
+        &[
+            (Success, None, RETRY, None),
+            (Success, None, RETRY, None),
+            (Success, None, RETRY, None),
+            (Failure, None, LOOP, None),
+            (Success, None, RETRY, None),
+            (Success, None, RETRY, None),
+            (Success, None, RETRY, None),
+            (Success, Some(Flip::Up), LOOP, None),
+        ],
+    );
+}
+
+#[test]
+fn timeouts_are_counted_apart_where_the_file_says_so() {
+    use Seen::{Failure, Success, Timeout};
+    let apart = Rules { timeout_retry: Some(2), ..rules(1, 1, false) };
+    play_all(
+        &apart,
+        Begin::Inherited { up: true },
+        &[
+            (Timeout, None, RETRY, Some((1, 3))),
+            (Timeout, None, RETRY, Some((2, 3))),
+            (Failure, None, RETRY, Some((1, 2))),
+            (Success, None, LOOP, None),
+            (Timeout, None, RETRY, Some((1, 3))),
+            (Failure, None, RETRY, Some((1, 2))),
+            (Timeout, None, RETRY, Some((2, 3))),
+            (Failure, Some(Flip::Down), LOOP, Some((2, 2))),
+            (Timeout, None, LOOP, None),
+        ],
+    );
+    // The first failure after a start counts at once, of whatever sort.
+    play_all(&apart, Begin::Trusted, &[(Timeout, Some(Flip::Down), LOOP, Some((1, 1)))]);
+    // Without the word they are failures like others.
+    play_all(
+        &rules(1, 1, false),
+        Begin::Inherited { up: true },
+        &[(Timeout, None, RETRY, Some((1, 2))), (Failure, Some(Flip::Down), LOOP, Some((2, 2)))],
+    );
 }
 
 proptest! {
@@ -167,7 +274,7 @@ proptest! {
         let (mut good, mut bad, mut first) = (0usize, 0u32, begin == Begin::Trusted);
         for ok in results {
             let before = health.is_up();
-            let observed = health.observe(&rules, ok, now);
+            let observed = health.observe(&rules, seen(ok), now);
             prop_assert_eq!(observed.flip.is_some(), before != health.is_up());
             prop_assert!(health.url() < urls);
             prop_assert!(observed.again == now || observed.again == now + LOOP || observed.again == now + RETRY);
@@ -186,6 +293,48 @@ proptest! {
             first &= !ok && observed.flip.is_none();
             // Never a busy loop on a failure.
             prop_assert!(ok || observed.again > now);
+        }
+    }
+
+    /// Whatever comes in whatever order: up only after `rise` rounds without a failure between them, and never
+    /// between two checks of nothing.
+    #[test]
+    fn laws_of_rise_and_timeouts(
+        retry in 0u32..4, timeout_retry in prop::option::of(0u32..4), rise in 1u32..4, urls in 1usize..3,
+        results in prop::collection::vec(0u8..3, 0..200),
+    ) {
+        let rules = Rules { timeout_retry, rise, delay_before_rise: RETRY, ..rules(retry, urls, false) };
+        let mut health = Health::new(Begin::Inherited { up: true });
+        let now = Instant::now();
+        let (mut good, mut failures, mut timeouts) = (0usize, 0u32, 0u32);
+        for result in results {
+            let seen = [Seen::Success, Seen::Failure, Seen::Timeout][usize::from(result)];
+            let before = health.is_up();
+            let observed = health.observe(&rules, seen, now);
+            match seen {
+                Seen::Success => (good, failures, timeouts) = (good + 1, 0, 0),
+                Seen::Timeout if timeout_retry.is_some() => (good, timeouts) = (0, timeouts + 1),
+                Seen::Timeout | Seen::Failure => (good, failures) = (0, failures + 1),
+            }
+            let needed = urls * usize::try_from(rise).unwrap_or(usize::MAX);
+            match observed.flip {
+                Some(Flip::Up) => {
+                    prop_assert!(!before && good >= needed);
+                    (failures, timeouts) = (0, 0);
+                }
+                Some(Flip::Down) => {
+                    prop_assert!(before && (failures > retry || timeout_retry.is_some_and(|n| timeouts > n)));
+                    good = 0;
+                }
+                None if before => {
+                    prop_assert!(failures <= retry && timeout_retry.is_none_or(|n| timeouts <= n));
+                }
+                None => {
+                    prop_assert!(good < needed);
+                    (failures, timeouts) = (0, 0);
+                }
+            }
+            prop_assert!(observed.again > now);
         }
     }
 }

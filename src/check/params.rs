@@ -5,18 +5,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 mod http;
 mod inherit;
 mod probes;
 
+use super::damping;
 use super::identity::Identity;
 use super::members::{self, forward, service_port};
 use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
 use super::quorum;
-use crate::config::model::{Config, Global, RealServer, Scheduler, VirtualServer};
+use super::tiers;
+use crate::config::model::{Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer};
 use crate::ipvs::table::{DestinationKey, Forward};
 use inherit::{Inherit, written};
+
+/// `tier_hysteresis` where the file has none, percent.
+const TIER_HYSTERESIS: u8 = 10;
+/// `drain_timeout` where the file has none.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
+/// The first hold of `flap_damping` where the file has none.
+const DAMPING_HOLD: Duration = Duration::from_secs(60);
 
 impl Plan {
     /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
@@ -53,16 +63,19 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
     let global = &config.global_defs;
     let (name, members) = members::of(server, &config.virtual_server_group)?;
     let mut keys = BTreeSet::new();
+    // Whatever numbers the file has: the least is the first tier.
+    let tiers: BTreeSet<u16> =
+        server.real_server.iter().filter(|real| !real.sorry).map(|real| real.tier.unwrap_or(1)).collect();
     let reals: Vec<RealPlan> = server
         .real_server
         .iter()
-        .map(|real| real_plan(config, server, &name, real))
+        .map(|real| RealPlan { tier: tier(&tiers, real), ..real_plan(config, server, &name, real) })
         .filter(|plan| keys.insert(plan.key))
         .collect();
     if reals.is_empty() {
         return None;
     }
-    let sum = reals.iter().fold(0u32, |sum, real| sum.saturating_add(real.weight));
+    let sum = reals.iter().filter(|real| !real.sorry).fold(0u32, |sum, real| sum.saturating_add(real.weight));
     let sorry = server.sorry_server.as_ref().map(|sorry| {
         let forward = match server.sorry_server_lvs_method {
             None => forward(server.lb_kind, server.tunnel.as_ref()),
@@ -87,8 +100,33 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
         omega: server.omega,
         smtp_alert: alert(server.smtp_alert, global, false),
         sorry,
+        tier_count: tiers.len().max(1),
+        tiers: tiers::Rules {
+            least: u32::from(server.tier_min_weight.unwrap_or(0)),
+            hysteresis: u32::from(server.tier_hysteresis.unwrap_or(TIER_HYSTERESIS)),
+            mode: match server.tier_mode {
+                None | Some(TierMode::TakeOver) => tiers::Mode::TakeOver,
+                Some(TierMode::Join) => tiers::Mode::Join,
+            },
+        },
+        drain: server
+            .drain_on_removal
+            .then(|| inherit::first_limit([server.drain_timeout]).unwrap_or(DRAIN_TIMEOUT)),
         reals,
     })
+}
+
+/// The index of a real server's tier.
+fn tier(tiers: &BTreeSet<u16>, real: &RealServer) -> usize {
+    tiers.range(..real.tier.unwrap_or(1)).count()
+}
+
+fn damping(damping: FlapDamping) -> damping::Rules {
+    damping::Rules {
+        flips: damping.flips,
+        within: damping.within.0,
+        hold: damping.hold.map_or(DAMPING_HOLD, |hold| hold.0),
+    }
 }
 
 /// keepalived's order: the object's own word, the checkers' default, the general default, and what nobody asked for
@@ -156,7 +194,15 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
         weight: u32::from(real.weight.or(server.weight).unwrap_or(1)),
         upper_threshold: real.uthreshold.unwrap_or(0),
         lower_threshold: real.lthreshold.unwrap_or(0),
-        inhibit: real.inhibit_on_failure.unwrap_or(server.inhibit_on_failure),
+        inhibit: real.inhibit_on_failure.unwrap_or(if real.sorry {
+            server.sorry_server_inhibit
+        } else {
+            server.inhibit_on_failure
+        }),
+        tier: 0,
+        sorry: real.sorry,
+        slow_start: inherit::first_limit([real.slow_start, server.slow_start]),
+        damping: real.flap_damping.or(server.flap_damping).map(damping),
         notify_up: real.notify_up.clone(),
         notify_down: real.notify_down.clone(),
         smtp_alert: alert(real.smtp_alert, global, true),

@@ -145,6 +145,7 @@ fn the_nearest_value_wins() {
         warmup: secs(0),
         alpha: Some(true),
         log_all_failures: Some(true),
+        ..Pace::default()
     };
     let connection = Connection { connect_timeout: secs(33), ..Connection::default() };
     let real = &mut server.real_server[0];

@@ -4,10 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::damping;
 use super::health;
 use super::identity::Identity;
 use super::members::{self, Member};
 use super::quorum;
+use super::tiers;
 use crate::config::model::{Command, DnsType, HttpProtocol, ScriptUser, StatusRange};
 use crate::config::text::hex::Pattern;
 use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
@@ -42,8 +44,15 @@ pub struct VirtualPlan {
     pub omega: bool,
     /// Mail when the quorum changes.
     pub smtp_alert: bool,
-    /// Stands in while the quorum is lost.
+    /// Stands in while the quorum is lost, where no sorry server with checks of its own is up.
     pub sorry: Option<SorryPlan>,
+    /// How many priority tiers the real servers have; at least 1.
+    pub tier_count: usize,
+    /// When the next one serves.
+    pub tiers: tiers::Rules,
+    /// `drain_on_removal`: a real server that a reload takes away stays with weight 0 for so long, or until it has no
+    /// connections.
+    pub drain: Option<Duration>,
     /// The farm, keys unique, never empty.
     pub reals: Vec<RealPlan>,
 }
@@ -81,6 +90,14 @@ pub struct RealPlan {
     pub lower_threshold: u32,
     /// Weight 0 rather than removal while it is down.
     pub inhibit: bool,
+    /// Its tier, 0 = the first one.
+    pub tier: usize,
+    /// It serves only while the quorum is lost, and does not count for it.
+    pub sorry: bool,
+    /// Its weight grows over this time when it comes back.
+    pub slow_start: Option<Duration>,
+    /// It is held down when it flaps.
+    pub damping: Option<damping::Rules>,
     /// Run when it comes up.
     pub notify_up: Option<Command>,
     /// Run when it goes down.

@@ -40,6 +40,8 @@ pub enum Change {
 pub enum Serving {
     /// The real servers that are up; also while the quorum is lost and there is no sorry server.
     RealServers,
+    /// The sorry servers with checks of their own that are up.
+    SorryPool,
     /// The sorry server alone.
     SorryServer,
 }

@@ -39,6 +39,10 @@ pub struct ServiceStatus {
     pub weight: u32,
     /// Who serves.
     pub serving: Serving,
+    /// Which tiers of its real servers serve, first one first.
+    pub tiers: Vec<bool>,
+    /// Real servers that the file names no more and whose connections may end.
+    pub draining: Vec<DrainStatus>,
     /// Its real servers, in file order.
     pub reals: Vec<RealStatus>,
 }
@@ -54,12 +58,31 @@ pub struct RealStatus {
     pub up: bool,
     /// Its weight while up.
     pub weight: u32,
+    /// How many tenths of it it has by now (`slow_start`), 1..=10.
+    pub tenths: u32,
+    /// Its tier, 0 = the first one.
+    pub tier: usize,
+    /// It serves only while the quorum is lost.
+    pub sorry: bool,
+    /// It flaps (`flap_damping`), and is down until then whatever its checkers say.
+    pub held_until: Option<Instant>,
     /// The last failure of any of its checkers, in plain words, and when it was.
     pub last_failure: Option<(String, Instant)>,
     /// When it last went or came; `None` = never since the start.
     pub last_change: Option<Instant>,
     /// Its checkers.
     pub checkers: Vec<CheckerStatus>,
+}
+
+/// A real server on its way out (`drain_on_removal`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainStatus {
+    /// `address:port` as the file named it.
+    pub name: String,
+    /// When it goes, whatever it has.
+    pub until: Instant,
+    /// Its connections when they were last counted.
+    pub connections: Option<u64>,
 }
 
 /// One checker.

@@ -17,8 +17,8 @@ mod server;
 mod tracker;
 
 pub use check::{
-    BfdCheck, Connection, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
-    RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
+    BfdCheck, Connection, DnsCheck, DnsType, FileCheck, FlapDamping, HttpGet, HttpProtocol, MiscCheck, Pace,
+    PingCheck, RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 pub use common::{Command, ExtraInterfaces, Fifo, ScriptUser, Secret, SmtpServer, Track, VrrpVersion};
 pub use element::{
@@ -33,8 +33,8 @@ pub use instance::{
 };
 pub use object::Origin;
 pub use server::{
-    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, Tunnel, TunnelChecksum,
-    TunnelKind, VirtualServer, VirtualServerGroup,
+    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel,
+    TunnelChecksum, TunnelKind, VirtualServer, VirtualServerGroup,
 };
 pub use tracker::{
     BfdInstance, GarpGroup, InitFile, ParamMatch, SyncGroup, TrackFile, TrackGroup, TrackProcess, VrrpScript,

@@ -1,6 +1,8 @@
 //! All virtual servers with the state of their checkers: the deciders put together. Pure: results and `now` come in,
 //! transitions and the table come out.
 
+mod drain;
+mod real;
 mod reload;
 mod report;
 mod suspend;
@@ -11,18 +13,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::damping::Damping;
 use super::desired::{self, RealNow};
 use super::event::{Event, What};
-use super::health::{Flip, Health};
+use super::health::{Flip, Health, Seen};
 use super::outcome::{Failure, Outcome, Weight};
 use super::outside::Outside;
-use super::plan::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
-use super::quorum::{Change, Quorum};
+use super::plan::{CheckerPlan, Kind, Plan, VirtualPlan};
+use super::quorum::{Change, Quorum, Serving};
 use super::schedule::{CheckerId, Schedule};
+use super::tiers::Tiers;
 use crate::ipvs::table::Table;
-
-/// The most that IPVS and keepalived know as a weight.
-const MAX_WEIGHT: i64 = 65_535;
 
 /// Checks that share one limit of what may run at a time: programs are far dearer than connections, and a pile of
 /// hanging programs must not hold up connections. Those that last ran into their time limit share a lane of their own:
@@ -85,6 +86,10 @@ pub struct Farm {
     places: HashMap<CheckerId, (usize, usize, usize)>,
     /// One a lane, in the order of [`LANES`].
     schedules: [Schedule; LANES.len()],
+    /// When a real server is to be looked at without a result: service, real server.
+    timers: BTreeSet<(Instant, usize, usize)>,
+    /// When the first real server on its way out has to go.
+    drain_until: Option<Instant>,
     /// What FILE_CHECK and BFD_CHECK go by.
     outside: Arc<Outside>,
     changed: bool,
@@ -97,13 +102,25 @@ pub struct Farm {
 struct ServiceState {
     plan: VirtualPlan,
     quorum: Quorum,
+    tiers: Tiers,
     reals: Vec<RealState>,
+    /// Real servers that a reload took away and whose connections may end.
+    draining: Vec<drain::Draining>,
 }
 
 #[derive(Debug)]
 struct RealState {
     now: RealNow,
     checkers: Vec<CheckerState>,
+    /// What the checkers say together; `now.up` is also false while it is held down.
+    checked_up: bool,
+    damping: Damping,
+    /// When it came back, while its weight grows.
+    back_since: Option<Instant>,
+    /// When it is to be looked at without a result.
+    timer: Option<Instant>,
+    /// What the farm has noted of that.
+    armed: Option<Instant>,
     last_failure: Option<(Failure, Instant)>,
     last_change: Option<Instant>,
 }
@@ -138,35 +155,40 @@ impl CheckerState {
     }
 }
 
-/// The real server's state from its checkers: all must be up; every `misc_dynamic` program moves the configured weight
-/// by what its own word differs from it, every file by its number.
-fn real_now(plan: &RealPlan, checkers: &[CheckerState]) -> RealNow {
-    let configured = i64::from(plan.weight);
-    let moved = checkers.iter().fold(configured, |weight, checker| match checker.weight {
-        Some(Weight::Exactly(exact)) => weight + i64::from(exact) - configured,
-        Some(Weight::Moved(by)) => weight.saturating_add(by),
-        Some(Weight::Configured) | None => weight,
-    });
-    RealNow {
-        up: checkers.iter().all(|checker| checker.health.is_up()),
-        weight: u32::try_from(moved.clamp(0, MAX_WEIGHT)).unwrap_or(0),
-    }
-}
-
 impl ServiceState {
+    fn now(&self) -> impl Iterator<Item = &RealNow> {
+        self.reals.iter().map(|real| &real.now)
+    }
+
     /// Sum of the weights of the real servers that are up.
     fn sum(&self) -> u32 {
-        self.reals.iter().filter(|real| real.now.up).fold(0, |sum, real| sum.saturating_add(real.now.weight))
+        desired::sum(&self.plan, self.now())
     }
 
-    /// Weighs again; the event of a quorum that changed.
-    fn weigh(&mut self) -> Option<Event> {
+    fn serving(&self) -> Serving {
+        desired::serving(&self.plan, self.now(), self.quorum)
+    }
+
+    /// Weighs again: the event of a quorum that changed, a note of tiers that did.
+    fn weigh(&mut self, reaction: &mut Reaction) {
+        self.weigh_tiers(reaction);
         let sum = self.sum();
-        let what = match self.quorum.weigh(self.plan.quorum, sum)? {
-            Change::Gained => What::QuorumUp,
-            Change::Lost => What::QuorumDown,
+        let what = match self.quorum.weigh(self.plan.quorum, sum) {
+            None => return,
+            Some(Change::Gained) => What::QuorumUp,
+            Some(Change::Lost) => What::QuorumDown,
         };
-        Some(report::quorum_event(&self.plan, what, report::weighed(&self.plan, sum, what)))
+        let reason = report::weighed(self, sum, what);
+        reaction.events.push(report::quorum_event(&self.plan, what, reason));
+    }
+
+    fn weigh_tiers(&mut self, reaction: &mut Reaction) {
+        if self.plan.tier_count > 1 {
+            let weights = desired::tier_weights(&self.plan, self.now());
+            if self.tiers.weigh(self.plan.tiers, &weights) {
+                reaction.notes.push(Note { loud: true, text: report::tiers_line(self, &weights) });
+            }
+        }
     }
 }
 
@@ -186,6 +208,8 @@ impl Farm {
             carried: BTreeSet::new(),
             places: HashMap::new(),
             schedules: Default::default(),
+            timers: BTreeSet::new(),
+            drain_until: None,
             outside,
             changed: true,
             checks: 0,
@@ -234,9 +258,14 @@ impl Farm {
             return reaction;
         }
         let url = checker.health.url();
-        let observed = checker.health.observe(&checker.plan.rules, outcome.result.is_ok(), now);
+        let seen = match &outcome.result {
+            Ok(_) => Seen::Success,
+            Err(Failure::Timeout(_)) => Seen::Timeout,
+            Err(_) => Seen::Failure,
+        };
+        let observed = checker.health.observe(&checker.plan.rules, seen, now);
         checker.took = Some(outcome.took);
-        checker.slow = matches!(outcome.result, Err(Failure::Timeout(_)));
+        checker.slow = seen == Seen::Timeout;
         checker.due = checker.lane().map(|lane| {
             self.schedules[lane as usize].add(observed.again, id);
             observed.again
@@ -252,14 +281,21 @@ impl Farm {
         let checker_plan = Arc::clone(&checker.plan);
         let words = || report::result_words(plan, &checker_plan, url, outcome, observed.tries);
         let before = real.now;
-        real.now = real_now(plan, &real.checkers);
+        let held = real.refresh(plan, now);
+        let until = real.damping.held_until();
         if before.up != real.now.up {
-            real.last_change = Some(now);
             let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
-            reaction.events.push(report::real_event(&service.plan, plan, what, words()));
+            let reason = held.map_or_else(words, |hold| report::held_words(plan, hold, &words()));
+            reaction.events.push(report::real_event(&service.plan, plan, what, reason));
         } else if observed.flip.is_some() || outcome.result.is_err() {
             let loud = observed.flip.is_some() || checker_plan.log_all_failures;
-            let text = report::checker_line(&service.plan, plan, &checker_plan, observed.flip, &words());
+            let text = match (observed.flip, until) {
+                (Some(_), Some(until)) => {
+                    let left = until.saturating_duration_since(now);
+                    report::held_line(&service.plan, plan, left, &words())
+                }
+                (flip, _) => report::checker_line(&service.plan, plan, &checker_plan, flip, &words()),
+            };
             reaction.notes.push(Note { loud, text });
         }
         if before.weight != real.now.weight {
@@ -269,8 +305,9 @@ impl Farm {
         }
         if before != real.now {
             self.changed = true;
-            reaction.events.extend(service.weigh());
+            service.weigh(&mut reaction);
         }
+        self.arm(s, r);
         reaction
     }
 
@@ -284,12 +321,13 @@ impl Farm {
         self.services
             .iter()
             .flat_map(|service| {
-                let now: Vec<RealNow> = service.reals.iter().map(|real| real.now).collect();
-                let serving = service.quorum.serving(service.plan.sorry.is_some());
-                let plan = &service.plan;
-                plan.members
-                    .iter()
-                    .map(move |member| (member.key, desired::service(plan, member, &now, serving)))
+                let now: Vec<RealNow> = service.now().copied().collect();
+                let (serving, tiers) = (service.serving(), service.tiers.serving(service.plan.tiers));
+                service.plan.members.iter().map(move |member| {
+                    let mut table = desired::service(&service.plan, member, &now, serving, &tiers);
+                    drain::add(&service.draining, member, &mut table);
+                    (member.key, table)
+                })
             })
             .collect()
     }

@@ -1,15 +1,18 @@
 //! A new plan: what is equal keeps its state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::damping::Damping;
+use super::super::desired::{self, RealNow};
 use super::super::event::What;
 use super::super::health::{Begin, Health};
 use super::super::plan::{CheckerPlan, Plan, RealPlan, VirtualPlan};
 use super::super::quorum::Quorum;
 use super::super::schedule::{CheckerId, first_delay};
-use super::{CheckerState, Farm, Reaction, RealState, ServiceState, real_now, report};
+use super::super::tiers::Tiers;
+use super::{CheckerState, Farm, Reaction, RealState, ServiceState, drain, report};
 use crate::ipvs::table::DestinationKey;
 
 impl Farm {
@@ -19,7 +22,9 @@ impl Farm {
     /// - A real server that is new in a known service is down until its first success.
     /// - A checker with equal parameters keeps its state, and a run of it that is under way counts. Any other checker of
     ///   a known real server starts with the real server's state.
-    /// - Quorums stay as they are, as far as the new weights allow.
+    /// - A real server keeps its flaps and what has grown of its weight.
+    /// - Quorums and tiers stay as they are, as far as the new weights allow.
+    /// - A real server that is gone is drained, where the virtual server says so.
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
         let fresh = plan.checkers();
@@ -46,6 +51,8 @@ impl Farm {
         self.forget(left.flat_map(|real| real.checkers), &mut reaction);
         self.services = services;
         self.places = self.places();
+        self.arm_all();
+        self.drain_until = self.first_drained();
         self.suspend(now);
         self.changed = true;
         self.hear_all(now, &mut reaction);
@@ -62,14 +69,24 @@ impl Farm {
     ) -> ServiceState {
         let is_new = known.is_none();
         let mut quorum = None;
-        let mut old: HashMap<DestinationKey, RealState> = HashMap::new();
+        let mut old: HashMap<DestinationKey, (RealPlan, RealState)> = HashMap::new();
+        let (mut draining, mut present) = (Vec::new(), BTreeSet::new());
+        let mut tiers = Tiers::default();
         if let Some(known) = known {
+            if plan.drain.is_some() {
+                present = drain::present(&known);
+            }
             quorum = Some(known.quorum);
-            old = known.plan.reals.iter().map(|real| real.key).zip(known.reals).collect();
+            draining = known.draining;
+            if known.plan.tier_count == plan.tier_count {
+                tiers = known.tiers;
+            }
+            let keys: Vec<DestinationKey> = known.plan.reals.iter().map(|real| real.key).collect();
+            old = keys.into_iter().zip(known.plan.reals.into_iter().zip(known.reals)).collect();
         }
         let mut reals = Vec::with_capacity(plan.reals.len());
         for real in &plan.reals {
-            let known = old.remove(&real.key);
+            let known = old.remove(&real.key).map(|(_, state)| state);
             let was_up = known.as_ref().map(|known| known.now.up);
             let state = self.real(real, known, is_new, fresh, now, reaction);
             if was_up.is_some_and(|was| was != state.now.up) {
@@ -79,20 +96,32 @@ impl Farm {
             }
             reals.push(state);
         }
-        self.forget(old.into_values().flat_map(|real| real.checkers), reaction);
+        let mut gone = Vec::new();
+        for (key, (plan, state)) in old {
+            self.forget(state.checkers, reaction);
+            gone.extend(present.contains(&key).then_some(plan));
+        }
+        // In the order of their keys: a map has none.
+        gone.sort_by_key(|real| real.key);
+        let draining = drain::after(&plan, draining, gone, now, reaction);
         let rules = plan.quorum;
-        let mut state = ServiceState { plan, quorum: Quorum::start(rules, 0), reals };
+        let mut state = ServiceState { plan, quorum: Quorum::start(rules, 0), tiers, reals, draining };
+        if state.tiers == Tiers::default() {
+            // How they begin is no news.
+            let weights = desired::tier_weights(&state.plan, state.now());
+            state.tiers.weigh(state.plan.tiers, &weights);
+        }
         match quorum {
             Some(quorum) => {
                 state.quorum = quorum;
-                reaction.events.extend(state.weigh());
+                state.weigh(reaction);
             }
             None => {
                 // Programs are told how it begins, as keepalived does.
                 let sum = state.sum();
                 state.quorum = Quorum::start(rules, sum);
                 let what = if state.quorum.is_up() { What::QuorumUp } else { What::QuorumDown };
-                let reason = format!("at start, {}", report::weighed(&state.plan, sum, what));
+                let reason = format!("at start, {}", report::weighed(&state, sum, what));
                 reaction.events.push(report::quorum_event(&state.plan, what, reason));
             }
         }
@@ -108,10 +137,15 @@ impl Farm {
         now: Instant,
         reaction: &mut Reaction,
     ) -> RealState {
-        let was = known.as_ref().map(|known| known.now.up);
+        let was = known.as_ref().map(|known| known.checked_up);
         let mut state = RealState {
-            now: real_now(plan, &[]),
+            now: RealNow::full(false, 0),
             checkers: Vec::with_capacity(plan.checkers.len()),
+            checked_up: false,
+            damping: Damping::default(),
+            back_since: None,
+            timer: None,
+            armed: None,
             last_failure: None,
             last_change: None,
         };
@@ -119,6 +153,9 @@ impl Farm {
         if let Some(known) = known {
             state.last_failure = known.last_failure;
             state.last_change = known.last_change;
+            state.now = known.now;
+            state.damping = known.damping;
+            state.back_since = known.back_since;
             old = known.checkers;
         }
         for checker in &plan.checkers {
@@ -136,9 +173,12 @@ impl Farm {
             state.checkers.push(new);
         }
         self.forget(old, reaction);
-        state.now = real_now(plan, &state.checkers);
-        if was.is_some_and(|was| was != state.now.up) {
-            state.last_change = Some(now);
+        if was.is_some() {
+            // What a reload changes is no flip.
+            state.checked_up = super::real::checked_up(&state.checkers);
+            state.refresh(plan, now);
+        } else {
+            state.begin(plan);
         }
         state
     }

@@ -1,10 +1,14 @@
 //! The farm in words: events with their reasons, log lines, the status.
 
+use std::time::Duration;
+
 use super::super::event::{Event, What};
 use super::super::health::Flip;
 use super::super::outcome::Outcome;
 use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPlan, VirtualPlan};
-use super::super::status::{CheckerStatus, RealStatus, ServiceStatus, Status};
+use super::super::quorum::Serving;
+use super::super::status::{CheckerStatus, DrainStatus, RealStatus, ServiceStatus, Status};
+use super::super::tiers::Weights;
 use super::{Farm, ServiceState, is_up};
 use crate::config::model::DnsType;
 
@@ -12,6 +16,9 @@ use crate::config::model::DnsType;
 pub(super) const STOPPING: &str = "the daemon stops (omega)";
 /// Reason of what a reload changes.
 pub(super) const RECONFIGURED: &str = "its checkers were reconfigured";
+
+/// Reason of a server that comes back when it was held down for long enough.
+pub(super) const RELEASED: &str = "it was held down for flapping, and its time is over";
 
 /// `rs_init_notifies`: how each real server begins. Nobody is mailed: it is no change.
 pub(super) fn beginnings(service: &ServiceState) -> Vec<Event> {
@@ -56,12 +63,14 @@ pub(super) fn quorum_event(service: &VirtualPlan, what: What, reason: String) ->
 }
 
 /// `weight 4 of quorum 3, hysteresis 1; the sorry server serves`.
-pub(super) fn weighed(service: &VirtualPlan, sum: u32, what: What) -> String {
+pub(super) fn weighed(state: &ServiceState, sum: u32, what: What) -> String {
+    let service = &state.plan;
     let hysteresis = match service.quorum.hysteresis {
         0 => String::new(),
         n => format!(", hysteresis {n}"),
     };
     let effect = match (&service.sorry, what.is_up()) {
+        (_, false) if state.serving() == Serving::SorryPool => "; sorry servers serve".to_owned(),
         (Some(sorry), false) => format!("; sorry server {} serves", sorry.key),
         (None, false) if sum > 0 => "; no sorry server, so the rest goes on".to_owned(),
         _ => String::new(),
@@ -101,6 +110,36 @@ pub(super) fn result_words(
         Some((n, of)) => format!("{at}{failure} (try {n} of {of})"),
         None => format!("{at}{failure}"),
     }
+}
+
+/// Why a server that flaps is out: `connection refused (try 1 of 1); it flaps (4 times within 60 s) and is held down for
+/// 120 s`.
+pub(super) fn held_words(real: &RealPlan, hold: Duration, words: &str) -> String {
+    let often = real.damping.map_or_else(String::new, |rules| {
+        format!(" ({} times within {} s)", rules.flips, rules.within.as_secs_f64())
+    });
+    format!("{words}; it flaps{often} and is held down for {} s", hold.as_secs_f64())
+}
+
+/// A flip of a checker while the server is held down.
+pub(super) fn held_line(service: &VirtualPlan, real: &RealPlan, left: Duration, words: &str) -> String {
+    let subject = real_subject(service, real);
+    format!("{subject} flaps and is held down for {:.0} s more: {words}", left.as_secs_f64())
+}
+
+/// `virtual server TCP 10.0.0.1:80: tier 1 has weight 2 of 10, tier 2 serves`.
+pub(super) fn tiers_line(state: &ServiceState, weights: &[Weights]) -> String {
+    let serving = state.tiers.serving(state.plan.tiers);
+    let tiers: Vec<String> = weights
+        .iter()
+        .zip(serving)
+        .enumerate()
+        .map(|(n, (weights, serves))| {
+            let verb = if serves { "serves" } else { "waits" };
+            format!("tier {} {verb} (weight {} of {})", n + 1, weights.healthy, weights.configured)
+        })
+        .collect();
+    format!("virtual server {}: {}", state.plan.name, tiers.join(", "))
 }
 
 /// A result that did not change the real server.
@@ -157,7 +196,17 @@ impl Farm {
             quorum_up: service.quorum.is_up(),
             quorum: service.plan.quorum.quorum,
             weight: service.sum(),
-            serving: service.quorum.serving(service.plan.sorry.is_some()),
+            serving: service.serving(),
+            tiers: service.tiers.serving(service.plan.tiers),
+            draining: service
+                .draining
+                .iter()
+                .map(|one| DrainStatus {
+                    name: one.plan.name.clone(),
+                    until: one.until,
+                    connections: one.connections,
+                })
+                .collect(),
             reals: service
                 .plan
                 .reals
@@ -168,6 +217,10 @@ impl Farm {
                     key: plan.key,
                     up: real.now.up,
                     weight: real.now.weight,
+                    tenths: real.now.tenths,
+                    tier: plan.tier,
+                    sorry: plan.sorry,
+                    held_until: real.damping.held_until(),
                     last_failure: real.last_failure.as_ref().map(|(failure, at)| (failure.to_string(), *at)),
                     last_change: real.last_change,
                     checkers: real

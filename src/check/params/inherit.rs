@@ -103,6 +103,10 @@ impl Inherit<'_> {
         let delay_loop = first([pace.delay_loop, real.delay_loop, server.delay_loop])
             .unwrap_or(DELAY_LOOP)
             .max(SHORTEST_PAUSE);
+        let fast = first_limit([pace.fast_interval, real.fast_interval, server.fast_interval])
+            .map(|fast| fast.max(SHORTEST_PAUSE));
+        // `fall` is `retry` in other words, so that the nearest of both counts.
+        let tries = |fall: Option<u32>, retry: Option<u32>| fall.map(|fall| fall.saturating_sub(1)).or(retry);
         let before_retry = match before_retry {
             Before::Secs(secs) => Duration::from_secs(secs),
             Before::Loop => delay_loop,
@@ -111,14 +115,18 @@ impl Inherit<'_> {
             kind,
             rules: health::Rules {
                 delay_loop,
-                retry: pace.retry.or(real.retry).or(server.retry).unwrap_or(retry),
-                delay_before_retry: first([
-                    pace.delay_before_retry,
-                    real.delay_before_retry,
-                    server.delay_before_retry,
-                ])
-                .unwrap_or(before_retry)
-                .max(SHORTEST_PAUSE),
+                retry: tries(pace.fall, pace.retry)
+                    .or_else(|| tries(real.fall, real.retry))
+                    .or_else(|| tries(server.fall, server.retry))
+                    .unwrap_or(retry),
+                delay_before_retry: fast.unwrap_or_else(|| {
+                    first([pace.delay_before_retry, real.delay_before_retry, server.delay_before_retry])
+                        .unwrap_or(before_retry)
+                        .max(SHORTEST_PAUSE)
+                }),
+                timeout_retry: pace.timeout_retry.or(real.timeout_retry).or(server.timeout_retry),
+                rise: pace.rise.or(real.rise).or(server.rise).unwrap_or(1).max(1),
+                delay_before_rise: fast.unwrap_or(delay_loop),
                 urls: 1,
                 fast_recovery: false,
             },

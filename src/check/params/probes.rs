@@ -101,6 +101,8 @@ impl Inherit<'_> {
     fn told(&self, kind: Kind, pace: &Pace) -> CheckerPlan {
         let mut plan = self.checker(kind, pace, 0, Before::Secs(1));
         plan.rules.retry = 0;
+        plan.rules.rise = 1;
+        plan.rules.timeout_retry = None;
         plan
     }
 }

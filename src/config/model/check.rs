@@ -50,6 +50,18 @@ pub struct Pace {
     /// Time between those tries. Default 1 s (HTTP, SSL 3 s; DNS delay_loop).
     #[serde(skip_serializing_if = "is_default")]
     pub delay_before_retry: Option<Secs>,
+    /// Failures in a row that take it down, `retry` + 1 in other words. Beyond keepalived.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fall: Option<u32>,
+    /// Successes in a row that bring it back. Default 1. Beyond keepalived.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rise: Option<u32>,
+    /// Time between checks while failing or coming back. Beyond keepalived.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fast_interval: Option<Secs>,
+    /// Extra tries before a timeout counts; default: timeouts are failures like others. Beyond keepalived.
+    #[serde(skip_serializing_if = "is_default")]
+    pub timeout_retry: Option<u32>,
     /// Random start offset; default delay_loop.
     #[serde(skip_serializing_if = "is_default")]
     pub warmup: Option<Secs>,
@@ -59,6 +71,19 @@ pub struct Pace {
     /// Log every failure.
     #[serde(skip_serializing_if = "is_default")]
     pub log_all_failures: Option<bool>,
+}
+
+/// `flap_damping FLIPS SECONDS [HOLD]`: what goes and comes too often is held down. Beyond keepalived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlapDamping {
+    /// So many flips (a going or a coming is one), 2..=1000 ...
+    pub flips: u32,
+    /// ... within this time hold it down.
+    pub within: Secs,
+    /// For so long the first time, twice as long each further time (32 times at most); default 60 s.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hold: Option<Secs>,
 }
 
 object! {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{
-    BfdCheck, DnsCheck, FileCheck, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
+    BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
 };
 use super::object::object;
 use super::{Command, is_default};
@@ -31,6 +31,16 @@ pub enum Scheduler {
     Sed,
     Nq,
     Twos,
+}
+
+/// `tier_mode`: what the next tier does when one has too little weight. Beyond keepalived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TierMode {
+    /// It serves in its place.
+    TakeOver,
+    /// It serves beside it.
+    Join,
 }
 
 /// `lb_kind` / `lvs_method`: the forwarding method.
@@ -202,6 +212,18 @@ object! {
         retry: Option<u32>,
         /// Default `delay_before_retry` of the checkers.
         delay_before_retry: Option<Secs>,
+        /// Default `fall` of the checkers. Beyond keepalived.
+        fall: Option<u32>,
+        /// Default `rise` of the checkers. Beyond keepalived.
+        rise: Option<u32>,
+        /// Default `fast_interval` of the checkers. Beyond keepalived.
+        fast_interval: Option<Secs>,
+        /// Default `timeout_retry` of the checkers. Beyond keepalived.
+        timeout_retry: Option<u32>,
+        /// Default `slow_start` of the real servers. Beyond keepalived.
+        slow_start: Option<Secs>,
+        /// Default `flap_damping` of the real servers. Beyond keepalived.
+        flap_damping: Option<FlapDamping>,
         /// Default `warmup` of the checkers: random start offset.
         warmup: Option<Secs>,
         /// Default `connect_timeout` of the checkers.
@@ -220,6 +242,17 @@ object! {
         sorry_server_lvs_method: Option<Method>,
         /// Its tunnel, with TUN.
         sorry_server_tunnel: Option<Tunnel>,
+        /// A tier serves while this percentage of its configured weight is up; 0 (any weight) when absent. Beyond
+        /// keepalived.
+        tier_min_weight: Option<u8>,
+        /// A tier that had too little serves again from this many percent more on; 10 when absent. Beyond keepalived.
+        tier_hysteresis: Option<u8>,
+        /// What the next tier does; `take_over` when absent. Beyond keepalived.
+        tier_mode: Option<TierMode>,
+        /// A real server that a reload takes away keeps weight 0 until its connections are over. Beyond keepalived.
+        drain_on_removal: bool,
+        /// For so long at most; 300 s when absent. Beyond keepalived.
+        drain_timeout: Option<Secs>,
         /// The farm.
         real_server: Vec<RealServer>,
     }
@@ -268,6 +301,22 @@ object! {
         retry: Option<u32>,
         /// Default `delay_before_retry` of its checkers.
         delay_before_retry: Option<Secs>,
+        /// Default `fall` of its checkers. Beyond keepalived.
+        fall: Option<u32>,
+        /// Default `rise` of its checkers. Beyond keepalived.
+        rise: Option<u32>,
+        /// Default `fast_interval` of its checkers. Beyond keepalived.
+        fast_interval: Option<Secs>,
+        /// Default `timeout_retry` of its checkers. Beyond keepalived.
+        timeout_retry: Option<u32>,
+        /// Time over which its weight grows from a tenth to all of it when it comes back. Beyond keepalived.
+        slow_start: Option<Secs>,
+        /// Held down when it goes and comes too often. Beyond keepalived.
+        flap_damping: Option<FlapDamping>,
+        /// Priority tier, 1..=1000; 1 when absent. Beyond keepalived.
+        tier: Option<u16>,
+        /// It serves only while the quorum is lost, and does not count for it. Beyond keepalived.
+        sorry: bool,
         /// Default `warmup` of its checkers.
         warmup: Option<Secs>,
         /// Default `connect_timeout` of its checkers.

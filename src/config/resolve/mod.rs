@@ -2,6 +2,7 @@
 //! run: what cannot work is dropped or mended as keepalived does it, and said.
 
 mod groups;
+mod health;
 mod instances;
 mod names;
 mod routing;

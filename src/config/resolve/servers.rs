@@ -71,6 +71,7 @@ impl Resolver<'_> {
                 return false;
             }
             self.numbers(server, &name);
+            self.health(server, &name);
             self.reachable(server, &name, &subnets);
             if let Some(address) = server.address.filter(|a| has_instances && !carried.contains(a)) {
                 let problem = format!("{name}: no vrrp_instance carries {address}");
@@ -432,7 +433,8 @@ impl Resolver<'_> {
     fn numbers(&mut self, server: &mut VirtualServer, name: &str) {
         let origin = server.origin.clone();
         let default = server.weight.unwrap_or(1);
-        let sum: u32 = server.real_server.iter().map(|r| u32::from(r.weight.unwrap_or(default))).sum();
+        let counts = server.real_server.iter().filter(|real| !real.sorry);
+        let sum: u32 = counts.map(|r| u32::from(r.weight.unwrap_or(default))).sum();
         if server.quorum.is_some_and(|quorum| quorum > sum.max(1)) {
             let problem =
                 format!("{name}: the quorum {} is above the sum of all weights", server.quorum.unwrap_or(0));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::check::plan::{CheckerPlan, Kind, Plan, RealPlan, VirtualPlan};
+use crate::check::tiers::Mode;
 use crate::config::diagnostic::Level;
 use crate::ipvs::table::{Service, ServiceKey};
 
@@ -95,6 +96,13 @@ fn service(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
         }
     };
     note(&mut what, "the sorry server", &sorry(a), &sorry(b), String::clone);
+    note(&mut what, "tiers", &a.tiers, &b.tiers, |rules| {
+        let mode = match rules.mode {
+            Mode::TakeOver => "take_over",
+            Mode::Join => "join",
+        };
+        format!("{mode} below {} % (hysteresis {} %)", rules.least, rules.hysteresis)
+    });
     let title = format!("virtual_server {}", a.name);
     let consequence = "clients are treated differently after a failover";
     differs(&title, "pair-service", &what, consequence, findings);
@@ -129,6 +137,14 @@ fn farm(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
             format!("{upper}/{lower}")
         });
         note(&mut what, "inhibit_on_failure", &real.inhibit, &other.inhibit, on);
+        note(&mut what, "sorry", &real.sorry, &other.sorry, on);
+        note(&mut what, "tier", &real.tier, &other.tier, |tier| (tier + 1).to_string());
+        note(&mut what, "slow_start", &real.slow_start, &other.slow_start, |time| {
+            time.map_or_else(|| "off".to_owned(), |time| format!("{} s", time.as_secs_f64()))
+        });
+        note(&mut what, "flap_damping", &real.damping, &other.damping, |rules| {
+            rules.map_or_else(|| "off".to_owned(), |rules| rules.to_string())
+        });
         checks(real, other, &mut what);
         let title = format!("virtual_server {}, real server {name}", a.name);
         let consequence = "it is balanced or judged differently after a failover";
@@ -162,6 +178,14 @@ fn checker(a: &CheckerPlan, b: &CheckerPlan, what: &mut Vec<String>) {
     note(what, &format!("retry of {name}"), &a.rules.retry, &b.rules.retry, u32::to_string);
     let before_retry = (&a.rules.delay_before_retry, &b.rules.delay_before_retry);
     note(what, &format!("delay_before_retry of {name}"), before_retry.0, before_retry.1, secs);
+    note(what, &format!("rise of {name}"), &a.rules.rise, &b.rules.rise, u32::to_string);
+    note(
+        what,
+        &format!("timeout_retry of {name}"),
+        &a.rules.timeout_retry,
+        &b.rules.timeout_retry,
+        |retry| retry.map_or_else(|| "off".to_owned(), |retry| retry.to_string()),
+    );
     note(what, &format!("alpha of {name}"), &a.alpha, &b.alpha, on);
     match (&a.kind, &b.kind) {
         (Kind::Http(x), Kind::Http(y)) => {

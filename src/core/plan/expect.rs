@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::Basis;
-use crate::check::desired::{RealNow, service};
+use crate::check::desired::{self, RealNow, service};
 use crate::check::farm::Farm;
 use crate::check::members::Member;
 use crate::check::plan::{Kind, Plan, RealPlan, VirtualPlan};
 use crate::check::quorum::Quorum;
+use crate::check::tiers::Tiers;
 use crate::ipvs::table::{ServiceKey, Table, VirtualService};
 
 /// A service of the virtual server as the kernel has it.
@@ -74,20 +75,25 @@ fn kept(
                 None => Some(real),
             };
             let up = real.checkers.is_empty() || known.is_some_and(|known| shown_up(known, found));
-            RealNow { up, weight: weight(real, found) }
+            RealNow::full(up, weight(real, found))
         })
         .collect();
     // In the band of the hysteresis a quorum stays as it is.
     let mut quorum = Quorum::start(plan.quorum, if sorry_serves(plan, found) { 0 } else { u32::MAX });
-    quorum.weigh(plan.quorum, sum(&now));
-    service(plan, member, &now, quorum.serving(plan.sorry.is_some()))
+    quorum.weigh(plan.quorum, desired::sum(plan, &now));
+    shown(plan, member, &now, quorum)
 }
 
 fn healthy(plan: &VirtualPlan, member: &Member, found: Option<Found<'_>>) -> VirtualService {
-    let now: Vec<RealNow> =
-        plan.reals.iter().map(|real| RealNow { up: true, weight: weight(real, found) }).collect();
-    let quorum = Quorum::start(plan.quorum, sum(&now));
-    service(plan, member, &now, quorum.serving(plan.sorry.is_some()))
+    let now: Vec<RealNow> = plan.reals.iter().map(|real| RealNow::full(true, weight(real, found))).collect();
+    let quorum = Quorum::start(plan.quorum, desired::sum(plan, &now));
+    shown(plan, member, &now, quorum)
+}
+
+fn shown(plan: &VirtualPlan, member: &Member, now: &[RealNow], quorum: Quorum) -> VirtualService {
+    let mut tiers = Tiers::default();
+    tiers.weigh(plan.tiers, &desired::tier_weights(plan, now));
+    service(plan, member, now, desired::serving(plan, now, quorum), &tiers.serving(plan.tiers))
 }
 
 /// What the kernel shows of a real server that the daemon knows. Without its service there is nothing to see.
@@ -95,7 +101,8 @@ fn shown_up(real: &RealPlan, found: Option<Found<'_>>) -> bool {
     let Some((key, found)) = found else { return true };
     match found.destinations.get(&real.at(&key)) {
         None => false,
-        Some(there) => there.weight > 0 || real.weight == 0 || !real.inhibit,
+        // A tier that does not serve has weight 0, whatever its checks say.
+        Some(there) => there.weight > 0 || real.weight == 0 || real.tier > 0 || !real.inhibit,
     }
 }
 
@@ -109,10 +116,6 @@ fn weight(real: &RealPlan, found: Option<Found<'_>>) -> u32 {
     let there =
         found.and_then(|(key, found)| found.destinations.get(&real.at(&key))).map(|there| there.weight);
     there.filter(|weight| by_program && *weight > 0).unwrap_or(real.weight)
-}
-
-fn sum(now: &[RealNow]) -> u32 {
-    now.iter().filter(|real| real.up).fold(0, |sum, real| sum.saturating_add(real.weight))
 }
 
 fn sorry_serves(plan: &VirtualPlan, found: Option<Found<'_>>) -> bool {

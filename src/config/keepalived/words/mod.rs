@@ -23,6 +23,7 @@ mod check;
 mod elements;
 mod global;
 mod global_forms;
+mod health;
 mod instance;
 mod instance_forms;
 mod server;

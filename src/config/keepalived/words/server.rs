@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
-use crate::config::keepalived::form::{LONGEST, Number, Seconds, Switch, Text};
+use crate::config::keepalived::form::{DAY, FlagSwitch, LONGEST, Number, Seconds, Switch, Text};
 use crate::config::keepalived::forms::Cmd;
 use crate::config::keepalived::keyword::{Block, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
@@ -13,6 +13,7 @@ use crate::config::keepalived::writer::Writer;
 use crate::config::model::{Method, RealServer, Tunnel, TunnelChecksum, TunnelKind};
 
 use super::check::{HTTP_GET, SSL_GET};
+use super::health::Damping;
 
 #[cfg(test)]
 use crate::config::keepalived::sample::Sampler;
@@ -29,6 +30,14 @@ const REAL_SERVER: Table<RealServer> = keywords! { RealServer:
     "delay_loop" => { delay_loop: Seconds(0.000_001, LONGEST) };
     "retry" => { retry: Number(1, u32::MAX) };
     "delay_before_retry" => { delay_before_retry: Seconds(0.0, LONGEST) };
+    "fall" => { fall: Number(1, 1000) };
+    "rise" => { rise: Number(1, 1000) };
+    "fast_interval" => { fast_interval: Seconds(0.001, LONGEST) };
+    "timeout_retry" => { timeout_retry: Number(0, 1000) };
+    "slow_start" => { slow_start: Seconds(0.001, DAY) };
+    "flap_damping" => { flap_damping: Damping };
+    "tier" => { tier: Number(1, 1000) };
+    "sorry" => { sorry: FlagSwitch };
     "warmup" => { warmup: Seconds(0.0, LONGEST) };
     "connect_timeout" => { connect_timeout: Seconds(0.000_001, LONGEST) };
     "virtualhost" => { virtualhost: Text };

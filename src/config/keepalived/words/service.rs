@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::Blocks;
-use crate::config::keepalived::form::{Choice, Flag, LONGEST, Nothing, Number, Seconds, Switch, Text};
+use crate::config::keepalived::form::{
+    Choice, DAY, Flag, FlagSwitch, LONGEST, Nothing, Number, Seconds, Switch, Text,
+};
 use crate::config::keepalived::forms::Cmd;
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
@@ -14,6 +16,7 @@ use crate::config::model::{
     GroupEntry, IpFamily, Method, Protocol, Scheduler, SorryServer, VirtualServer, VirtualServerGroup,
 };
 
+use super::health::{Damping, TIER_MODES};
 use super::server::{Forwarding, MethodOf, bare, port, port_text};
 
 #[cfg(test)]
@@ -67,6 +70,17 @@ const VIRTUAL_SERVER: Table<VirtualServer> = keywords! { VirtualServer:
     "weight" => { weight: Number(1, u16::MAX) };
     "retry" => { retry: Number(1, u32::MAX) };
     "delay_before_retry" => { delay_before_retry: Seconds(0.0, LONGEST) };
+    "fall" => { fall: Number(1, 1000) };
+    "rise" => { rise: Number(1, 1000) };
+    "fast_interval" => { fast_interval: Seconds(0.001, LONGEST) };
+    "timeout_retry" => { timeout_retry: Number(0, 1000) };
+    "slow_start" => { slow_start: Seconds(0.001, DAY) };
+    "flap_damping" => { flap_damping: Damping };
+    "tier_min_weight" => { tier_min_weight: Number(0, 100) };
+    "tier_hysteresis" => { tier_hysteresis: Number(0, 100) };
+    "tier_mode" => { tier_mode: TIER_MODES };
+    "drain_on_removal" => { drain_on_removal: FlagSwitch };
+    "drain_timeout" => { drain_timeout: Seconds(0.001, DAY) };
     "warmup" => { warmup: Seconds(0.0, LONGEST) };
     "connect_timeout" => { connect_timeout: Seconds(0.000_001, LONGEST) };
     "virtualhost" => { virtualhost: Text };
