@@ -128,6 +128,11 @@ pub(crate) const EXTRA: &[Extra] = &[
         "shared-address",
         "keepalived does not look whether two instances, or two lines, carry one address",
     ),
+    (
+        None,
+        "drops-traffic",
+        "keepalived makes a director drop what is sent to its own virtual server without a word",
+    ),
     (None, "duplicate-peer", "keepalived drops the second of two equal peers without a word"),
     (
         Some("auth no type"),
