@@ -8,6 +8,7 @@ pub mod alerts;
 mod bfd;
 mod devices;
 pub mod error;
+pub mod genhash;
 mod lock;
 pub mod look;
 mod memory;

@@ -49,17 +49,17 @@ macro_rules! plain_block {
     };
 }
 
-/// The words of a checker that connects, with those that all share. `$mark`: nothing acts on source port and mark.
+/// The words of a checker that connects, with those that all share.
 macro_rules! connecting {
-    ($type:ty $(, $mark:ident)?: $($own:tt)*) => {
+    ($type:ty: $($own:tt)*) => {
         keywords! { $type:
             $($own)*
             "connect_ip" => { connection.connect_ip: Address };
             "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
             "bindto" => { connection.bindto: Address };
             "bind_if" => { connection.bind_if: Short(15) };
-            $($mark)? "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
-            $($mark)? "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
+            "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
+            "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
             "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
             "delay_loop" => { pace.delay_loop: Seconds(0.000_001, LONGEST) };
             "retry" => { pace.retry: Number(0, u32::MAX) };
@@ -77,7 +77,7 @@ plain_block!(TcpCheck, "TCP_CHECK", TCP);
 const PING: Table<PingCheck> = connecting! { PingCheck: };
 plain_block!(PingCheck, "PING_CHECK", PING);
 
-const HTTP: Table<HttpGet> = connecting! { HttpGet, later:
+const HTTP: Table<HttpGet> = connecting! { HttpGet:
     "url" => { url: Blocks::<Url>::all() };
     "virtualhost" => { virtualhost: Text };
     "http_protocol" => { http_protocol: Choice(&[
@@ -85,9 +85,9 @@ const HTTP: Table<HttpGet> = connecting! { HttpGet, later:
         ("1.1", HttpProtocol::V1_1),
     ], "1.0 is used") };
     "fast_recovery" => { fast_recovery: FlagSwitch };
-    later "enable_sni" => { enable_sni: FlagSwitch };
-    later "sni_name" => { sni_name: Text };
-    later "tls_compliant" => { tls_compliant: FlagSwitch };
+    "enable_sni" => { enable_sni: FlagSwitch };
+    "sni_name" => { sni_name: Text };
+    "tls_compliant" => { tls_compliant: FlagSwitch };
     "nb_get_retry" => { * OldRetry };
 };
 
@@ -171,14 +171,14 @@ const URL: Table<Url> = keywords! { Url:
     "digest" => { digest: Digest };
     "status_code" => { status_code: Codes };
     "virtualhost" => { virtualhost: Text };
-    later "regex" => { regex: Text };
-    later "regex_no_match" => { regex_no_match: Flag };
-    later "regex_options" => { regex_options: List };
-    later "regex_min_offset" => { regex_min_offset: Number(0, u32::MAX) };
-    later "regex_max_offset" => { regex_max_offset: Number(0, u32::MAX) };
-    later "regex_stack" => { regex_stack: Stack };
-    later "tls_compliant" => { tls_compliant: FlagSwitch };
-    later "sni_name" => { sni_name: Text };
+    "regex" => { regex: Text };
+    "regex_no_match" => { regex_no_match: Flag };
+    "regex_options" => { regex_options: List };
+    "regex_min_offset" => { regex_min_offset: Number(0, u32::MAX) };
+    "regex_max_offset" => { regex_max_offset: Number(0, u32::MAX) };
+    "regex_stack" => { regex_stack: Stack };
+    "tls_compliant" => { tls_compliant: FlagSwitch };
+    "sni_name" => { sni_name: Text };
 };
 
 impl Block for Url {
