@@ -264,7 +264,7 @@ fn what_is_no_tls_is_named() {
         let listener = TcpListener::bind("127.0.0.1:4433").unwrap();
         std::thread::spawn(move || {
             let answers: [&[u8]; 3] = [b"HTTP/1.0 400 Bad Request\r\n\r\n", b"", b"\x16\x03\x01\xff\xff"];
-            for (socket, answer) in listener.incoming().zip(answers) {
+            for (answer, socket) in answers.into_iter().zip(listener.incoming()) {
                 let mut socket = socket.unwrap();
                 let _ = socket.read(&mut [0; 1000]);
                 let _ = socket.write_all(answer);

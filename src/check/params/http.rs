@@ -83,3 +83,63 @@ fn server_name(host: &str) -> Option<String> {
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     (address.is_err() && !name.is_empty()).then(|| name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::RegexStack;
+
+    #[test]
+    fn server_names_are_hosts_without_ports_and_never_addresses() {
+        for (host, wanted) in [
+            ("www.example.org", Some("www.example.org")),
+            ("www.example.org:443", Some("www.example.org")),
+            ("10.0.0.1", None),
+            ("10.0.0.1:443", None),
+            ("fd00::1", None),
+            ("[fd00::1]", None),
+            ("", None),
+            (":443", None),
+        ] {
+            assert_eq!(server_name(host).as_deref(), wanted, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_counts() {
+        let name = |check: &HttpGet, url: &Url, outer: Option<&str>| {
+            let outer = outer.map(str::to_owned);
+            url_plan(check, url, outer.as_ref(), SocketAddr::from(([10, 0, 0, 1], 443))).server_name
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let (plain, sni) = (HttpGet::default(), HttpGet { enable_sni: true, ..HttpGet::default() });
+        let named = HttpGet { sni_name: text("check"), ..HttpGet::default() };
+        let bare = Url::new("/".to_owned());
+        let hosted = Url { virtualhost: text("host"), ..bare.clone() };
+        let own = Url { sni_name: text("url"), ..bare.clone() };
+        assert_eq!(name(&plain, &hosted, Some("outer")), None);
+        assert_eq!(name(&sni, &bare, None), None);
+        assert_eq!(name(&sni, &bare, Some("outer")), text("outer"));
+        assert_eq!(name(&sni, &hosted, Some("outer")), text("host"));
+        assert_eq!(name(&named, &hosted, Some("outer")), text("check"));
+        assert_eq!(name(&named, &own, Some("outer")), text("url"));
+    }
+
+    #[test]
+    fn patterns_come_with_their_limits() {
+        let url = Url {
+            regex: Some("a+".to_owned()),
+            regex_no_match: true,
+            regex_options: vec!["caseless".to_owned()],
+            regex_min_offset: Some(3),
+            regex_max_offset: Some(9),
+            regex_stack: Some(RegexStack { start: 1, max: 2 }),
+            ..Url::new("p".to_owned())
+        };
+        let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
+        assert_eq!((plan.path.as_str(), plan.host.as_str()), ("/p", "10.0.0.1:80"));
+        let regex = plan.regex.unwrap();
+        assert_eq!((regex.min, regex.max, regex.stack, regex.absent), (3, Some(9), Some((1, 2)), true));
+        assert_eq!((regex.pattern.as_str(), regex.options), ("a+", vec!["caseless".to_owned()]));
+    }
+}
