@@ -72,8 +72,7 @@ impl Stream {
         let socket = tcp::connect(target).await?;
         let Some((context, name)) = tls else { return Ok(Self::Plain(socket)) };
         let mut stream = tls::begin(context, name, Socket(socket))?;
-        loop {
-            let Err(error) = stream.connect() else { break };
+        while let Err(error) = stream.connect() {
             match direction(&error) {
                 Some(direction) => ready(&stream.get_ref().0, direction, target).await?,
                 None => return Err(handshake_failure(&error, target)),

@@ -117,7 +117,7 @@ pub fn is_abrupt_end(error: &ssl::Error) -> bool {
 
 /// An error of TLS in a few words.
 pub fn words(error: &ssl::Error) -> String {
-    error.ssl_error().map_or_else(|| error.to_string(), |stack| brief(stack))
+    error.ssl_error().map_or_else(|| error.to_string(), brief)
 }
 
 fn brief(stack: &ErrorStack) -> String {

@@ -8,17 +8,18 @@ use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{
     Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text,
 };
-use crate::config::keepalived::forms::{List, Script, ScriptUserOf};
+use crate::config::keepalived::forms::{Script, ScriptUserOf};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
 use crate::config::marks::Mark;
 use crate::config::model::{
-    BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, RegexStack,
-    SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
+    BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, SmtpCheck,
+    SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 
+use super::pattern::{Options, Stack};
 use super::tracker::Weight;
 
 #[cfg(test)]
@@ -173,7 +174,7 @@ const URL: Table<Url> = keywords! { Url:
     "virtualhost" => { virtualhost: Text };
     "regex" => { regex: Text };
     "regex_no_match" => { regex_no_match: Flag };
-    "regex_options" => { regex_options: List };
+    "regex_options" => { regex_options: Options };
     "regex_min_offset" => { regex_min_offset: Number(0, u32::MAX) };
     "regex_max_offset" => { regex_max_offset: Number(0, u32::MAX) };
     "regex_stack" => { regex_stack: Stack };
@@ -304,37 +305,6 @@ impl Form for Codes {
     #[cfg(test)]
     fn sample(&self, _: &mut Sampler, slot: &mut Self::Slot) {
         slot.extend([StatusRange { from: 200, to: 200 }, StatusRange { from: 301, to: 399 }]);
-    }
-}
-
-/// `START MAX`.
-struct Stack;
-
-impl Form for Stack {
-    type Slot = Option<RegexStack>;
-
-    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
-        let number = |n: usize| node.argument(n).and_then(|text| text.parse().ok());
-        r.used = 2;
-        match (number(0), number(1)) {
-            (Some(start), Some(max)) if start <= max => *slot = Some(RegexStack { start, max }),
-            _ => r.bad(node, node.raw(), "START and MAX, two numbers of bytes", "the line is passed over"),
-        }
-    }
-
-    fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer) {
-        if let Some(stack) = slot {
-            w.line(word, &[stack.start.to_string(), stack.max.to_string()]);
-        }
-    }
-
-    fn says(&self) -> String {
-        "START MAX".to_owned()
-    }
-
-    #[cfg(test)]
-    fn sample(&self, _: &mut Sampler, slot: &mut Self::Slot) {
-        *slot = Some(RegexStack { start: 100, max: 200 });
     }
 }
 

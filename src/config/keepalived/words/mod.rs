@@ -25,6 +25,7 @@ mod global;
 mod global_forms;
 mod instance;
 mod instance_forms;
+mod pattern;
 mod server;
 mod service;
 mod tracker;
