@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_they_mean_to_pcre2() {
-        let table: &[(&str, &[&str], &str, usize, Option<usize>)] = &[
+        type Row = (&'static str, &'static [&'static str], &'static str, usize, Option<usize>);
+        let table: &[Row] = &[
             ("b+c", &[], "abbbc", 0, Some(1)),
             ("b+c", &[], "abbbc", 2, Some(2)),
             ("B+C", &[], "abbbc", 0, None),
