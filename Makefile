@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-vrrp
+.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-vrrp
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
@@ -14,6 +14,7 @@ help:
 	@echo "make fuzz TIME=600     each fuzz target for so many seconds (needs the nightly toolchain)"
 	@echo "make bench-config      reading large configurations, beside keepalived -t"
 	@echo "make bench-addresses   thousands of addresses on one device, beside ip -batch (as root)"
+	@echo "make bench-check       what checks cost, and how soon 1,000 of 10,000 failures are in the table"
 	@echo "make bench-vrrp        takeover, many addresses, many instances, load: beside keepalived (as root)"
 
 setup:
@@ -51,6 +52,10 @@ bench-config:
 
 bench-addresses:
 	@cargo bench --locked --bench addresses
+
+# ONLY=TCP_CHECK|HTTP_GET, COUNT=10000 servers.
+bench-check:
+	@cargo bench --locked --bench check
 
 # ONLY=takeover|many|instances|load|soak, RUNS=5 of each, WINDOW=15 seconds of instances and load, TIME=600 of the soak.
 bench-vrrp:

@@ -1,4 +1,4 @@
-//! Checkers against real peers: an SMTP server, a DNS server, ICMP of another host, UDP services; and against peers that
+//! Checkers against real peers: an SMTP server, a DNS server, ICMP of another host, UDP services, TLS old and new; and against peers that
 //! answer what nobody should. Every test has a network of its own.
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,8 @@ mod ping;
 mod smtp;
 #[path = "check_probes/source.rs"]
 mod source;
+#[path = "check_probes/tls.rs"]
+mod tls;
 #[path = "check_probes/told.rs"]
 mod told;
 #[path = "check_probes/world.rs"]

@@ -30,6 +30,19 @@ const STARTS_A_TURN: usize = 128;
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 /// The status is published at most this often.
 const STATUS_PAUSE: Duration = Duration::from_millis(200);
+/// Building tables, and the status, takes at most one part in so many of the time.
+const SHARE: u32 = 10;
+/// A table waits no longer than this, however large it is.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+/// A rest below this is none: timers are no finer.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+
+/// How long no table is built after one that took so long. A small farm's never rests; where ten thousand servers are in
+/// it and a thousand of them fail one after the other, a table for each would be all that the thread does.
+fn rest(took: Duration) -> Duration {
+    let rest = took.saturating_mul(SHARE - 1).min(LONGEST_REST);
+    if rest < SHORTEST_REST { Duration::ZERO } else { rest }
+}
 
 /// Where check's findings go.
 #[derive(Debug)]
@@ -79,7 +92,9 @@ pub async fn run_with(
         places: Places::of(process::descriptors()),
         events: Vec::new(),
         lost_events: 0,
+        table_after: None,
         status_at: None,
+        status_pause: STATUS_PAUSE,
         status_due: true,
         count_at: None,
     };
@@ -175,8 +190,12 @@ struct Driver {
     /// Transitions that are not told yet.
     events: Vec<Event>,
     lost_events: u64,
+    /// No table is built before that time.
+    table_after: Option<Instant>,
     /// When the status was last published.
     status_at: Option<Instant>,
+    /// The least time between two.
+    status_pause: Duration,
     /// Something happened since.
     status_due: bool,
     /// When to count the connections of servers that drain.
@@ -209,14 +228,15 @@ impl Driver {
         more
     }
 
-    /// When to turn again without a result: a check that is due and may start, or a status that waits.
+    /// When to turn again without a result: a check that is due and may start, or a table or status that waits.
     fn deadline(&self) -> Option<Instant> {
         let checks = LANES
             .into_iter()
             .filter(|lane| self.has_place(*lane))
             .filter_map(|lane| self.farm.deadline(lane));
-        let status = self.status_at.filter(|_| self.status_due).map(|at| at + STATUS_PAUSE);
-        checks.chain(status).chain(self.farm.wake()).chain(self.count_at).min()
+        let table = self.table_after.filter(|_| self.farm.has_changed());
+        let status = self.status_at.filter(|_| self.status_due).map(|at| at + self.status_pause);
+        checks.chain(table).chain(status).chain(self.farm.wake()).chain(self.count_at).min()
     }
 
     fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
@@ -297,7 +317,8 @@ impl Driver {
     }
 
     fn publish(&mut self, now: Instant) {
-        if let Some(table) = self.farm.changed_table() {
+        let rests = self.table_after.is_some_and(|after| now < after);
+        if !rests && let Some(table) = self.farm.changed_table() {
             // The first one is told even when it is empty: from then on the table is ours to answer for.
             let first = self.status_at.is_none();
             self.out.table.send_if_modified(|last| {
@@ -307,18 +328,24 @@ impl Driver {
                 }
                 differs
             });
+            self.table_after = Some(now + rest(clock::now().saturating_duration_since(now)));
         }
         // After the table: a program that is told of a dead server finds it on its way out.
-        for event in std::mem::take(&mut self.events) {
-            self.tell(event);
+        if !self.farm.has_changed() {
+            for event in std::mem::take(&mut self.events) {
+                self.tell(event);
+            }
         }
-        let rested = self.status_at.is_none_or(|at| now >= at + STATUS_PAUSE);
+        let rested = self.status_at.is_none_or(|at| now >= at + self.status_pause);
         if self.status_due && rested {
+            let began = clock::now();
             let mut status = self.farm.status();
             status.in_flight = self.in_flight.iter().sum();
             status.lost_events = self.lost_events;
             self.out.status.send_replace(Arc::new(status));
             self.status_at = Some(now);
+            let took = clock::now().saturating_duration_since(began);
+            self.status_pause = STATUS_PAUSE.max(took.saturating_mul(SHARE - 1));
             self.status_due = false;
         }
     }

@@ -250,3 +250,11 @@ async fn omega_tells_at_stop_and_a_full_channel_is_counted() {
     assert_eq!(status.failures.keys().copied().collect::<Vec<_>>(), ["refused"]);
     assert_eq!(running.event().await.0, What::QuorumUp);
 }
+
+#[test]
+fn only_large_tables_rest() {
+    let table = [(0, 0), (10, 0), (100, 0), (112, 1008), (1000, 9000), (10_000, 50_000), (u64::MAX, 50_000)];
+    for (took, wanted) in table {
+        assert_eq!(rest(Duration::from_micros(took)), Duration::from_micros(wanted), "{took}");
+    }
+}

@@ -121,9 +121,24 @@ pub enum Failure {
         /// The file's digest.
         wanted: String,
     },
-    /// A body whose digest is wanted is longer than the check reads.
-    #[error("body is longer than {0} bytes: no digest")]
+    /// A pattern is not in the part of a long body that it is looked for in.
+    #[error("regex does not match in the first {0} bytes of the body, and no more are searched")]
     BodyTooLong(usize),
+    /// The pattern is not in the body.
+    #[error("regex {0} does not match the body")]
+    NoMatch(String),
+    /// The pattern of `regex_no_match` is in the body.
+    #[error("regex {0} matches the body, and must not (regex_no_match)")]
+    BadMatch(String),
+    /// TLS failed, in the handshake or later.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// `tls_compliant`: the connection ended without the farewell of TLS.
+    #[error("TLS: closed without close_notify (tls_compliant)")]
+    NoCloseNotify,
+    /// A file of the `SSL` block cannot be used.
+    #[error("cannot use {0}")]
+    Certificate(String),
     /// A program ended with this exit status.
     #[error("program ended with status {0}")]
     ExitCode(i32),
@@ -180,6 +195,11 @@ impl Failure {
             Self::BadStatus { .. } => "bad_status",
             Self::BadDigest { .. } => "bad_digest",
             Self::BodyTooLong(_) => "body_too_long",
+            Self::NoMatch(_) => "no_match",
+            Self::BadMatch(_) => "bad_match",
+            Self::Tls(_) => "tls",
+            Self::NoCloseNotify => "no_close_notify",
+            Self::Certificate(_) => "certificate",
             Self::ExitCode(_) => "exit_code",
             Self::Signal(_) => "signal",
             Self::NotStarted(_) => "not_started",

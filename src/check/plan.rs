@@ -10,7 +10,7 @@ use super::identity::Identity;
 use super::members::{self, Member};
 use super::quorum;
 use super::tiers;
-use crate::config::model::{Command, DnsType, HttpProtocol, ScriptUser, StatusRange};
+use crate::config::model::{Command, DnsType, HttpProtocol, ScriptUser, Secret, StatusRange};
 use crate::config::text::hex::Pattern;
 use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
 
@@ -142,7 +142,7 @@ pub struct CheckerPlan {
 pub enum Kind {
     /// TCP_CHECK.
     Tcp(Target),
-    /// HTTP_GET.
+    /// HTTP_GET and SSL_GET.
     Http(HttpPlan),
     /// SMTP_CHECK.
     Smtp(SmtpPlan),
@@ -165,7 +165,8 @@ impl Kind {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Tcp(_) => "TCP_CHECK",
-            Self::Http(_) => "HTTP_GET",
+            Self::Http(HttpPlan { tls: None, .. }) => "HTTP_GET",
+            Self::Http(HttpPlan { tls: Some(_), .. }) => "SSL_GET",
             Self::Smtp(_) => "SMTP_CHECK",
             Self::Dns(_) => "DNS_CHECK",
             Self::Udp(_) => "UDP_CHECK",
@@ -213,11 +214,13 @@ impl Target {
     }
 }
 
-/// One HTTP_GET.
+/// One HTTP_GET or SSL_GET.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HttpPlan {
     /// Where to.
     pub target: Target,
+    /// SSL_GET, with what we show to the server.
+    pub tls: Option<ClientCertificate>,
     /// Protocol version of the request line.
     pub protocol: HttpProtocol,
     /// The pages, never empty.
@@ -236,6 +239,42 @@ pub struct UrlPlan {
     pub digest: Option<String>,
     /// Accepted status codes, never empty.
     pub status: Vec<StatusRange>,
+    /// What the body must have in it, or must not.
+    pub regex: Option<RegexPlan>,
+    /// SSL_GET: the name said in the handshake (SNI); `None` = nothing.
+    pub server_name: Option<String>,
+    /// SSL_GET: an end without the farewell of TLS is a failure.
+    pub tls_compliant: bool,
+}
+
+/// `regex` and its kin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RegexPlan {
+    /// The pattern, PCRE2's.
+    pub pattern: String,
+    /// keepalived's names of PCRE2's options.
+    pub options: Vec<String>,
+    /// A match is the failure (`regex_no_match`).
+    pub absent: bool,
+    /// The match begins at this byte or later.
+    pub min: usize,
+    /// The match begins before this byte.
+    pub max: Option<usize>,
+    /// Least and greatest size of the matcher's stack, bytes.
+    pub stack: Option<(usize, usize)>,
+}
+
+/// What SSL_GET shows to servers that ask (the `SSL` block): names of PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Certificates of authorities, to complete our own chain by.
+    pub ca: Option<String>,
+    /// Our certificate, and those above it.
+    pub certificate: Option<String>,
+    /// Its key.
+    pub key: Option<String>,
+    /// Password of the key.
+    pub password: Option<Secret>,
 }
 
 /// One MISC_CHECK.

@@ -119,6 +119,10 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
 
 /// Runs as keepalived; returns its exit code.
 pub(super) fn run(arguments: impl Iterator<Item = String>) -> i32 {
+    let mut arguments = arguments.peekable();
+    if arguments.next_if(|first| first == "--genhash" || first == "-T").is_some() {
+        return super::genhash::alone(arguments);
+    }
     let options = match options(arguments) {
         Ok(options) => options,
         Err(problem) => {

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 pub mod convert;
+pub mod genhash;
 pub mod keepalived;
 mod log;
 mod pair;
@@ -30,6 +31,8 @@ enum Command {
     Convert(convert::Args),
     /// Print the JSON Schema of the YAML form, for editors.
     Schema,
+    /// Fetch a page as a check does and print the MD5 of its body, for `digest`.
+    Genhash(genhash::Args),
     /// Show what would change on this machine if a file were applied now.
     Plan(plan::Args),
 }
@@ -37,8 +40,12 @@ enum Command {
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).
 pub fn main() -> i32 {
     let mut arguments = std::env::args();
-    if arguments.next().is_some_and(|program| keepalived::is_called(&program)) {
+    let program = arguments.next().unwrap_or_default();
+    if keepalived::is_called(&program) {
         return keepalived::run(arguments);
+    }
+    if genhash::is_called(&program) {
+        return genhash::alone(arguments);
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -54,6 +61,7 @@ pub fn main() -> i32 {
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Schema => schema::run(),
+        Command::Genhash(args) => genhash::run(args),
         Command::Plan(args) => plan::run(&args),
     }
 }

@@ -10,6 +10,7 @@ mod bfd;
 mod devices;
 pub mod director;
 pub mod error;
+pub mod genhash;
 mod lock;
 pub mod look;
 mod memory;

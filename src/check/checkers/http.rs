@@ -1,113 +1,72 @@
-//! HTTP_GET: a page's status and, where the file gives a digest, the MD5 of its body.
+//! HTTP_GET and SSL_GET: a page's status and, where the file gives them, the MD5 and a pattern of its body.
 //!
-//! The request is keepalived's (`GET /p HTTP/1.0`, `User-Agent: KeepAliveClient`, `Host`), but for an `Accept: */*`
-//! that reqwest always sends. Redirects are answers like any other, proxies of the environment are not used, and
-//! every check has a connection of its own.
+//! The request is keepalived's to the byte (`GET /p HTTP/1.0`, `User-Agent: KeepAliveClient`, `Host`). Redirects are
+//! answers like any other, proxies of the environment are not used, and every check has a connection of its own. A body
+//! is read as it comes and not kept, but for the part that a pattern is looked for in.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::{Digest, Md5};
-use reqwest::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use reqwest::{Client, Method, Url, Version, redirect, retry};
-use tokio::time::timeout;
+use openssl::ssl::SslContext;
 
-use super::{io_failure, io_source};
+use super::http_answer::{Answer, Sink};
+use super::regex::Regex;
+use super::stream::{Direction, Got, Stream, within};
+use super::tls::Contexts;
 use crate::check::outcome::{Failure, Success};
-use crate::check::plan::{HttpPlan, UrlPlan};
+use crate::check::plan::{CheckerPlan, HttpPlan, Kind, RegexPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 
-/// What keepalived calls itself.
-const CLIENT: HeaderValue = HeaderValue::from_static("KeepAliveClient");
-/// The most of a body that is read, bytes. A page above that is judged by its status; one with a digest fails.
-pub const MAX_BODY: usize = 16 * 1024 * 1024;
+/// The most of a body that is read when its content is of no interest, bytes: its status then decides.
+pub const MAX_BODY: u64 = 16 * 1024 * 1024;
+/// The part of a body that a pattern is looked for in, bytes from its beginning.
+pub const MAX_TEXT: usize = 1024 * 1024;
+/// What one read takes.
+const BUFFER: usize = 16 * 1024;
+/// Reads before other checks have their turn.
+const READS_A_TURN: usize = 16;
 
-/// HTTP clients by source address and interface, which reqwest knows only per client.
+/// What runs share: TLS contexts and compiled patterns.
 #[derive(Debug, Default)]
-pub struct Clients {
-    known: HashMap<(Option<IpAddr>, Option<String>), Client>,
+pub struct Shared {
+    contexts: Contexts,
+    patterns: HashMap<RegexPlan, Result<Arc<Mutex<Regex>>, Failure>>,
 }
 
-impl Clients {
-    fn get(&mut self, bindto: Option<IpAddr>, bind_if: Option<&str>) -> Result<Client, Failure> {
-        let key = (bindto, bind_if.map(str::to_owned));
-        if let Some(client) = self.known.get(&key) {
-            return Ok(client.clone());
+impl Shared {
+    fn pattern(&mut self, plan: &RegexPlan) -> Result<Arc<Mutex<Regex>>, Failure> {
+        if let Some(known) = self.patterns.get(plan) {
+            return known.clone();
         }
-        let client = build(bindto, bind_if).map_err(|error| Failure::Broken(error.to_string()))?;
-        self.known.insert(key, client.clone());
-        Ok(client)
+        let made = Regex::new(&plan.pattern, &plan.options, plan.stack)
+            .map(|regex| Arc::new(Mutex::new(regex)))
+            .map_err(|error| Failure::BadRequest(format!("regex {}: {error}", plan.pattern)));
+        self.patterns.insert(plan.clone(), made.clone());
+        made
     }
-}
-
-fn build(bindto: Option<IpAddr>, bind_if: Option<&str>) -> reqwest::Result<Client> {
-    let builder = Client::builder()
-        .http1_only()
-        .http1_title_case_headers()
-        // Real servers are old and odd; a check asks whether they answer, not whether they are tidy.
-        .http1_ignore_invalid_headers_in_responses(true)
-        .http1_allow_spaces_after_header_name_in_responses(true)
-        .http1_allow_obsolete_multiline_headers_in_responses(true)
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .retry(retry::never())
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .tcp_keepalive(None)
-        .local_address(bindto);
-    match bind_if {
-        Some(interface) => builder.interface(interface),
-        None => builder,
-    }
-    .build()
 }
 
 /// One request, ready to be sent.
 #[derive(Debug)]
 pub struct Request {
-    client: Client,
-    request: reqwest::Request,
-    wanted: UrlPlan,
-    limit: Duration,
-    /// The file names a source.
-    source: bool,
+    plan: Arc<CheckerPlan>,
+    url: usize,
+    tls: Option<SslContext>,
+    pattern: Option<Arc<Mutex<Regex>>>,
 }
 
 impl Request {
     /// The request for the url of that index.
     ///
     /// # Errors
-    /// [`Failure::NoPort`], and [`Failure::BadRequest`] when the file's words make no HTTP request.
-    pub fn new(plan: &HttpPlan, url: usize, clients: &mut Clients) -> Result<Self, Failure> {
-        let target = &plan.target;
-        if target.address.port() == 0 {
-            return Err(Failure::NoPort);
-        }
-        let bad = |why: String| Failure::BadRequest(why);
-        let wanted = plan.urls.get(url).cloned().ok_or_else(|| bad("no url".to_owned()))?;
-        let address = Url::parse(&format!("http://{}{}", target.address, wanted.path))
-            .map_err(|error| bad(error.to_string()))?;
-        let mut request = reqwest::Request::new(Method::GET, address);
-        *request.version_mut() = match plan.protocol {
-            HttpProtocol::V1_0 | HttpProtocol::V1_0Close => Version::HTTP_10,
-            HttpProtocol::V1_1 => Version::HTTP_11,
-        };
-        let host = HeaderValue::from_str(&wanted.host)
-            .map_err(|_| bad(format!("\"{}\" is no Host header", wanted.host)))?;
-        // In keepalived's order; nothing that is left to the client's defaults keeps one.
-        let headers = request.headers_mut();
-        headers.insert(USER_AGENT, CLIENT);
-        match plan.protocol {
-            HttpProtocol::V1_0 => {}
-            HttpProtocol::V1_0Close | HttpProtocol::V1_1 => {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-        }
-        headers.insert(HOST, host);
-        let client = clients.get(target.bindto, target.bind_if.as_deref())?;
-        Ok(Self { client, request, wanted, limit: target.timeout, source: target.names_source() })
+    /// [`Failure::BadRequest`] when the file's words make no request, [`Failure::Certificate`].
+    pub fn new(plan: &Arc<CheckerPlan>, url: usize, shared: &mut Shared) -> Result<Self, Failure> {
+        let (http, wanted) = parts(plan, url)?;
+        let tls = http.tls.as_ref().map(|client| shared.contexts.get(client)).transpose()?;
+        let pattern = wanted.regex.as_ref().map(|regex| shared.pattern(regex)).transpose()?;
+        Ok(Self { plan: Arc::clone(plan), url, tls, pattern })
     }
 
     /// One run: sends the request and reads the whole answer, within the time limit.
@@ -115,70 +74,213 @@ impl Request {
     /// # Errors
     /// What is wrong with the connection or with the answer.
     pub async fn check(self) -> Result<Success, Failure> {
-        let limit = self.limit;
-        timeout(limit, self.exchange()).await.unwrap_or(Err(Failure::Timeout(limit)))
+        let (http, wanted) = parts(&self.plan, self.url)?;
+        let mut judge = Judge::new(wanted);
+        let reading = read(http, wanted, self.tls.as_ref(), &mut judge);
+        within(http.target.timeout, reading).await?;
+        judge.verdict(self.pattern.as_deref())
+    }
+}
+
+fn parts(plan: &CheckerPlan, url: usize) -> Result<(&HttpPlan, &UrlPlan), Failure> {
+    let Kind::Http(http) = &plan.kind else {
+        return Err(Failure::Broken(format!("{} was run as HTTP_GET", plan.kind.name())));
+    };
+    let wanted = http.urls.get(url).ok_or_else(|| Failure::BadRequest("no url".to_owned()))?;
+    Ok((http, wanted))
+}
+
+/// Who looks at an answer.
+pub trait Reader: Sink {
+    /// The head is complete: `Ok(true)` to read on.
+    ///
+    /// # Errors
+    /// Why the answer is no good.
+    fn judge_head(&mut self, status: u16) -> Result<(), Failure>;
+    /// Nothing more of the body is wanted.
+    fn is_full(&self) -> bool {
+        false
+    }
+}
+
+/// Asks for a page and reads the answer to its end, or as far as the reader wants; without a time limit of its own.
+///
+/// # Errors
+/// What is wrong with the connection or with the answer.
+pub async fn read(
+    http: &HttpPlan,
+    url: &UrlPlan,
+    tls: Option<&SslContext>,
+    reader: &mut impl Reader,
+) -> Result<(), Failure> {
+    let target = &http.target;
+    let head = request(http.protocol, url)?;
+    let tls = tls.map(|context| (context, url.server_name.as_deref()));
+    let mut stream = Stream::open(target, tls).await?;
+    stream.send(head.as_bytes(), target).await?;
+    drop(head);
+    let mut answer = Answer::default();
+    loop {
+        match turn(&mut stream, http, url, &mut answer, reader)? {
+            Turn::Wait(direction) => stream.ready(direction, target).await?,
+            Turn::More => tokio::task::yield_now().await,
+            Turn::Done => return Ok(()),
+        }
+    }
+}
+
+/// What a turn of reading led to.
+enum Turn {
+    Wait(Direction),
+    More,
+    Done,
+}
+
+/// Reads what is there. The buffer lives on the stack of this call: a check that waits has none.
+fn turn(
+    stream: &mut Stream,
+    http: &HttpPlan,
+    url: &UrlPlan,
+    answer: &mut Answer,
+    reader: &mut impl Reader,
+) -> Result<Turn, Failure> {
+    let mut buffer = [0; BUFFER];
+    let compliant = http.tls.is_some() && url.tls_compliant;
+    for _ in 0..READS_A_TURN {
+        match stream.read(&mut buffer, &http.target)? {
+            Got::Bytes(read) => {
+                let had_head = answer.status().is_some();
+                let fed = answer.feed(&buffer[..read], reader);
+                if let Some(status) = answer.status().filter(|_| !had_head) {
+                    // The status comes first: a page that is not wanted need not be a good one.
+                    reader.judge_head(status)?;
+                }
+                fed.map_err(|problem| Failure::Protocol(problem.to_string()))?;
+                if reader.is_full() || (answer.is_done() && !compliant) {
+                    return Ok(Turn::Done);
+                }
+            }
+            Got::AbruptEnd if compliant => return Err(Failure::NoCloseNotify),
+            Got::End | Got::AbruptEnd if answer.may_end() => return Ok(Turn::Done),
+            Got::End | Got::AbruptEnd => {
+                return Err(Failure::Cut("closed before the answer was complete".to_owned()));
+            }
+            Got::Wait(direction) => return Ok(Turn::Wait(direction)),
+        }
+    }
+    Ok(Turn::More)
+}
+
+/// The request, in keepalived's order.
+fn request(protocol: HttpProtocol, url: &UrlPlan) -> Result<String, Failure> {
+    let bad = |text: &str| text.bytes().any(|byte| byte.is_ascii_control());
+    if bad(&url.path) {
+        return Err(Failure::BadRequest(format!("{:?} is no path", url.path)));
+    }
+    if bad(&url.host) {
+        return Err(Failure::BadRequest(format!("{:?} is no Host header", url.host)));
+    }
+    let (version, close) = match protocol {
+        HttpProtocol::V1_0 => ("1.0", ""),
+        HttpProtocol::V1_0Close => ("1.0", "Connection: close\r\n"),
+        HttpProtocol::V1_1 => ("1.1", "Connection: close\r\n"),
+    };
+    Ok(format!(
+        "GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {}\r\n\r\n",
+        url.path, url.host
+    ))
+}
+
+/// What an answer is measured by, and how far it has come.
+struct Judge<'a> {
+    wanted: &'a UrlPlan,
+    md5: Option<Md5>,
+    /// The same over the chunks as they come: what keepalived's genhash prints for such a page.
+    raw_md5: Option<Md5>,
+    /// The beginning of the body, for the pattern.
+    text: Vec<u8>,
+    read: u64,
+}
+
+impl<'a> Judge<'a> {
+    fn new(wanted: &'a UrlPlan) -> Self {
+        Self {
+            wanted,
+            md5: wanted.digest.as_ref().map(|_| Md5::new()),
+            raw_md5: None,
+            text: Vec::new(),
+            read: 0,
+        }
     }
 
-    async fn exchange(self) -> Result<Success, Failure> {
-        let Self { client, request, wanted, limit, source } = self;
-        let fail = |error: reqwest::Error| failure(&error, limit, source);
-        let mut response = client.execute(request).await.map_err(fail)?;
-        let got = response.status().as_u16();
-        if !wanted.status.iter().any(|range| (range.from..=range.to).contains(&got)) {
-            return Err(Failure::BadStatus { got, wanted: wanted.status });
-        }
-        let mut md5 = wanted.digest.is_some().then(Md5::new);
-        let mut read = 0usize;
-        // Read to the end also without a digest: a server that stops in the middle of its page is no healthy one.
-        while let Some(chunk) = response.chunk().await.map_err(fail)? {
-            read = read.saturating_add(chunk.len());
-            if read > MAX_BODY {
-                return if md5.is_some() {
-                    Err(Failure::BodyTooLong(MAX_BODY))
-                } else {
-                    Ok(Success::default())
-                };
-            }
-            if let Some(md5) = &mut md5 {
-                md5.update(&chunk);
-            }
-        }
-        if let (Some(md5), Some(wanted)) = (md5, wanted.digest) {
+    fn verdict(self, pattern: Option<&Mutex<Regex>>) -> Result<Success, Failure> {
+        if let (Some(md5), Some(wanted)) = (self.md5, &self.wanted.digest) {
             let got = hexadecimal(&md5.finalize());
-            if got != wanted {
-                return Err(Failure::BadDigest { got, wanted });
+            let raw = self.raw_md5.map(|md5| hexadecimal(&md5.finalize()));
+            if got != *wanted && raw.is_none_or(|raw| raw != *wanted) {
+                return Err(Failure::BadDigest { got, wanted: wanted.clone() });
+            }
+        }
+        if let (Some(regex), Some(pattern)) = (&self.wanted.regex, pattern) {
+            let mut pattern = pattern.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = pattern
+                .find(&self.text, regex.min)
+                .map_err(|error| Failure::BadRequest(format!("regex {}: {error}", regex.pattern)))?
+                .is_some_and(|at| regex.max.is_none_or(|max| at < max));
+            if found == regex.absent {
+                return Err(match found {
+                    false if self.read > self.text.len() as u64 => Failure::BodyTooLong(MAX_TEXT),
+                    false => Failure::NoMatch(regex.pattern.clone()),
+                    true => Failure::BadMatch(regex.pattern.clone()),
+                });
             }
         }
         Ok(Success::default())
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+impl Sink for Judge<'_> {
+    fn body(&mut self, part: &[u8]) {
+        self.read = self.read.saturating_add(part.len() as u64);
+        if let Some(md5) = &mut self.md5 {
+            md5.update(part);
+        }
+        if self.wanted.regex.is_some() {
+            let room = MAX_TEXT.saturating_sub(self.text.len()).min(part.len());
+            self.text.extend_from_slice(&part[..room]);
+        }
+    }
+
+    fn raw(&mut self, part: &[u8]) {
+        if self.md5.is_some() {
+            self.raw_md5.get_or_insert_with(Md5::new).update(part);
+        }
+    }
+}
+
+impl Reader for Judge<'_> {
+    fn judge_head(&mut self, got: u16) -> Result<(), Failure> {
+        let wanted = &self.wanted.status;
+        if wanted.iter().any(|range| (range.from..=range.to).contains(&got)) {
+            Ok(())
+        } else {
+            Err(Failure::BadStatus { got, wanted: wanted.clone() })
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        // A digest is of the whole page, however long: the time limit ends it.
+        self.md5.is_none() && self.read > if self.wanted.regex.is_some() { MAX_TEXT as u64 } else { MAX_BODY }
+    }
+}
+
+/// Bytes as a file writes them.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String never fails.
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// reqwest's errors tell by their innermost cause what happened.
-fn failure(error: &reqwest::Error, limit: Duration, source: bool) -> Failure {
-    if error.is_timeout() {
-        return Failure::Timeout(limit);
-    }
-    if let Some(io) = io_source(error) {
-        return io_failure(io, limit, source);
-    }
-    let mut cause: &(dyn std::error::Error + 'static) = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let text = cause.to_string();
-    if error.is_body() || text.contains("connection closed") || text.contains("end of file") {
-        Failure::Cut("closed before the answer was complete".to_owned())
-    } else {
-        Failure::Protocol(text)
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! Real sockets on the loopback: the bytes that are sent, and every way to fail.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::check::health::Rules;
 use crate::check::plan::Target;
 use crate::config::model::StatusRange;
 
@@ -19,6 +20,9 @@ fn url(host: &str) -> UrlPlan {
         host: host.to_owned(),
         digest: None,
         status: vec![StatusRange { from: 200, to: 299 }],
+        regex: None,
+        server_name: None,
+        tls_compliant: false,
     }
 }
 
@@ -32,13 +36,23 @@ fn plan(address: SocketAddr) -> HttpPlan {
             fwmark: None,
             timeout: LIMIT,
         },
+        tls: None,
         protocol: HttpProtocol::V1_0,
         urls: vec![url(&address.to_string())],
     }
 }
 
 async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
-    Request::new(plan, 0, &mut Clients::default())?.check().await
+    let rules = Rules {
+        delay_loop: LIMIT,
+        retry: 0,
+        delay_before_retry: LIMIT,
+        urls: plan.urls.len(),
+        fast_recovery: false,
+    };
+    let kind = Kind::Http(plan.clone());
+    let checker = CheckerPlan { kind, rules, warmup: None, alpha: false, log_all_failures: false };
+    Request::new(&Arc::new(checker), 0, &mut Shared::default())?.check().await
 }
 
 /// Reads one request's head.
@@ -92,9 +106,7 @@ async fn the_request_is_keepalived_s() {
         assert_eq!(check(&plan).await, Ok(Success::default()));
         assert_eq!(
             task.await.unwrap(),
-            format!(
-                "GET /p?a=b {line}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {address}\r\nAccept: */*\r\n\r\n"
-            )
+            format!("GET /p?a=b {line}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {address}\r\n\r\n")
         );
     }
 }
@@ -209,25 +221,95 @@ async fn what_is_no_http_is_named() {
     assert!(matches!(result, Err(Failure::Protocol(_))), "{result:?}");
 }
 
+async fn endless(head: &'static [u8], block: &'static [u8]) -> (SocketAddr, JoinHandle<String>) {
+    server(move |mut stream| async move {
+        if stream.write_all(head).await.is_err() {
+            return;
+        }
+        while stream.write_all(block).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
 #[tokio::test]
-async fn a_huge_body_is_not_read_to_its_end() {
-    for digest in [None, Some(HELLO.to_owned())] {
-        let (address, task) = server(|mut stream| async move {
-            let block = vec![b'x'; 1024 * 1024];
-            if stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").await.is_err() {
-                return;
-            }
-            while stream.write_all(&block).await.is_ok() {}
-        })
-        .await;
+async fn a_huge_body_of_no_interest_is_not_read_to_its_end() {
+    let (address, task) = endless(b"HTTP/1.0 200 OK\r\n\r\n", &[b'x'; 65_536]).await;
+    let mut plan = plan(address);
+    plan.target.timeout = Duration::from_secs(20);
+    assert_eq!(check(&plan).await, Ok(Success::default()));
+    task.await.unwrap();
+}
+
+/// A digest is of the whole page; nothing of it is kept, and the time limit ends what has no end.
+#[tokio::test]
+async fn a_body_without_end_has_no_digest() {
+    let (address, task) = endless(b"HTTP/1.0 200 OK\r\n\r\n", &[b'x'; 65_536]).await;
+    let mut plan = plan(address);
+    plan.urls[0].digest = Some(HELLO.to_owned());
+    assert_eq!(check(&plan).await, Err(Failure::Timeout(LIMIT)));
+    task.abort();
+}
+
+#[tokio::test]
+async fn endless_headers_end() {
+    let (address, task) = endless(b"HTTP/1.0 200 OK\r\n", b"X-Header: of no interest\r\n").await;
+    let result = check(&plan(address)).await;
+    assert!(
+        matches!(&result, Err(Failure::Protocol(text)) if text.contains("headers of more")),
+        "{result:?}"
+    );
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_digest_of_the_chunks_themselves_is_as_good() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+    let (address, _) = says(chunked).await;
+    let mut plan = plan(address);
+    // What keepalived's genhash prints for this answer.
+    plan.urls[0].digest = Some("518e6ec1cc68803f00906df558bbb240".to_owned());
+    assert_eq!(check(&plan).await, Ok(Success::default()));
+}
+
+#[tokio::test]
+async fn patterns_decide() {
+    let regex = |pattern: &str| RegexPlan {
+        pattern: pattern.to_owned(),
+        options: Vec::new(),
+        absent: false,
+        min: 0,
+        max: None,
+        stack: None,
+    };
+    let bad = |pattern: &str| Err(Failure::NoMatch(pattern.to_owned()));
+    let table = [
+        (regex("l+o"), Ok(Success::default())),
+        (regex("L+O"), bad("L+O")),
+        (RegexPlan { options: vec!["caseless".to_owned()], ..regex("L+O") }, Ok(Success::default())),
+        (RegexPlan { absent: true, ..regex("l+o") }, Err(Failure::BadMatch("l+o".to_owned()))),
+        (RegexPlan { absent: true, ..regex("x") }, Ok(Success::default())),
+        (RegexPlan { min: 2, ..regex("l") }, Ok(Success::default())),
+        (RegexPlan { min: 4, ..regex("l") }, bad("l")),
+        (RegexPlan { min: 99, ..regex("l") }, bad("l")),
+        (RegexPlan { max: Some(3), ..regex("l") }, Ok(Success::default())),
+        (RegexPlan { max: Some(2), ..regex("l") }, bad("l")),
+        (RegexPlan { stack: Some((1000, 100_000)), ..regex("h.*o") }, Ok(Success::default())),
+    ];
+    for (wanted, result) in table {
+        let (address, _) = says(OK).await;
         let mut plan = plan(address);
-        plan.target.timeout = Duration::from_secs(20);
-        plan.urls[0].digest.clone_from(&digest);
-        let wanted =
-            if digest.is_some() { Err(Failure::BodyTooLong(MAX_BODY)) } else { Ok(Success::default()) };
-        assert_eq!(check(&plan).await, wanted);
-        task.await.unwrap();
+        plan.urls[0].regex = Some(wanted.clone());
+        assert_eq!(check(&plan).await, result, "{wanted:?}");
     }
+    let (address, _) = endless(b"HTTP/1.0 200 OK\r\n\r\n", &[b'x'; 65_536]).await;
+    let mut plan = plan(address);
+    plan.target.timeout = Duration::from_secs(20);
+    plan.urls[0].regex = Some(regex("y"));
+    assert_eq!(check(&plan).await, Err(Failure::BodyTooLong(MAX_TEXT)));
+    plan.urls[0].regex = Some(regex("(y"));
+    assert!(matches!(check(&plan).await, Err(Failure::BadRequest(_))));
 }
 
 #[tokio::test]

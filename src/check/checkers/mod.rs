@@ -4,15 +4,18 @@ pub mod dns;
 pub mod dns_message;
 pub mod echo;
 pub mod http;
+pub mod http_answer;
 pub mod misc;
 pub mod ping;
+pub mod regex;
 pub mod smtp;
 pub mod smtp_dialogue;
 pub mod source;
+pub mod stream;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
-use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
@@ -22,11 +25,11 @@ use super::outcome::{Failure, Outcome, Success, Unreachable};
 use super::plan::{CheckerPlan, Kind};
 use crate::clock;
 
-/// What checkers share: HTTP clients by their source, users by their name. Built anew at each reload, so that a
+/// What checkers share: TLS contexts and patterns, users by their name. Built anew at each reload, so that a
 /// changed user database or interface counts.
 #[derive(Debug, Default)]
 pub struct Tools {
-    clients: http::Clients,
+    pages: http::Shared,
     users: misc::Users,
     /// Runs so far.
     number: u64,
@@ -43,7 +46,7 @@ impl Tools {
     ) -> impl Future<Output = Outcome> + Send + 'static {
         self.number = self.number.wrapping_add(1);
         let run = match &plan.kind {
-            Kind::Http(http) => Run::Http(http::Request::new(http, url, &mut self.clients).map(Box::new)),
+            Kind::Http(_) => Run::Http(http::Request::new(plan, url, &mut self.pages)),
             Kind::Misc(misc) => Run::Misc(Box::new(self.users.request(misc))),
             _ => Run::Probe(Probe {
                 plan: Arc::clone(plan),
@@ -67,7 +70,7 @@ impl Tools {
 /// A run, ready to start.
 enum Run {
     Probe(Probe),
-    Http(Result<Box<http::Request>, Failure>),
+    Http(Result<http::Request, Failure>),
     Misc(Box<misc::Request>),
 }
 
@@ -113,17 +116,4 @@ fn io_failure(error: &io::Error, limit: Duration, source: bool) -> Failure {
         _ if error.raw_os_error() == Some(libc::ENODEV) => Failure::Source("no such interface".to_owned()),
         _ => Failure::Io(error.to_string()),
     }
-}
-
-/// The error of the operating system inside another one.
-fn io_source<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
-    let mut next = Some(error);
-    let mut found = None;
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            found = Some(io);
-        }
-        next = error.source();
-    }
-    found
 }

@@ -311,6 +311,11 @@ impl Farm {
         reaction
     }
 
+    /// Whether [`Farm::changed_table`] has a table to give.
+    pub const fn has_changed(&self) -> bool {
+        self.changed
+    }
+
     /// The whole table, if it may differ from what the last call gave (or on the first call).
     pub fn changed_table(&mut self) -> Option<Table> {
         std::mem::take(&mut self.changed).then(|| self.table())

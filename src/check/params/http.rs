@@ -1,13 +1,28 @@
-//! HTTP_GET.
+//! HTTP_GET and SSL_GET.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::super::plan::{CheckerPlan, HttpPlan, Kind, UrlPlan};
+use super::super::plan::{CheckerPlan, ClientCertificate, HttpPlan, Kind, RegexPlan, UrlPlan};
 use super::inherit::{Before, Inherit};
 use crate::config::model::{HttpGet, HttpProtocol, StatusRange, Url};
 
 impl Inherit<'_> {
     pub(super) fn http(&self, check: &HttpGet) -> CheckerPlan {
+        self.page(check, None)
+    }
+
+    pub(super) fn ssl(&self, check: &HttpGet) -> CheckerPlan {
+        let own = self.config.ssl.as_ref();
+        let client = own.map_or_else(ClientCertificate::default, |ssl| ClientCertificate {
+            ca: ssl.ca.clone(),
+            certificate: ssl.certificate.clone(),
+            key: ssl.key.clone(),
+            password: ssl.password.clone(),
+        });
+        self.page(check, Some(client))
+    }
+
+    fn page(&self, check: &HttpGet, tls: Option<ClientCertificate>) -> CheckerPlan {
         let target = self.target(&check.connection);
         let virtualhost = check
             .virtualhost
@@ -15,10 +30,10 @@ impl Inherit<'_> {
             .or(self.real.virtualhost.as_ref())
             .or(self.server.virtualhost.as_ref());
         let urls: Vec<UrlPlan> =
-            check.url.iter().map(|url| url_plan(url, virtualhost, target.address)).collect();
+            check.url.iter().map(|url| url_plan(check, url, virtualhost, target.address)).collect();
         let count = urls.len();
         let protocol = check.http_protocol.unwrap_or(HttpProtocol::V1_0);
-        let kind = Kind::Http(HttpPlan { target, protocol, urls });
+        let kind = Kind::Http(HttpPlan { target, tls, protocol, urls });
         let mut plan = self.checker(kind, &check.pace, 1, Before::Secs(3));
         plan.rules.urls = count;
         plan.rules.fast_recovery = check.fast_recovery;
@@ -26,17 +41,105 @@ impl Inherit<'_> {
     }
 }
 
-fn url_plan(url: &Url, virtualhost: Option<&String>, target: SocketAddr) -> UrlPlan {
+fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: SocketAddr) -> UrlPlan {
     let slash = if url.path.starts_with('/') { "" } else { "/" };
     let status = if url.status_code.is_empty() {
         vec![StatusRange { from: 200, to: 299 }]
     } else {
         url.status_code.clone()
     };
+    let virtualhost = url.virtualhost.as_ref().or(virtualhost);
+    let own_name = url.sni_name.as_ref().or(check.sni_name.as_ref());
+    let named = own_name.or(virtualhost.filter(|_| check.enable_sni));
     UrlPlan {
         path: format!("{slash}{}", url.path),
-        host: url.virtualhost.as_ref().or(virtualhost).cloned().unwrap_or_else(|| target.to_string()),
+        host: virtualhost.cloned().unwrap_or_else(|| target.to_string()),
         digest: url.digest.as_ref().map(|digest| digest.to_ascii_lowercase()),
         status,
+        regex: url.regex.as_ref().map(|pattern| regex_plan(url, pattern)),
+        server_name: named.and_then(|name| server_name(name)),
+        tls_compliant: url.tls_compliant || check.tls_compliant,
+    }
+}
+
+fn regex_plan(url: &Url, pattern: &str) -> RegexPlan {
+    let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    RegexPlan {
+        pattern: pattern.to_owned(),
+        options: url.regex_options.clone(),
+        absent: url.regex_no_match,
+        min: url.regex_min_offset.map_or(0, size),
+        max: url.regex_max_offset.map(size),
+        stack: url.regex_stack.map(|stack| (size(stack.start), size(stack.max))),
+    }
+}
+
+/// A host as a server name (SNI, RFC 6066): without a port, and never an address.
+fn server_name(host: &str) -> Option<String> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    (address.is_err() && !name.is_empty()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::RegexStack;
+
+    #[test]
+    fn server_names_are_hosts_without_ports_and_never_addresses() {
+        for (host, wanted) in [
+            ("www.example.org", Some("www.example.org")),
+            ("www.example.org:443", Some("www.example.org")),
+            ("10.0.0.1", None),
+            ("10.0.0.1:443", None),
+            ("fd00::1", None),
+            ("[fd00::1]", None),
+            ("", None),
+            (":443", None),
+        ] {
+            assert_eq!(server_name(host).as_deref(), wanted, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_counts() {
+        let name = |check: &HttpGet, url: &Url, outer: Option<&str>| {
+            let outer = outer.map(str::to_owned);
+            url_plan(check, url, outer.as_ref(), SocketAddr::from(([10, 0, 0, 1], 443))).server_name
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let (plain, sni) = (HttpGet::default(), HttpGet { enable_sni: true, ..HttpGet::default() });
+        let named = HttpGet { sni_name: text("check"), ..HttpGet::default() };
+        let bare = Url::new("/".to_owned());
+        let hosted = Url { virtualhost: text("host"), ..bare.clone() };
+        let own = Url { sni_name: text("url"), ..bare.clone() };
+        assert_eq!(name(&plain, &hosted, Some("outer")), None);
+        assert_eq!(name(&sni, &bare, None), None);
+        assert_eq!(name(&sni, &bare, Some("outer")), text("outer"));
+        assert_eq!(name(&sni, &hosted, Some("outer")), text("host"));
+        assert_eq!(name(&named, &hosted, Some("outer")), text("check"));
+        assert_eq!(name(&named, &own, Some("outer")), text("url"));
+    }
+
+    #[test]
+    fn patterns_come_with_their_limits() {
+        let url = Url {
+            regex: Some("a+".to_owned()),
+            regex_no_match: true,
+            regex_options: vec!["caseless".to_owned()],
+            regex_min_offset: Some(3),
+            regex_max_offset: Some(9),
+            regex_stack: Some(RegexStack { start: 1, max: 2 }),
+            ..Url::new("p".to_owned())
+        };
+        let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
+        assert_eq!((plan.path.as_str(), plan.host.as_str()), ("/p", "10.0.0.1:80"));
+        let regex = plan.regex.unwrap();
+        assert_eq!((regex.min, regex.max, regex.stack, regex.absent), (3, Some(9), Some((1, 2)), true));
+        assert_eq!((regex.pattern.as_str(), regex.options), ("a+", vec!["caseless".to_owned()]));
     }
 }

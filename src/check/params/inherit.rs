@@ -57,6 +57,7 @@ impl Inherit<'_> {
         let mut plans: Vec<CheckerPlan> = real.tcp_check.iter().map(|check| self.tcp(check)).collect();
         plans
             .extend(real.http_get.iter().filter(|check| !check.url.is_empty()).map(|check| self.http(check)));
+        plans.extend(real.ssl_get.iter().filter(|check| !check.url.is_empty()).map(|check| self.ssl(check)));
         plans.extend(real.smtp_check.iter().flat_map(|check| self.smtp(check)));
         plans.extend(real.dns_check.iter().map(|check| self.dns(check)));
         plans.extend(real.misc_check.iter().map(|check| self.misc(check)));

@@ -159,17 +159,9 @@ impl Inspection {
             place,
             code: "not-acted-on",
             problem: format!("accepted, not acted on yet: {word}{object}"),
-            consequence: later_consequence(word).to_owned(),
+            consequence: "it has no effect".to_owned(),
             fix: String::new(),
         });
-    }
-}
-
-/// What it means that nothing acts on a word, where that is more than that it has no effect.
-fn later_consequence(word: &str) -> &'static str {
-    match word {
-        "SSL_GET" => "the real server is not checked this way: without another check it counts as up",
-        _ => "it has no effect",
     }
 }
 

@@ -388,6 +388,7 @@ impl Resolver<'_> {
         self.usable(&mut server.quorum_down, global, &origin, "quorum_down", name);
         for real in &mut server.real_server {
             if real.http_get.is_empty()
+                && real.ssl_get.is_empty()
                 && real.misc_check.is_empty()
                 && real.notify_up.is_none()
                 && real.notify_down.is_none()
@@ -395,12 +396,14 @@ impl Resolver<'_> {
                 continue;
             }
             let (address, origin) = (real.address, real.origin.clone());
-            let before = real.http_get.len();
-            real.http_get.retain(|check| !check.url.is_empty());
-            if real.http_get.len() < before {
-                let problem = format!("{name}: HTTP_GET of {address} has no url");
-                let fix = "write url { path / }";
-                self.find(Level::Error, &origin, "HTTP_GET", "no-url", problem, "the check is dropped", fix);
+            for (word, checks) in [("HTTP_GET", &mut real.http_get), ("SSL_GET", &mut real.ssl_get)] {
+                let before = checks.len();
+                checks.retain(|check| !check.url.is_empty());
+                if checks.len() < before {
+                    let problem = format!("{name}: {word} of {address} has no url");
+                    let fix = "write url { path / }";
+                    self.find(Level::Error, &origin, word, "no-url", problem, "the check is dropped", fix);
+                }
             }
             real.misc_check.retain(|check| match self.command_problem(&check.misc_path, global) {
                 None => true,

@@ -8,17 +8,18 @@ use crate::config::keepalived::blocks::Blocks;
 use crate::config::keepalived::form::{
     Address, Choice, Flag, FlagSwitch, LONGEST, Number, Seconds, Short, Switch, Text,
 };
-use crate::config::keepalived::forms::{List, Script, ScriptUserOf};
+use crate::config::keepalived::forms::{Script, ScriptUserOf};
 use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeForm, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
 use crate::config::marks::Mark;
 use crate::config::model::{
-    BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, RegexStack,
-    SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
+    BfdCheck, Command, DnsCheck, DnsType, FileCheck, HttpGet, HttpProtocol, MiscCheck, PingCheck, SmtpCheck,
+    SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
 
+use super::pattern::{Options, Stack};
 use super::tracker::Weight;
 
 #[cfg(test)]
@@ -49,17 +50,17 @@ macro_rules! plain_block {
     };
 }
 
-/// The words of a checker that connects, with those that all share. `$mark`: nothing acts on source port and mark.
+/// The words of a checker that connects, with those that all share.
 macro_rules! connecting {
-    ($type:ty $(, $mark:ident)?: $($own:tt)*) => {
+    ($type:ty: $($own:tt)*) => {
         keywords! { $type:
             $($own)*
             "connect_ip" => { connection.connect_ip: Address };
             "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
             "bindto" => { connection.bindto: Address };
             "bind_if" => { connection.bind_if: Short(15) };
-            $($mark)? "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
-            $($mark)? "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
+            "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
+            "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
             "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
             "delay_loop" => { pace.delay_loop: Seconds(0.000_001, LONGEST) };
             "retry" => { pace.retry: Number(0, u32::MAX) };
@@ -81,7 +82,7 @@ plain_block!(TcpCheck, "TCP_CHECK", TCP);
 const PING: Table<PingCheck> = connecting! { PingCheck: };
 plain_block!(PingCheck, "PING_CHECK", PING);
 
-const HTTP: Table<HttpGet> = connecting! { HttpGet, later:
+const HTTP: Table<HttpGet> = connecting! { HttpGet:
     "url" => { url: Blocks::<Url>::all() };
     "virtualhost" => { virtualhost: Text };
     "http_protocol" => { http_protocol: Choice(&[
@@ -89,9 +90,9 @@ const HTTP: Table<HttpGet> = connecting! { HttpGet, later:
         ("1.1", HttpProtocol::V1_1),
     ], "1.0 is used") };
     "fast_recovery" => { fast_recovery: FlagSwitch };
-    later "enable_sni" => { enable_sni: FlagSwitch };
-    later "sni_name" => { sni_name: Text };
-    later "tls_compliant" => { tls_compliant: FlagSwitch };
+    "enable_sni" => { enable_sni: FlagSwitch };
+    "sni_name" => { sni_name: Text };
+    "tls_compliant" => { tls_compliant: FlagSwitch };
     "nb_get_retry" => { * OldRetry };
 };
 
@@ -175,14 +176,14 @@ const URL: Table<Url> = keywords! { Url:
     "digest" => { digest: Digest };
     "status_code" => { status_code: Codes };
     "virtualhost" => { virtualhost: Text };
-    later "regex" => { regex: Text };
-    later "regex_no_match" => { regex_no_match: Flag };
-    later "regex_options" => { regex_options: List };
-    later "regex_min_offset" => { regex_min_offset: Number(0, u32::MAX) };
-    later "regex_max_offset" => { regex_max_offset: Number(0, u32::MAX) };
-    later "regex_stack" => { regex_stack: Stack };
-    later "tls_compliant" => { tls_compliant: FlagSwitch };
-    later "sni_name" => { sni_name: Text };
+    "regex" => { regex: Text };
+    "regex_no_match" => { regex_no_match: Flag };
+    "regex_options" => { regex_options: Options };
+    "regex_min_offset" => { regex_min_offset: Number(0, u32::MAX) };
+    "regex_max_offset" => { regex_max_offset: Number(0, u32::MAX) };
+    "regex_stack" => { regex_stack: Stack };
+    "tls_compliant" => { tls_compliant: FlagSwitch };
+    "sni_name" => { sni_name: Text };
 };
 
 impl Block for Url {
@@ -308,37 +309,6 @@ impl Form for Codes {
     #[cfg(test)]
     fn sample(&self, _: &mut Sampler, slot: &mut Self::Slot) {
         slot.extend([StatusRange { from: 200, to: 200 }, StatusRange { from: 301, to: 399 }]);
-    }
-}
-
-/// `START MAX`.
-struct Stack;
-
-impl Form for Stack {
-    type Slot = Option<RegexStack>;
-
-    fn read(&self, r: &mut Reader, node: &Node<'_>, slot: &mut Self::Slot) {
-        let number = |n: usize| node.argument(n).and_then(|text| text.parse().ok());
-        r.used = 2;
-        match (number(0), number(1)) {
-            (Some(start), Some(max)) if start <= max => *slot = Some(RegexStack { start, max }),
-            _ => r.bad(node, node.raw(), "START and MAX, two numbers of bytes", "the line is passed over"),
-        }
-    }
-
-    fn write(&self, word: &str, slot: &Self::Slot, w: &mut Writer) {
-        if let Some(stack) = slot {
-            w.line(word, &[stack.start.to_string(), stack.max.to_string()]);
-        }
-    }
-
-    fn says(&self) -> String {
-        "START MAX".to_owned()
-    }
-
-    #[cfg(test)]
-    fn sample(&self, _: &mut Sampler, slot: &mut Self::Slot) {
-        *slot = Some(RegexStack { start: 100, max: 200 });
     }
 }
 

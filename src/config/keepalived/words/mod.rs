@@ -26,6 +26,7 @@ mod global_forms;
 mod health;
 mod instance;
 mod instance_forms;
+mod pattern;
 mod server;
 mod service;
 mod tracker;
@@ -41,7 +42,7 @@ const ROOT: Table<Config> = keywords! { Config:
     "linkbeat_interfaces" => { linkbeat_interfaces: Linkbeats };
     "interface_up_down_delays" => { interface_up_down_delays: Delays };
     "global_defs" => { global_defs: Merged::<crate::config::model::Global>::of() };
-    later "SSL" => { ssl: OneBlock::<Ssl>::of() };
+    "SSL" => { ssl: OneBlock::<Ssl>::of() };
     "track_group" => { track_group: Blocks::<crate::config::model::TrackGroup>::all() };
     "static_ipaddress" => { static_ipaddress: elements::StaticAddresses };
     "static_routes" => { static_routes: elements::StaticRoutes };
@@ -76,10 +77,10 @@ impl Block for Config {
 }
 
 const SSL: Table<Ssl> = keywords! { Ssl:
-    later "password" => { password: global_forms::SecretText };
-    later "ca" => { ca: Text };
-    later "certificate" => { certificate: Text };
-    later "key" => { key: Text };
+    "password" => { password: global_forms::SecretText };
+    "ca" => { ca: Text };
+    "certificate" => { certificate: Text };
+    "key" => { key: Text };
 };
 
 impl Block for Ssl {

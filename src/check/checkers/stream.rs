@@ -1,0 +1,191 @@
+//! A connection to a real server, plain or TLS, read without keeping a buffer while it waits: ten thousand checks under
+//! way hold ten thousand sockets, and no more.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use openssl::ssl::{self, ErrorCode, SslContext};
+use tokio::net::TcpStream;
+
+use super::tls::{self, ServerName};
+use super::{io_failure, tcp};
+use crate::check::outcome::Failure;
+use crate::check::plan::Target;
+
+/// One connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP alone.
+    Plain(TcpStream),
+    /// TLS on it.
+    Tls(Box<ssl::SslStream<Socket>>),
+}
+
+/// What a read found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Got {
+    /// This many bytes.
+    Bytes(usize),
+    /// The orderly end.
+    End,
+    /// The end of the connection without the farewell of TLS.
+    AbruptEnd,
+    /// Nothing yet: [`Stream::ready`] waits for that.
+    Wait(Direction),
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Bytes from the other side.
+    Read,
+    /// Room for ours.
+    Write,
+}
+
+/// A socket as OpenSSL wants it: reads and writes that say at once when they cannot.
+#[derive(Debug)]
+pub struct Socket(TcpStream);
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream {
+    /// Connects, and shakes hands where there is TLS; without a time limit of its own.
+    ///
+    /// # Errors
+    /// Why the connection did not complete.
+    pub async fn open(target: &Target, tls: Option<(&SslContext, ServerName<'_>)>) -> Result<Self, Failure> {
+        let socket = tcp::connect(target).await?;
+        let Some((context, name)) = tls else { return Ok(Self::Plain(socket)) };
+        let mut stream = tls::begin(context, name, Socket(socket))?;
+        while let Err(error) = stream.connect() {
+            match direction(&error) {
+                Some(direction) => ready(&stream.get_ref().0, direction, target).await?,
+                None => return Err(handshake_failure(&error, target)),
+            }
+        }
+        Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Writes all.
+    ///
+    /// # Errors
+    /// Why the connection takes no more.
+    pub async fn send(&mut self, mut bytes: &[u8], target: &Target) -> Result<(), Failure> {
+        while !bytes.is_empty() {
+            let wrote = match self {
+                Self::Plain(socket) => match socket.try_write(bytes) {
+                    Ok(wrote) => Ok(wrote),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Direction::Write),
+                    Err(error) => return Err(failure(&error, target)),
+                },
+                Self::Tls(stream) => match stream.ssl_write(bytes) {
+                    Ok(wrote) => Ok(wrote),
+                    Err(error) => Err(direction(&error).ok_or_else(|| tls_failure(&error, target))?),
+                },
+            };
+            match wrote {
+                Ok(wrote) => bytes = &bytes[wrote..],
+                Err(direction) => self.ready(direction, target).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// Why nothing will come any more.
+    pub fn read(&mut self, buffer: &mut [u8], target: &Target) -> Result<Got, Failure> {
+        match self {
+            Self::Plain(socket) => match socket.try_read(buffer) {
+                Ok(0) => Ok(Got::End),
+                Ok(read) => Ok(Got::Bytes(read)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Got::Wait(Direction::Read)),
+                Err(error) => Err(failure(&error, target)),
+            },
+            Self::Tls(stream) => match stream.ssl_read(buffer) {
+                Ok(read) => Ok(Got::Bytes(read)),
+                Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Got::End),
+                Err(error) if tls::is_abrupt_end(&error) => Ok(Got::AbruptEnd),
+                Err(error) => match direction(&error) {
+                    Some(direction) => Ok(Got::Wait(direction)),
+                    None => Err(tls_failure(&error, target)),
+                },
+            },
+        }
+    }
+
+    /// Waits until a read or write may get further.
+    ///
+    /// # Errors
+    /// Errors of the operating system.
+    pub async fn ready(&self, direction: Direction, target: &Target) -> Result<(), Failure> {
+        let socket = match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.get_ref().0,
+        };
+        ready(socket, direction, target).await
+    }
+}
+
+async fn ready(socket: &TcpStream, direction: Direction, target: &Target) -> Result<(), Failure> {
+    let waited = match direction {
+        Direction::Read => socket.readable().await,
+        Direction::Write => socket.writable().await,
+    };
+    waited.map_err(|error| failure(&error, target))
+}
+
+/// What OpenSSL waits for, when that is all.
+fn direction(error: &ssl::Error) -> Option<Direction> {
+    match error.code() {
+        ErrorCode::WANT_READ => Some(Direction::Read),
+        ErrorCode::WANT_WRITE => Some(Direction::Write),
+        _ => None,
+    }
+}
+
+/// An error on a connection that stands: the source is not at fault any more.
+fn failure(error: &io::Error, target: &Target) -> Failure {
+    io_failure(error, target.timeout, false)
+}
+
+fn tls_failure(error: &ssl::Error, target: &Target) -> Failure {
+    match error.io_error() {
+        Some(error) => failure(error, target),
+        None => Failure::Tls(tls::words(error)),
+    }
+}
+
+fn handshake_failure(error: &ssl::Error, target: &Target) -> Failure {
+    if tls::is_abrupt_end(error) {
+        return Failure::Tls("closed in the middle of the handshake".to_owned());
+    }
+    tls_failure(error, target)
+}
+
+/// The whole time limit of an exchange.
+///
+/// # Errors
+/// [`Failure::Timeout`], and what the exchange itself says.
+pub async fn within<T>(
+    limit: Duration,
+    exchange: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(limit, exchange).await.unwrap_or(Err(Failure::Timeout(limit)))
+}
