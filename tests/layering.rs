@@ -130,6 +130,7 @@ const PURE: &[&str] = &[
     "core/plan/routing.rs",
     "core/plan/services.rs",
     "core/reload.rs",
+    "core/outside.rs",
     "core/role.rs",
     "core/pair/mod.rs",
     "core/pair/addresses.rs",
