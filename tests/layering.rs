@@ -138,6 +138,7 @@ const PURE: &[&str] = &[
     "core/plan/routing.rs",
     "core/plan/services.rs",
     "core/reload.rs",
+    "core/outside.rs",
     "core/role.rs",
     "core/active.rs",
     "core/director/mod.rs",

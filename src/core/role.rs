@@ -52,15 +52,7 @@ fn daemons(config: &Config, state: impl Fn(&str) -> StateName) -> Option<Daemons
     for instance in &config.vrrp_instance {
         let Some(interface) = &instance.lvs_sync_daemon_interface else { continue };
         asked = true;
-        let written = SyncDaemon {
-            interface: interface.clone(),
-            instance: None,
-            id: None,
-            maxlen: None,
-            port: None,
-            ttl: None,
-            group: None,
-        };
+        let written = SyncDaemon::on(interface);
         // With this word keepalived leaves the id at 0.
         place(&mut daemons, state(&instance.name), daemon(&written, None));
     }
@@ -102,15 +94,7 @@ mod tests {
     }
 
     fn config(named: Option<&str>) -> Config {
-        let sync = SyncDaemon {
-            interface: "eth0".to_owned(),
-            instance: named.map(str::to_owned),
-            id: None,
-            maxlen: None,
-            port: None,
-            ttl: None,
-            group: None,
-        };
+        let sync = SyncDaemon { instance: named.map(str::to_owned), ..SyncDaemon::on("eth0") };
         let global = Global { lvs_sync_daemon: Some(sync), ..Global::default() };
         Config { global_defs: global, vrrp_instance: vec![instance("VI_1", 51, None)], ..Config::default() }
     }

@@ -9,15 +9,9 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Told when it is this part of the shortest advert interval: the peer waits for three of them.
 const TELL_PART: u32 = 4;
 
-/// Counts of late wake-ups.
+/// Late wake-ups that are not told yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lateness {
-    /// Wake-ups for a time that was asked for.
-    pub wakes: u64,
-    /// The latest of all.
-    pub worst: Duration,
-    /// Those that were worth telling.
-    pub late: u64,
     /// The shortest advert interval; zero = no instance.
     interval: Duration,
     /// The latest since it was last told, and how many.
@@ -40,13 +34,9 @@ impl Lateness {
         self.interval = interval;
     }
 
-    /// The loop asked for `at` and woke at `now`.
-    pub fn woke(&mut self, at: Instant, now: Instant) -> Option<Late> {
-        let late = now.saturating_duration_since(at);
-        self.wakes += 1;
-        self.worst = self.worst.max(late);
+    /// The loop woke at `now`, so `late` (zero: in time, or for something without a time).
+    pub fn woke(&mut self, late: Duration, now: Instant) -> Option<Late> {
         if late >= self.interval / TELL_PART && !self.interval.is_zero() {
-            self.late += 1;
             self.untold = (self.untold.0.max(late), self.untold.1 + 1);
         }
         let (worst, count) = self.untold;
@@ -78,19 +68,14 @@ mod tests {
             [(0, 0), (100, 24), (200, 25), (300, 80), (400, 30), (60_199, 1), (60_200, 0), (60_300, 99)];
         for (when, late) in table {
             let now = begun + ms(when);
-            told.extend(lateness.woke(now - ms(late), now).map(|one| (when, one)));
+            told.extend(lateness.woke(ms(late), now).map(|one| (when, one)));
         }
         let first = Late { worst: ms(25), count: 1 };
         assert_eq!(told, [(200, first), (60_200, Late { worst: ms(80), count: 2 })]);
-        assert_eq!((lateness.wakes, lateness.worst, lateness.late), (8, ms(99), 4));
     }
 
     #[test]
-    fn too_early_is_not_late_and_without_an_instance_nothing_is() {
-        let now = Instant::now();
-        let mut lateness = Lateness::default();
-        assert_eq!(Lateness::default().woke(now, now + INTERVAL), None);
-        assert_eq!(lateness.woke(now + INTERVAL, now), None);
-        assert_eq!(lateness.worst, Duration::ZERO);
+    fn without_an_instance_nothing_is_late() {
+        assert_eq!(Lateness::default().woke(INTERVAL, Instant::now()), None);
     }
 }

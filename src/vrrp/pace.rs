@@ -4,9 +4,9 @@
 //! Where the file names a gap (`vrrp_garp_interval`, `vrrp_gna_interval`, `garp_group`), one packet leaves each gap.
 //! Where it names none, thousands at once would overflow the queues of neighbours and switches (Linux keeps 1,000 frames
 //! a processor), and a thread with real-time priority that sends without a pause starves the kernel's own work on
-//! them. So they leave in portions, a millisecond apart: [`LEAST`] packets, which is everything that a small
+//! them. So they leave in portions, a millisecond apart: `LEAST` packets, which is everything that a small
 //! configuration has to say, and more only as far as addresses that nobody has heard of yet must be announced within
-//! [`SOON`]. What is said again waits behind what is said for the first time.
+//! `SOON`. What is said again waits behind what is said for the first time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;

@@ -183,8 +183,9 @@ impl fmt::Display for Told {
             Self::Raised(raised) => raised.fmt(f),
             Self::Late(Late { worst, count }) => write!(
                 f,
-                "the vrrp thread woke late ({count} times, {} ms at worst): the machine has no time for it; give it real-time \
-                 priority (vrrp_rt_priority), fewer neighbours, or longer adverts",
+                "the vrrp thread woke late ({count} times, {} ms at worst), and adverts with it: give it real-time priority \
+                 (vrrp_rt_priority) if the log says that it has none; else look who takes the processor (on a guest the \
+                 steal time of top), or write a longer advert_int",
                 worst.as_millis()
             ),
             Self::Deleted { .. } => f.write_str("removed by the reload"),

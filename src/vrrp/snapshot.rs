@@ -1,7 +1,7 @@
 //! What was so when an instance changed its state: kept with each transition, so that "why" has an answer afterwards,
 //! when trackers and peers say something else already. Pure.
 //!
-//! [`Cause`](super::machine::Cause) says which event moved the instance; this says what led up to it: how the priority
+//! [`Cause`] says which event moved the instance; this says what led up to it: how the priority
 //! came about, who was last heard, and whether this machine was late itself.
 
 use std::fmt;

@@ -114,7 +114,7 @@ SCRIPT
     for program in $programs; do
         # The kernel's dump of services goes on, after each message, by a count over all namespaces: a service that is
         # deleted in one makes a long dump in another miss one. So the test of whole large tables runs alone.
-        case $program in */ipvs_kernel-*) threads=1 ;; *) threads=2 ;; esac
+        case $program in */ipvs_kernel-* | */ipvs_matrix-*) threads=1 ;; *) threads=2 ;; esac
         echo "printf '\n--- ${program##*/}\n'"
         echo "run $threads $PWD/$program"
     done

@@ -60,6 +60,14 @@ pub struct SyncDaemon {
     pub group: Option<IpAddr>,
 }
 
+impl SyncDaemon {
+    /// One of which nothing but the interface is written.
+    pub fn on(interface: impl Into<String>) -> Self {
+        let interface = interface.into();
+        Self { interface, instance: None, id: None, maxlen: None, port: None, ttl: None, group: None }
+    }
+}
+
 object! {
     /// `global_defs`.
     #[derive(Default)]

@@ -29,7 +29,7 @@ impl Driver {
         let (origin, count) = (self.origin, setup.instances.len());
         let rhythm = |number| Rhythm::of(origin, number, count);
         for (number, one) in setup.instances.into_iter().enumerate() {
-            let mut runner = match old.remove(&one.name) {
+            let runner = match old.remove(&one.name) {
                 Some(mut runner) if runner.settings().same_router(&one) => {
                     runner.place(number, rhythm(number));
                     runner.reload(one, turn);
@@ -41,10 +41,11 @@ impl Driver {
                         runner.retire(turn);
                     }
                     fresh.push(number);
-                    Runner::new(one)
+                    let mut runner = Runner::new(one);
+                    runner.place(number, rhythm(number));
+                    runner
                 }
             };
-            runner.place(number, rhythm(number));
             self.runners.push(runner);
         }
         for mut runner in old.into_values() {

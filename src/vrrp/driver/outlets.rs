@@ -28,13 +28,12 @@ const ETHERNET_MTU: u32 = 1500;
 impl Driver {
     /// How late this turn is for what it is to do.
     pub(super) fn woke(&mut self, turn: &mut Turn) {
-        let due = self.deadlines.next().filter(|at| *at <= turn.now);
         turn.late = self.deadlines.woke(turn.now);
         if let Some(priority) = self.steps.woke(turn.late) {
             let told = Told::Raised(realtime::raise(&mut self.steps, priority, turn.late));
             turn.reports.push(Report { instance: String::new(), told });
         }
-        if let Some(late) = due.and_then(|at| self.lateness.woke(at, turn.now)) {
+        if let Some(late) = self.lateness.woke(turn.late, turn.now) {
             turn.reports.push(Report { instance: String::new(), told: Told::Late(late) });
         }
     }

@@ -70,8 +70,10 @@ impl Machine {
     /// The next advert is due, and has been for `late`.
     fn advert_due(&mut self, late: Duration, now: Instant) -> Vec<Action> {
         let interval = self.params.interval();
+        // Not the owner: it waits for nobody, and would be master again in the same moment.
         if let Some(limit) = self.params.timer_expired_backup
             && !self.params.may_preempt()
+            && self.priority != OWNER
             && late >= interval * u32::from(limit)
         {
             let to = State::Backup(self.listening(now));

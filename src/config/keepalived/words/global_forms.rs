@@ -487,15 +487,7 @@ impl Form for Synchronised {
             );
             return;
         }
-        let mut daemon = SyncDaemon {
-            interface,
-            instance: None,
-            id: None,
-            maxlen: None,
-            port: None,
-            ttl: None,
-            group: None,
-        };
+        let mut daemon = SyncDaemon::on(interface);
         let words = node.arguments();
         let mut at = 1;
         while let Some(word) = words.get(at) {
