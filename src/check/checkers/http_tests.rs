@@ -49,6 +49,9 @@ async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
         delay_before_retry: LIMIT,
         urls: plan.urls.len(),
         fast_recovery: false,
+        rise: 1,
+        delay_before_rise: LIMIT,
+        timeout_retry: None,
     };
     let kind = Kind::Http(plan.clone());
     let checker = CheckerPlan { kind, rules, warmup: None, alpha: false, log_all_failures: false };
