@@ -41,6 +41,49 @@ pub struct AddressSpec {
     pub preferred: Option<u32>,
 }
 
+/// Addresses of one wish, in the order of their keys. A list, not a map: most routers have one address, a thousand
+/// routers have a thousand lists, and the smallest map has room for eleven.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses(Box<[(AddressKey, AddressSpec)]>);
+
+impl Addresses {
+    /// One after the other.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&AddressKey, &AddressSpec)> {
+        self.0.iter().map(|(key, spec)| (key, spec))
+    }
+
+    /// Which addresses.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &AddressKey> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    /// How one of them should be there.
+    pub fn get(&self, key: &AddressKey) -> Option<&AddressSpec> {
+        let at = self.0.binary_search_by(|(here, _)| here.cmp(key)).ok()?;
+        self.0.get(at).map(|(_, spec)| spec)
+    }
+
+    /// How many.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The first of two equal keys counts.
+impl FromIterator<(AddressKey, AddressSpec)> for Addresses {
+    fn from_iter<I: IntoIterator<Item = (AddressKey, AddressSpec)>>(addresses: I) -> Self {
+        let mut list: Vec<_> = addresses.into_iter().collect();
+        list.sort_by(|(one, _), (other, _)| one.cmp(other));
+        list.dedup_by(|(later, _), (first, _)| later == first);
+        Self(list.into_boxed_slice())
+    }
+}
+
 /// IFA_PROTO of the addresses that we add, so that people and later runs can tell them: the number that route
 /// netlink knows as keepalived's (RTPROT_KEEPALIVED), since we stand in its place.
 pub const PROTOCOL: u8 = 18;

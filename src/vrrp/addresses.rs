@@ -1,12 +1,12 @@
 //! Role to desired addresses, routes and rules: what the kernel should carry while an instance is master, and what it
 //! should carry as long as the daemon runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::model::{Broadcast, Config, Instance, Lifetime, Route, Rule, VirtualAddress};
 use crate::config::units::Prefix;
-use crate::net::address::{AddressKey, AddressSpec};
+use crate::net::address::{AddressKey, AddressSpec, Addresses};
 use crate::net::wanted::{Id, Wanted};
 
 use super::routing::{is_untracked, kernel_route, kernel_rule};
@@ -17,14 +17,11 @@ const DEFAULT_INTERFACE: &str = "eth0";
 /// Every address that moves with an instance, advertised and excluded ones alike, as the kernel should carry
 /// them. The device is the address's own `dev`, else the instance's interface, else `default_interface`.
 /// The first of two equal keys counts. An unspecified address (`0.0.0.0 dev IF`) is none: it only tracks IF.
-pub fn wanted_addresses(instance: &Instance, default_interface: &str) -> BTreeMap<AddressKey, AddressSpec> {
+pub fn wanted_addresses(instance: &Instance, default_interface: &str) -> Addresses {
     let fallback =
         if instance.interface.is_empty() { default_interface } else { instance.interface.as_str() };
-    let mut wanted = BTreeMap::new();
-    for address in virtual_addresses(instance).filter(|va| !va.address.address.is_unspecified()) {
-        wanted.entry(key(address, fallback)).or_insert_with(|| spec(address));
-    }
-    wanted
+    let named = virtual_addresses(instance).filter(|va| !va.address.address.is_unspecified());
+    named.map(|address| (key(address, fallback), spec(address))).collect()
 }
 
 /// What an instance wants while it is master beside [`wanted_addresses`]: routes and rules, and what of all is not

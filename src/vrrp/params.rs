@@ -11,7 +11,7 @@ use crate::config::model::{
     AuthType, Config, ExtraInterfaces, Global, InitialState, Instance, OldChecksum, VrrpVersion,
 };
 use crate::config::units::Secs;
-use crate::net::address::{AddressKey, AddressSpec};
+use crate::net::address::{AddressKey, Addresses};
 use crate::net::link::Links;
 use crate::net::wanted::Wanted;
 
@@ -112,7 +112,7 @@ pub struct Settings {
     /// Advertised addresses, in file order.
     pub advertised: Vec<IpAddr>,
     /// Kernel addresses while master.
-    pub addresses: BTreeMap<AddressKey, AddressSpec>,
+    pub addresses: Addresses,
     /// Routes and rules while master, and which of all are not tracked. Names no addresses to add.
     pub routing: Wanted,
     /// Announcement settings.

@@ -119,7 +119,7 @@ pub(super) struct Runner {
     /// Those of [`Settings::extra`].
     extra: Vec<Bundle>,
     /// Addresses of a new master that were not yet seen on their interfaces. Each is announced as soon as it is there.
-    unseen: BTreeMap<String, HashSet<IpAddr>>,
+    unseen: Vec<(Arc<str>, HashSet<IpAddr>)>,
     wants: bool,
     refusals: BTreeMap<&'static str, Refusals>,
     socket_error: Option<String>,
@@ -144,7 +144,7 @@ impl Runner {
             probe: Probe::default(),
             bundles: bundles(settings.addresses.keys()),
             extra: bundles(settings.extra.iter()),
-            unseen: BTreeMap::new(),
+            unseen: Vec::new(),
             wants: false,
             refusals: BTreeMap::new(),
             socket_error: None,
@@ -346,11 +346,10 @@ impl Runner {
             // What is in place was seen, or will be in a moment. What is not (a stuck writer) is announced all the
             // same, and again when it comes.
             for (interface, addresses) in &self.unseen {
-                let interface: Arc<str> = interface.as_str().into();
-                turn.first.extend(addresses.iter().map(|address| self.first(&interface, *address)));
+                turn.first.extend(addresses.iter().map(|address| self.first(interface, *address)));
             }
             if waiting.ready(applied) {
-                self.unseen.clear();
+                self.unseen = Vec::new();
             }
             // Of its first burst every address has had one packet.
             told = u32::from(waiting.occasion == Occasion::BecameMaster);
@@ -368,13 +367,12 @@ impl Runner {
 
     /// While thousands of addresses are being added, each is announced when it is seen, not when the last one is.
     fn announce_what_is_there(&mut self, links: &Links, turn: &mut Turn) {
-        for (name, addresses) in &mut self.unseen {
-            let Some(link) = links.get(name) else { continue };
-            let interface: Arc<str> = name.as_str().into();
+        for (interface, addresses) in &mut self.unseen {
+            let Some(link) = links.get(&**interface) else { continue };
             for there in link.addresses.iter().filter(|there| addresses.remove(&there.address)) {
                 turn.first.push(Announcement {
                     instance: Arc::clone(&self.name),
-                    interface: Arc::clone(&interface),
+                    interface: Arc::clone(interface),
                     address: there.address,
                 });
                 if let Some(waiting) = &mut self.waiting {
@@ -382,19 +380,30 @@ impl Runner {
                 }
             }
         }
-        self.unseen.retain(|_, addresses| !addresses.is_empty());
+        self.forget_seen();
+    }
+
+    /// What has been seen needs no room any more: a thousand masters would keep it for nothing.
+    fn forget_seen(&mut self) {
+        self.unseen.retain(|(_, addresses)| !addresses.is_empty());
+        if self.unseen.is_empty() {
+            self.unseen = Vec::new();
+        }
     }
 
     /// Addresses that whoever put them there says are there.
     pub(super) fn placed(&mut self, keys: &[AddressKey], turn: &mut Turn) {
         for key in keys {
-            let Some(addresses) = self.unseen.get_mut(&key.interface) else { continue };
+            let Some(at) = self.unseen.iter().position(|(name, _)| **name == *key.interface) else {
+                continue;
+            };
+            let (interface, addresses) = &mut self.unseen[at];
             if addresses.remove(&key.address) {
-                let first = self.first(&key.interface.as_str().into(), key.address);
-                turn.first.push(first);
+                let interface = Arc::clone(interface);
+                turn.first.push(self.first(&interface, key.address));
             }
         }
-        self.unseen.retain(|_, addresses| !addresses.is_empty());
+        self.forget_seen();
     }
 
     /// A question about a second holder is due.
@@ -452,7 +461,7 @@ impl Runner {
                         turn.urgent.push(self.number);
                     } else {
                         self.waiting = None;
-                        self.unseen.clear();
+                        self.unseen = Vec::new();
                         self.probe.stop();
                         self.schedule.stop();
                         turn.silenced.push(Arc::clone(&self.name));
@@ -505,11 +514,10 @@ impl Runner {
         if occasion == Occasion::BecameMaster {
             self.unseen.clear();
             for key in self.settings.addresses.keys() {
-                if !self.unseen.contains_key(&key.interface) {
-                    self.unseen.insert(key.interface.clone(), HashSet::new());
-                }
-                if let Some(addresses) = self.unseen.get_mut(&key.interface) {
-                    addresses.insert(key.address);
+                let known = self.unseen.iter_mut().find(|(name, _)| **name == *key.interface);
+                match known {
+                    Some((_, addresses)) => drop(addresses.insert(key.address)),
+                    None => self.unseen.push((key.interface.as_str().into(), HashSet::from([key.address]))),
                 }
             }
         }

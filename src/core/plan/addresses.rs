@@ -23,7 +23,7 @@ pub(super) fn plan(question: &Question<'_>, basis: Basis, net: &Net, plan: &mut 
     let now = merge(diff(&net.installed, &wanted));
 
     let mut everybody = of_roles.clone();
-    everybody.extend(settings.iter().flat_map(|one| one.addresses.clone()));
+    everybody.extend(found.iter().flat_map(Found::addresses));
     let mut after = net.installed.clone();
     after.retain(|key, _| now.get(key) != Some(&Action::Remove));
     let all = Wanted { generation: 1, want: everybody.clone(), ours, ..Wanted::default() };
@@ -32,7 +32,7 @@ pub(super) fn plan(question: &Question<'_>, basis: Basis, net: &Net, plan: &mut 
     let mut told = BTreeSet::new();
     for one in &found {
         plan.instances.push(one.summary(net, &of_roles));
-        for (key, spec) in &one.settings.addresses {
+        for (key, spec) in one.settings.addresses.iter() {
             let (action, when) = match (now.get(key), as_master.get(key)) {
                 (Some(action), _) => (*action, When::Now),
                 (None, Some(action)) => (*action, When::AsMaster),
@@ -57,7 +57,7 @@ pub(super) fn plan(question: &Question<'_>, basis: Basis, net: &Net, plan: &mut 
         }
     }
     for old in before.iter().flatten() {
-        for (key, spec) in &old.addresses {
+        for (key, spec) in old.addresses.iter() {
             if now.get(key) == Some(&Action::Remove) && told.insert(key) {
                 let mut entry = entry(&old.name, key, spec, Action::Remove, When::Now, net);
                 entry.cause = "the file before named it, this one does not".to_owned();
@@ -115,7 +115,7 @@ impl<'a> Found<'a> {
         let settings = self.settings;
         let of_this = Wanted {
             generation: 1,
-            want: settings.addresses.clone(),
+            want: self.addresses().collect(),
             ours: settings.addresses.keys().cloned().collect(),
             ..Wanted::default()
         };

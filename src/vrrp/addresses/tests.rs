@@ -25,7 +25,7 @@ fn devices_and_prefixes_follow_keepalived() {
         VirtualAddress { dev: Some("eth1".to_owned()), ..address("10.8.0.1/24") },
     ];
     instance.virtual_ipaddress_excluded = vec![address("2001:db8::64")];
-    let keys: Vec<AddressKey> = wanted_addresses(&instance, "lan0").into_keys().collect();
+    let keys: Vec<AddressKey> = wanted_addresses(&instance, "lan0").keys().cloned().collect();
     assert_eq!(
         keys,
         [key("eth0", "10.9.0.100", 32), key("eth0", "2001:db8::64", 128), key("eth1", "10.8.0.1", 24)]
@@ -34,7 +34,7 @@ fn devices_and_prefixes_follow_keepalived() {
     assert_eq!(advertised_addresses(&instance, true), [] as [IpAddr; 0]);
 
     instance.interface.clear();
-    assert!(wanted_addresses(&instance, "lan0").contains_key(&key("lan0", "10.9.0.100", 32)));
+    assert!(wanted_addresses(&instance, "lan0").get(&key("lan0", "10.9.0.100", 32)).is_some());
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn spec_carries_everything_that_was_written() {
         ..address("10.9.0.100/24")
     }];
     let wanted = wanted_addresses(&instance, "");
-    let spec = &wanted[&key("eth0", "10.9.0.100", 29)];
+    let spec = wanted.get(&key("eth0", "10.9.0.100", 29)).unwrap();
     assert_eq!(
         *spec,
         AddressSpec {
@@ -83,7 +83,7 @@ fn the_first_of_two_equal_addresses_counts() {
         vec![VirtualAddress { scope: Some(Scope(254)), ..address("10.9.0.1") }, address("10.9.0.1")];
     let wanted = wanted_addresses(&instance, "");
     assert_eq!(wanted.len(), 1);
-    assert!(wanted.values().all(|spec| spec.scope == 254));
+    assert!(wanted.iter().all(|(_, spec)| spec.scope == 254));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn every_option_reaches_the_kernel_value() {
     ];
     let wanted = wanted_addresses(&instance, "");
     assert_eq!(wanted.len(), 4, "an unspecified address only tracks its interface");
-    let spec = |address: &str, length| &wanted[&key("eth0", address, length)];
+    let spec = |address: &str, length| wanted.get(&key("eth0", address, length)).unwrap();
     assert_eq!(spec("fd00::1", 128).preferred, Some(0), "never a source");
     assert_eq!(spec("fd00::2", 128).preferred, None);
     let full = spec("fd00::3", 64);
