@@ -85,7 +85,10 @@ fn master(blocks: &str) -> Wanted {
     let config = load(&format!("vrrp_instance A {{\n interface eth0\n virtual_router_id 7\n{blocks}\n}}\n"));
     let instance = &config.vrrp_instance[0];
     let mut wish = addresses::wanted_routing(instance, "");
-    wish.want = addresses::wanted_addresses(instance, "");
+    wish.want = addresses::wanted_addresses(instance, "")
+        .iter()
+        .map(|(key, spec)| (key.clone(), spec.clone()))
+        .collect();
     wish.own();
     wish
 }
