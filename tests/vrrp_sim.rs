@@ -177,7 +177,11 @@ fn run(seed: u64, loud: bool) {
     lan.run_for(plan.longest() + ms(100));
     check(&plan, &mut lan, "after healing");
     if plan.preempt && plan.preempt_delay.is_zero() {
-        assert_eq!(lan.masters().first().copied(), best, "the best of the masters that met stays");
+        let last = lan.masters().first().copied();
+        // Members of a group that follow resign with priority 0, and of three masters that meet two may: a backup of the
+        // winner's priority and a higher address, whose skew is next to nothing, may then go before it hears the winner.
+        let better = plan.instances > 1 && last.map(|last| lan.rank(last)) > best.map(|best| lan.rank(best));
+        assert!(last == best || better, "of the masters that met {best:?} is the best, and {last:?} is left");
     }
 
     stand_still(&mut rng, &plan, &mut lan);
