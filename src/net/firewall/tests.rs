@@ -13,12 +13,13 @@ fn rules() -> impl Strategy<Value = Rules> {
         prop::collection::btree_set(address, 0..5),
         prop::collection::btree_set((local, name()), 0..4),
     )
-        .prop_map(|(vmacs, blocked, blocked_on)| Rules { vmacs, blocked, blocked_on })
+        .prop_map(|(vmacs, blocked, blocked_on)| Rules { vmacs, blocked, blocked_on, ..Rules::default() })
 }
 
 fn ruleset() -> impl Strategy<Value = Ruleset> {
     (any::<bool>(), any::<bool>(), -1..1i32, prop::option::of(rules()), prop::option::of(rules())).prop_map(
         |(counters, by_index, priority, ipv4, ipv6)| Ruleset {
+            content: Content::Filter,
             generation: 1,
             table: "tandem".to_owned(),
             priority,
@@ -43,7 +44,7 @@ fn carried_out(mut found: Option<Found>, steps: &[Step]) -> Option<Found> {
         match step {
             Step::Drop(..) => found = None,
             Step::Make(family, _, shape) => {
-                let sets = SetName::of(*family).iter().map(|set| (*set, Elements::new())).collect();
+                let sets = SetName::of(shape.content, *family).iter().map(|set| (*set, Elements::new())).collect();
                 found = Some(Found { rules: encode::expected_rules(*family, shape), sets });
             }
             Step::Add(_, _, set, elements) => {
