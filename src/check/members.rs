@@ -41,7 +41,13 @@ pub fn of(server: &VirtualServer, groups: &[VirtualServerGroup]) -> Option<(Iden
         let key = own_key(server)?;
         (Identity::Service(key), vec![key])
     };
-    let any_port = keys.iter().any(|key| matches!(key, ServiceKey::Address { port: 0, .. }));
+    // Also where a mark stands for it.
+    let any_in_group = || {
+        let group = groups.iter().find(|group| server.group.as_ref() == Some(&group.name));
+        group.is_some_and(|group| group.entries.iter().any(|e| e.address.is_some() && e.port.unwrap_or(0) == 0))
+    };
+    let any_port = keys.iter().any(|key| matches!(key, ServiceKey::Address { port: 0, .. }))
+        || (server.auto_fwmark.is_some() && any_in_group());
     let mut seen = BTreeSet::new();
     let members = keys
         .into_iter()

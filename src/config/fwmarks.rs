@@ -50,14 +50,17 @@ pub fn assign(config: &mut Config, before: Option<&Config>) {
     }
 }
 
-/// Each virtual server's name; `None` where it has no addresses of a group.
+/// Each virtual server's name; `None` where it is no group of addresses alone. (A group with a mark of its own beside
+/// addresses stays one service for each of them, as in keepalived.)
 fn names(config: &Config) -> Vec<Option<Name>> {
     let groups: BTreeMap<&str, &VirtualServerGroup> =
         config.virtual_server_group.iter().rev().map(|group| (group.name.as_str(), group)).collect();
     let mut seen: BTreeMap<(&str, Protocol), usize> = BTreeMap::new();
     let mut name = |server: &VirtualServer| {
         let group = groups.get(server.group.as_deref()?)?;
-        group.entries.iter().find(|entry| entry.address.is_some())?;
+        if group.entries.is_empty() || group.entries.iter().any(|entry| entry.address.is_none()) {
+            return None;
+        }
         let protocol = server.protocol.unwrap_or(Protocol::Udp);
         let number = seen.entry((&group.name, protocol)).or_default();
         let name = (group.name.clone(), protocol, *number);

@@ -89,7 +89,7 @@ impl Purpose {
 /// The rules of a table, in order.
 fn rules(family: Family, shape: &Shape) -> Vec<(Chain, Purpose)> {
     if shape.content == Content::Marks {
-        return Transport::ALL.map(|transport| (Chain::In, Purpose::Mark(transport))).to_vec();
+        return shape.marks.iter().map(|transport| (Chain::In, Purpose::Mark(*transport))).collect();
     }
     let mut all = Vec::new();
     if shape.reports {
@@ -184,7 +184,9 @@ impl Writer {
 
     fn make(&mut self, family: Family, name: &str, shape: &Shape) {
         self.add(format!("making table {family} {name}"), NEWTABLE, F_CREATE, family, |a| a.text(1, name));
-        for (id, set) in SetName::of(shape.content, family).iter().enumerate() {
+        let unused = |set: &&SetName| matches!(set, SetName::Marks(of) if !shape.marks.contains(of));
+        let sets = SetName::of(shape.content, family).iter().filter(|set| !unused(set));
+        for (id, set) in sets.enumerate() {
             let label = format!("making set {} in table {family} {name}", set.text());
             self.add(label, NEWSET, F_CREATE, family, |a| {
                 a.text(1, name);

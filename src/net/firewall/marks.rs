@@ -1,10 +1,10 @@
 //! Marks for IPVS (`nftables_ipvs`): what comes in to these addresses and ports gets a firewall mark, so that a group of
-//! thousands of addresses is one service of IPVS. A map for each protocol in one chain of a table of its own, named as
-//! keepalived's:
+//! thousands of addresses is one service of IPVS. A map for each protocol that has some, in one chain of a table of its
+//! own, named as keepalived's:
 //!
 //! ```text
 //! map tcp_map { type ipv4_addr . inet_service : mark; flags interval; }
-//! chain in { type filter hook input priority -1; meta mark set ip daddr . tcp dport map @tcp_map; }
+//! chain in { type filter hook input priority -1; meta mark set ip daddr . tcp dport map @tcp_map return; }
 //! ```
 //!
 //! The hook is before that of IPVS (`input`, priority 98 or 99), which so finds the mark.
@@ -27,9 +27,6 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them, in the order of the chain.
-    pub(super) const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
-
     pub(super) const fn map(self) -> &'static str {
         match self {
             Self::Tcp => "tcp_map",
@@ -67,8 +64,7 @@ pub struct Span {
 
 /// The maps with their elements, those of this family.
 pub(super) fn sets(family: Family, marks: &BTreeMap<(Transport, Span), u32>) -> BTreeMap<SetName, Elements> {
-    let mut sets: BTreeMap<SetName, Elements> =
-        Transport::ALL.map(|transport| (SetName::Marks(transport), Elements::new())).into();
+    let mut sets: BTreeMap<SetName, Elements> = BTreeMap::new();
     for ((transport, span), mark) in marks {
         let (first, last) = span.addresses;
         if first.is_ipv6() != (family == Family::Ip6) || last.is_ipv6() != first.is_ipv6() {
@@ -115,7 +111,7 @@ pub(super) fn describe(a: &mut Attributes<'_>, family: Family) {
     });
 }
 
-/// `meta mark set ip daddr . tcp dport map @tcp_map`.
+/// `meta mark set ip daddr . tcp dport map @tcp_map return`.
 pub(super) fn expressions(a: &mut Attributes<'_>, family: Family, transport: Transport, counters: bool) {
     // The port's register follows the address without a gap: the second of the small ones, or of the large ones.
     let (destination, port) = match family {
@@ -134,7 +130,14 @@ pub(super) fn expressions(a: &mut Attributes<'_>, family: Family, transport: Tra
         a.number(2, META_MARK);
         a.number(3, FIRST);
     });
+    expression(a, "immediate", |a| {
+        a.number(1, 0);
+        a.nest(2, |a| a.nest(2, |a| a.number(1, RETURN)));
+    });
 }
+
+/// NFT_RETURN, -5.
+const RETURN: u32 = u32::MAX - 4;
 
 /// NFT_REG32_01: four bytes into the first register.
 const SMALL_SECOND: u32 = 9;
@@ -157,7 +160,7 @@ mod tests {
             sets4[&SetName::Marks(Transport::Tcp)],
             Elements::from([(expected, 1000u32.to_ne_bytes().to_vec())])
         );
-        assert!(sets4[&SetName::Marks(Transport::Udp)].is_empty());
-        assert!(sets(Family::Ip6, &marks).values().all(Elements::is_empty));
+        assert_eq!(sets4.len(), 1, "a map only where it is used");
+        assert_eq!(sets(Family::Ip6, &marks), BTreeMap::new());
     }
 }

@@ -107,6 +107,7 @@ impl SetName {
         }
     }
 
+    /// Those that a table may have.
     const fn of(content: Content, family: Family) -> &'static [Self] {
         match (content, family) {
             (Content::Filter, Family::Ip) => &[Self::Vmacs, Self::Blocked],
@@ -137,6 +138,8 @@ struct Shape {
     by_index: bool,
     /// Reports of VMACs are sent by the parent; the kernel may lack `dup`.
     reports: bool,
+    /// Protocols that have marks.
+    marks: BTreeSet<Transport>,
 }
 
 /// A table as it should be.
@@ -171,6 +174,7 @@ fn resolve(
         counters: wish.counters,
         by_index: wish.by_index,
         reports,
+        marks: rules.marks.keys().map(|(transport, _)| *transport).collect(),
     };
     if wish.content == Content::Marks {
         return Some(Table { shape, sets: marks::sets(family, &rules.marks) });
@@ -240,7 +244,7 @@ fn diff(
     let whole = |found: &&Found| {
         keeps_shape
             && found.rules == encode::expected_rules(family, &table.shape)
-            && SetName::of(table.shape.content, family).iter().all(|set| found.sets.contains_key(set))
+            && table.sets.keys().all(|set| found.sets.contains_key(set))
     };
     let found = found.filter(whole);
     if found.is_none() {
