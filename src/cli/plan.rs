@@ -58,6 +58,10 @@ pub fn run(args: &Args) -> i32 {
         return code;
     }
     let old = before.as_ref().map(|(_, old)| &old.config);
+    if old.is_some() {
+        // Marks stay over a reload.
+        config::fwmarks::assign(&mut loaded.config, old);
+    }
     let found = if args.files_only {
         Found::default()
     } else {

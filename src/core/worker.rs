@@ -121,6 +121,7 @@ impl Signals {
 impl Worker {
     async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
         process::set_policy(scripts::policy(&config.global_defs));
+        threads::size_buffers(&config.global_defs);
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         let links = Arc::new(monitor::first_dump().await?);
         let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
@@ -457,6 +458,7 @@ impl Worker {
         };
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
         process::set_policy(scripts::policy(&self.config.global_defs));
+        threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);
         self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
         self.vrrp.mailbox.trackers(self.trackers.values());
