@@ -29,9 +29,8 @@ use std::time::Duration;
 const SERVERS: usize = 4;
 
 fn main() {
-    let number = |name: &str, or: usize| {
-        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or)
-    };
+    let number =
+        |name: &str, or: usize| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
     let (count, runs) = (number("COUNT", 10_000), number("RUNS", 5));
     let only = std::env::var("ONLY").unwrap_or_default();
     println!("{count} services with {SERVERS} real servers each; medians of {runs} runs");

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tandem::net::firewall::writer::{self, Applied};
 use tandem::net::firewall::marks::{Span, Transport};
+use tandem::net::firewall::writer::{self, Applied};
 use tandem::net::firewall::{Content, Rules, Ruleset};
 use tandem::net::monitor;
 use tokio::sync::watch;
@@ -293,7 +293,10 @@ fn listed() -> Vec<String> {
         .collect()
 }
 
-fn marking(generation: u64, marks: &[(Transport, [&str; 2], (u16, u16), u32)]) -> Ruleset {
+/// First and last address, first and last port, mark.
+type Marked<'a> = (Transport, [&'a str; 2], (u16, u16), u32);
+
+fn marking(generation: u64, marks: &[Marked<'_>]) -> Ruleset {
     let mut families: [Option<Rules>; 2] = [None, None];
     for (transport, [first, last], ports, mark) in marks {
         let addresses: (IpAddr, IpAddr) = (first.parse().unwrap(), last.parse().unwrap());
@@ -362,11 +365,18 @@ fn marks_are_maps_that_nft_shows_as_those_of_keepalived() {
         run.wish(marking(2, &both(1007))).await;
         assert_eq!(listed().iter().filter(|line| line.contains("0x000003ef")).count(), 2);
         run.wish(marking(3, &both(1007)[..1])).await;
-        assert_eq!(listed().iter().filter(|line| line.contains("map {") || line.contains("_map {")).count(), 1);
+        assert_eq!(
+            listed().iter().filter(|line| line.contains("map {") || line.contains("_map {")).count(),
+            1
+        );
         run.wish(marking(4, &[])).await;
         assert_eq!(listed(), Vec::<String>::new());
         run.wanted.send_replace(Arc::new(marking(5, &both(1000))));
-        run.wanted.send_replace(Arc::new(Ruleset { content: Content::Marks, generation: 6, ..Ruleset::default() }));
+        run.wanted.send_replace(Arc::new(Ruleset {
+            content: Content::Marks,
+            generation: 6,
+            ..Ruleset::default()
+        }));
         drop(run.wanted);
         run.task.await.unwrap();
         assert_eq!(listed(), Vec::<String>::new());
@@ -377,20 +387,11 @@ fn marks_are_maps_that_nft_shows_as_those_of_keepalived() {
 fn ten_thousand_spans_are_one_transaction() {
     in_a_namespace(|| async {
         let mut run = start().await;
-        let addresses: Vec<String> = (0..10_000).map(|n| format!("10.{}.{}.{}", n / 5000, n / 250 % 20, n % 250)).collect();
-        let all = |mark: u32| -> Vec<_> {
-            let of = |a: &'_ String| a.clone();
-            addresses.iter().map(|a| (of(a), mark)).collect()
-        };
-        let wish = |generation, mark| {
-            let owned = all(mark);
-            let marks: Vec<_> = owned
-                .iter()
-                .map(|(a, mark)| (Transport::Tcp, [a.as_str(), a.as_str()], (80, 80), *mark))
-                .collect();
-            marking(generation, &marks)
-        };
-        let first = run.wish(wish(1, 1000)).await;
+        let addresses: Vec<String> =
+            (0..10_000).map(|n| format!("10.{}.{}.{}", n / 5000, n / 250 % 20, n % 250)).collect();
+        let marks: Vec<Marked<'_>> =
+            addresses.iter().map(|a| (Transport::Tcp, [a.as_str(), a.as_str()], (80, 80), 1000)).collect();
+        let first = run.wish(marking(1, &marks)).await;
         println!("MEASURED marks_10000_first_ms={:.1}", first.as_secs_f64() * 1000.0);
         assert_eq!(listed().iter().map(|line| line.matches("0x000003e8").count()).sum::<usize>(), 10_000);
     });

@@ -81,7 +81,8 @@ impl Daemon {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
             // utime, stime, cutime, cstime, in hundredths of a second.
-            after.split_whitespace().skip(11).take(4).filter_map(|text| text.parse::<f64>().ok()).sum::<f64>() / 100.0
+            after.split_whitespace().skip(11).take(4).filter_map(|text| text.parse::<f64>().ok()).sum::<f64>()
+                / 100.0
         };
         family(self.pid().as_raw()).into_iter().map(of).sum()
     }
@@ -139,7 +140,9 @@ pub fn memory(count: usize, reloads: usize) {
         for n in 0..reloads {
             let text = text(count, CHECK, 2 + u32::try_from(n % 50).unwrap());
             daemon.reload(&text);
-            times.push(millis(wait("reloaded", LIMIT, || daemon.said(": reloaded ") + daemon.said(" reloaded ") > n)));
+            times.push(millis(wait("reloaded", LIMIT, || {
+                daemon.said(": reloaded ") + daemon.said(" reloaded ") > n
+            })));
             if (n + 1) % 10 == 0 {
                 sizes.push(daemon.resident());
             }
@@ -147,7 +150,10 @@ pub fn memory(count: usize, reloads: usize) {
         std::thread::sleep(Duration::from_secs(2));
         sizes.push(daemon.resident());
         let sizes: Vec<String> = sizes.iter().map(|size| format!("{:.1}", *size as f64 / 1e6)).collect();
-        println!("\nmemory, resident MB after start, after each 10 of {reloads} reloads, at the end: {}", sizes.join(" "));
+        println!(
+            "\nmemory, resident MB after start, after each 10 of {reloads} reloads, at the end: {}",
+            sizes.join(" ")
+        );
         println!("    SIGHUP to the line in the log, ms: {:.0}", median(times));
     });
 }
@@ -174,7 +180,11 @@ pub fn hup(count: usize, runs: usize) {
                 std::thread::sleep(Duration::from_millis(300));
                 cpu.push((daemon.cpu() - before) * 1000.0);
             }
-            println!("    {who:<11?} in the kernel after {:>8.0} ms, processor {:>8.0} ms", median(times), median(cpu));
+            println!(
+                "    {who:<11?} in the kernel after {:>8.0} ms, processor {:>8.0} ms",
+                median(times),
+                median(cpu)
+            );
             println!("    {:<11} edits in the kernel: {}", "", edits(&daemon, count, &asker));
         });
     }

@@ -43,7 +43,8 @@ pub fn load_and_stop(count: usize, runs: usize) {
     }
     println!("\nload and stop, ms:");
     for (what, values) in times {
-        let (least, most) = (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
+        let (least, most) =
+            (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
         println!("    {what:<40} {:>10.0}   ({least:.0} to {most:.0})", median(values));
     }
 }
@@ -74,7 +75,12 @@ fn thread(table: &Table) -> Duration {
 
 fn daemon(who: Who, text: &str, count: usize) -> Vec<(&'static str, f64)> {
     let [load, load_cpu, stop, stop_cpu] = match who {
-        Who::Tandem => ["3 Tandem: start to whole table", "4 Tandem: its processor", "7 Tandem: stop", "8 Tandem: its processor for it"],
+        Who::Tandem => [
+            "3 Tandem: start to whole table",
+            "4 Tandem: its processor",
+            "7 Tandem: stop",
+            "8 Tandem: its processor for it",
+        ],
         Who::Keepalived => [
             "5 keepalived: start to whole table",
             "6 keepalived: its processor",

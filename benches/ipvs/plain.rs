@@ -131,8 +131,7 @@ fn find(mut attributes: &[u8], kind: u16) -> &[u8] {
 
 fn open() -> OwnedFd {
     let flags = SockFlag::SOCK_CLOEXEC;
-    let socket =
-        socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkGeneric).unwrap();
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkGeneric).unwrap();
     bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).unwrap();
     socket
 }

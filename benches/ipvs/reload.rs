@@ -17,7 +17,9 @@ const STEPS: [&str; 7] = ["read", "compare", "plan", "checks", "table", "diff", 
 /// Prints medians of each step.
 pub fn measure(count: usize, runs: usize) {
     let facts = Facts::of_this_machine();
-    let load = |weight| -> Loaded { config::load_text(Path::new("b.conf"), text(count, CHECK, weight).as_bytes(), &facts) };
+    let load = |weight| -> Loaded {
+        config::load_text(Path::new("b.conf"), text(count, CHECK, weight).as_bytes(), &facts)
+    };
     let mut running = load(1).config;
     let (mut farm, _) = Farm::start(Plan::new(&running), 1, Instant::now());
     let mut actual = farm.table();

@@ -44,7 +44,9 @@ pub fn of(server: &VirtualServer, groups: &[VirtualServerGroup]) -> Option<(Iden
     // Also where a mark stands for it.
     let any_in_group = || {
         let group = groups.iter().find(|group| server.group.as_ref() == Some(&group.name));
-        group.is_some_and(|group| group.entries.iter().any(|e| e.address.is_some() && e.port.unwrap_or(0) == 0))
+        group.is_some_and(|group| {
+            group.entries.iter().any(|e| e.address.is_some() && e.port.unwrap_or(0) == 0)
+        })
     };
     let any_port = keys.iter().any(|key| matches!(key, ServiceKey::Address { port: 0, .. }))
         || (server.auto_fwmark.is_some() && any_in_group());
@@ -115,9 +117,7 @@ fn group_keys(server: &VirtualServer, group: &VirtualServerGroup) -> Vec<Service
 /// The addresses of an entry, first to last; none of a firewall mark.
 pub fn addresses(entry: &GroupEntry) -> impl Iterator<Item = IpAddr> + use<> {
     let bounds = entry.address.map(|first| (bits(first), bits(last(entry, first)), first.is_ipv6()));
-    bounds
-        .into_iter()
-        .flat_map(|(from, to, is_v6)| (from..=to).map(move |bits| address_of(bits, is_v6)))
+    bounds.into_iter().flat_map(|(from, to, is_v6)| (from..=to).map(move |bits| address_of(bits, is_v6)))
 }
 
 /// The address of that number.

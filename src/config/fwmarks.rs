@@ -19,9 +19,8 @@ pub fn assign(config: &mut Config, before: Option<&Config>) {
     let global = &config.global_defs;
     let wished = global.nftables_ipvs.is_some();
     let start = global.nftables_ipvs_start_fwmark.unwrap_or(FIRST).max(1);
-    let same_start = |before: &&Config| {
-        before.global_defs.nftables_ipvs_start_fwmark.unwrap_or(FIRST).max(1) == start
-    };
+    let same_start =
+        |before: &&Config| before.global_defs.nftables_ipvs_start_fwmark.unwrap_or(FIRST).max(1) == start;
     let known: BTreeMap<Name, u32> = before
         .filter(same_start)
         .map(|before| {

@@ -41,8 +41,10 @@ virtual_server_group MARKED {{
     )
 }
 
-const FIRST: &str = "virtual_server_group WEB {\n    10.0.0.100 80\n    10.0.0.110-119 8080\n    10.7.0.0/24 443\n}";
-const SECOND: &str = "virtual_server_group WEB {\n    10.0.0.100 80\n    10.0.0.110-115 8080\n    10.9.0.0-7 443\n}";
+const FIRST: &str =
+    "virtual_server_group WEB {\n    10.0.0.100 80\n    10.0.0.110-119 8080\n    10.7.0.0/24 443\n}";
+const SECOND: &str =
+    "virtual_server_group WEB {\n    10.0.0.100 80\n    10.0.0.110-115 8080\n    10.9.0.0-7 443\n}";
 
 /// `nft list ruleset` as a set of words: without comments, the order of elements and maps left out.
 fn ruleset(lab: &Lab, host: &str) -> Vec<String> {
@@ -54,7 +56,9 @@ fn ruleset(lab: &Lab, host: &str) -> Vec<String> {
         if line.starts_with("table ") {
             table = line.to_owned();
         }
-        for part in line.trim_start_matches("elements = {").split(", ").map(|p| p.trim().trim_end_matches(',')) {
+        for part in
+            line.trim_start_matches("elements = {").split(", ").map(|p| p.trim().trim_end_matches(','))
+        {
             if !part.is_empty() {
                 lines.push(format!("{table}: {part}"));
             }
@@ -91,7 +95,9 @@ fn groups_by_marks_are_as_keepalived_makes_them() {
 
     lab.ip("d1", &format!("addr add {VIP}/32 dev eth0"));
     let target = "10.0.0.100:80".parse().expect("a socket address");
-    wait("the page", patience(), || lab.inside("client", || get(target, "/", s(2) * slow())) == Ok("rs1".to_owned()));
+    wait("the page", patience(), || {
+        lab.inside("client", || get(target, "/", s(2) * slow())) == Ok("rs1".to_owned())
+    });
 
     for daemon in &daemons {
         daemon.reload(&conf(SECOND));

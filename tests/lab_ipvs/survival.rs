@@ -166,7 +166,8 @@ fn connections_outlive_reload_restart_and_crash() {
     let mut d1 = Director::start(&lab, "d1", &conf([1, 1], ""));
     let both = ["192.168.7.11:8080", "192.168.7.12:8080"];
     let table = TableWatch::start(&lab, "d1");
-    let whole = |table: &Table| ["TCP 10.0.0.100:80", "TCP 10.0.0.100:81"].iter().all(|name| table.is(name, &both));
+    let whole =
+        |table: &Table| ["TCP 10.0.0.100:80", "TCP 10.0.0.100:81"].iter().all(|name| table.is(name, &both));
     table.wait("both services", patience(), whole);
 
     let began = now();

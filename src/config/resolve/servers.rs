@@ -92,7 +92,13 @@ impl Resolver<'_> {
     }
 
     /// A group must be of one family, not empty, and no wider than the kernel should be filled by accident.
-    fn group(&mut self, server: &VirtualServer, name: &str, group: &VirtualServerGroup, by_marks: bool) -> bool {
+    fn group(
+        &mut self,
+        server: &VirtualServer,
+        name: &str,
+        group: &VirtualServerGroup,
+        by_marks: bool,
+    ) -> bool {
         let origin = server.origin.clone();
         let dropped = "the virtual server is dropped";
         let families: BTreeSet<bool> =

@@ -1,8 +1,8 @@
 //! Steps of a transaction to nftables messages. The expressions are those that `nft --debug=netlink` shows for the
 //! same rules.
 
-use super::wire::{Attributes, BATCH_BEGIN, BATCH_END, Batch, F_ACK, F_APPEND, F_CREATE, nft};
 use super::marks::Transport;
+use super::wire::{Attributes, BATCH_BEGIN, BATCH_END, Batch, F_ACK, F_APPEND, F_CREATE, nft};
 use super::{Content, Elements, Family, NAME_BYTES, SetName, Shape, Step, marks};
 
 pub(super) const NEWTABLE: u16 = 0;

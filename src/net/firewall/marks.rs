@@ -149,10 +149,7 @@ mod tests {
 
     #[test]
     fn an_element_is_its_first_and_its_last_key() {
-        let span = Span {
-            addresses: ([10, 0, 0, 1].into(), [10, 0, 0, 9].into()),
-            ports: (80, 80),
-        };
+        let span = Span { addresses: ([10, 0, 0, 1].into(), [10, 0, 0, 9].into()), ports: (80, 80) };
         let marks = BTreeMap::from([((Transport::Tcp, span), 1000)]);
         let sets4 = sets(Family::Ip, &marks);
         let expected = [10, 0, 0, 1, 0, 80, 0, 0, 10, 0, 0, 9, 0, 80, 0, 0].to_vec();

@@ -112,11 +112,9 @@ impl SetName {
         match (content, family) {
             (Content::Filter, Family::Ip) => &[Self::Vmacs, Self::Blocked],
             (Content::Filter, Family::Ip6) => &[Self::Vmacs, Self::Blocked, Self::BlockedOn],
-            (Content::Marks, _) => &[
-                Self::Marks(Transport::Tcp),
-                Self::Marks(Transport::Udp),
-                Self::Marks(Transport::Sctp),
-            ],
+            (Content::Marks, _) => {
+                &[Self::Marks(Transport::Tcp), Self::Marks(Transport::Udp), Self::Marks(Transport::Sctp)]
+            }
         }
     }
 

@@ -143,7 +143,12 @@ impl Session {
     }
 
     /// The table of this name, if there is one, with the sets of that content.
-    pub(super) fn read(&mut self, content: Content, family: Family, name: &str) -> Result<Option<Found>, Error> {
+    pub(super) fn read(
+        &mut self,
+        content: Content,
+        family: Family,
+        name: &str,
+    ) -> Result<Option<Found>, Error> {
         let table = |a: &mut Attributes<'_>| a.text(1, name);
         let operation = format!("reading table {family} {name}");
         match self.request(&operation, GETTABLE, 0, family, table, |_| {}) {

@@ -13,7 +13,12 @@ fn rules() -> impl Strategy<Value = Rules> {
         prop::collection::btree_set(address, 0..5),
         prop::collection::btree_set((local, name()), 0..4),
     )
-        .prop_map(|(vmacs, blocked, blocked_on)| Rules { vmacs, blocked, blocked_on, ..Rules::default() })
+        .prop_map(|(vmacs, blocked, blocked_on)| Rules {
+            vmacs,
+            blocked,
+            blocked_on,
+            ..Rules::default()
+        })
 }
 
 /// Marks of one family: host by host, so that nothing overlaps.
@@ -21,10 +26,15 @@ fn marks(is_v6: bool) -> impl Strategy<Value = Rules> {
     let transport = prop::sample::select(vec![Transport::Tcp, Transport::Udp, Transport::Sctp]);
     prop::collection::btree_map((transport, 0..6u8), 1000..1003u32, 0..6).prop_map(move |marks| {
         let of = |host: u8| -> IpAddr {
-            if is_v6 { Ipv6Addr::from([0xfd00, 0, 0, 0, 0, 0, 0, host.into()]).into() } else { [10, 0, 0, host].into() }
+            if is_v6 {
+                Ipv6Addr::from([0xfd00, 0, 0, 0, 0, 0, 0, host.into()]).into()
+            } else {
+                [10, 0, 0, host].into()
+            }
         };
         let span = |host| Span { addresses: (of(host), of(host)), ports: (0, u16::MAX) };
-        let marks = marks.into_iter().map(|((transport, host), mark)| ((transport, span(host)), mark)).collect();
+        let marks =
+            marks.into_iter().map(|((transport, host), mark)| ((transport, span(host)), mark)).collect();
         Rules { marks, ..Rules::default() }
     })
 }
