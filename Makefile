@@ -15,6 +15,7 @@ help:
 	@echo "make bench-config      reading large configurations, beside keepalived -t"
 	@echo "make bench-addresses   thousands of addresses on one device, beside ip -batch (as root)"
 	@echo "make bench-check       what checks cost, and how soon 1,000 of 10,000 failures are in the table"
+	@echo "make bench-ipvs        the table at scale: first load, stop, reload, beside keepalived (as root)"
 	@echo "make bench-vrrp        takeover, many addresses, many instances, load: beside keepalived (as root)"
 
 setup:
@@ -60,3 +61,10 @@ bench-check:
 # ONLY=takeover|many|instances|load|soak, RUNS=5 of each, WINDOW=15 seconds of instances and load, TIME=600 of the soak.
 bench-vrrp:
 	@LAB_REALTIME=1 cargo bench --locked --bench vrrp
+
+# ONLY=reload|memory|load|hup, COUNT=10000 services, RUNS=5 of each. Reloads are measured here; what needs ip_vs in the
+# virtual machine, where this kernel has none.
+bench-ipvs: setup
+	@ONLY="$${ONLY:-reload}" cargo bench --locked --bench ipvs
+	@[ "$${ONLY:-}" = reload ] || tests/lab/vm.sh env ONLY="$${ONLY:-}" COUNT="$${COUNT:-2000}" RUNS="$${RUNS:-3}" \
+	    "$$(cargo bench --locked --no-run --bench ipvs 2>&1 | sed -n 's|.*Executable.*(\(.*\))$$|'"$$PWD"'/\1|p')"

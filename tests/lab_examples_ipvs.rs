@@ -331,9 +331,9 @@ fn director_is_real_server() {
     let mut servers = ["d1", "d2"].map(|d| Some(stage.lab.nginx(d, 80)));
     let service = "10.0.0.100:80";
     let [d1, _d2] = stage.directors();
-    let whole = [("10.0.0.1:80", "Local", 1), ("10.0.0.2:80", "Route", 1)];
+    let whole = [("10.0.0.1:80", "Route", 1), ("10.0.0.2:80", "Route", 1)];
     stage.wait_table("d1", service, &whole, "d1 is master");
-    stage.wait_table("d2", service, &[("10.0.0.2:80", "Local", 1)], "d2 is backup");
+    stage.wait_table("d2", service, &[("10.0.0.2:80", "Route", 1)], "d2 is backup");
     stage.wait_answers(&[], service, &["d1", "d2"], "at start");
     for n in 0..40 {
         assert!(
@@ -353,6 +353,6 @@ fn director_is_real_server() {
     d1.kill();
     servers[0].take().expect("a server").kill();
     stage.lab.ip("d1", "link set eth0 down");
-    stage.wait_table("d2", service, &[("10.0.0.2:80", "Local", 1)], "d1 is dead");
+    stage.wait_table("d2", service, &[("10.0.0.2:80", "Route", 1)], "d1 is dead");
     stage.wait_answers(&[], service, &["d2"], "d1 is dead");
 }

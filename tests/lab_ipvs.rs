@@ -8,8 +8,12 @@ mod lab;
 mod checks;
 #[path = "lab_ipvs/forwarding.rs"]
 mod forwarding;
+#[path = "lab_ipvs/marks.rs"]
+mod marks;
 #[path = "lab_ipvs/pair.rs"]
 mod pair;
+#[path = "lab_ipvs/survival.rs"]
+mod survival;
 #[path = "lab_ipvs/table.rs"]
 mod table;
 

@@ -8,8 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tandem::net::firewall::marks::{Span, Transport};
 use tandem::net::firewall::writer::{self, Applied};
-use tandem::net::firewall::{Rules, Ruleset};
+use tandem::net::firewall::{Content, Rules, Ruleset};
 use tandem::net::monitor;
 use tokio::sync::watch;
 
@@ -279,5 +280,119 @@ fn multicast_reports_of_a_vmac_leave_by_its_parent() {
             assert_eq!(kinds(&seen, &parent), (true, true), "by index {by_index}, {parent}: {seen}");
         }
         assert_eq!(run.applied.borrow().warnings, Vec::<String>::new());
+    });
+}
+
+/// What `nft` shows of all tables, without counts and comments, line by line.
+fn listed() -> Vec<String> {
+    let output = Command::new("nft").args(["list", "ruleset"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| line.split(" comment ").next().unwrap_or_default().trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
+}
+
+/// First and last address, first and last port, mark.
+type Marked<'a> = (Transport, [&'a str; 2], (u16, u16), u32);
+
+fn marking(generation: u64, marks: &[Marked<'_>]) -> Ruleset {
+    let mut families: [Option<Rules>; 2] = [None, None];
+    for (transport, [first, last], ports, mark) in marks {
+        let addresses: (IpAddr, IpAddr) = (first.parse().unwrap(), last.parse().unwrap());
+        let rules = families[usize::from(addresses.0.is_ipv6())].get_or_insert_with(Rules::default);
+        rules.marks.insert((*transport, Span { addresses, ports: *ports }), *mark);
+    }
+    let [ipv4, ipv6] = families;
+    Ruleset {
+        content: Content::Marks,
+        generation,
+        table: "keepalived_ipvs".to_owned(),
+        priority: -1,
+        ipv4,
+        ipv6,
+        ..Ruleset::default()
+    }
+}
+
+/// The listing is what keepalived 2.2.7 was seen to make of the same groups, but for the order.
+#[test]
+fn marks_are_maps_that_nft_shows_as_those_of_keepalived() {
+    use Transport::{Tcp, Udp};
+    in_a_namespace(|| async {
+        let mut run = start().await;
+        let both = |mark| {
+            [
+                (Tcp, ["10.0.0.1", "10.0.0.9"], (80, 80), mark),
+                (Tcp, ["10.0.1.0", "10.0.1.255"], (443, 443), mark),
+                (Udp, ["10.0.0.1", "10.0.0.9"], (80, 80), 1002),
+                (Tcp, ["2001:db8::10", "2001:db8::1f"], (0, u16::MAX), 1003),
+            ]
+        };
+        run.wish(marking(1, &both(1000))).await;
+        let expected = "table ip keepalived_ipvs {
+            map tcp_map {
+            type ipv4_addr . inet_service : mark
+            flags interval
+            elements = { 10.0.0.1-10.0.0.9 . 80 : 0x000003e8,
+            10.0.1.0/24 . 443 : 0x000003e8 }
+            }
+            map udp_map {
+            type ipv4_addr . inet_service : mark
+            flags interval
+            elements = { 10.0.0.1-10.0.0.9 . 80 : 0x000003ea }
+            }
+            chain in {
+            type filter hook input priority filter - 1; policy accept;
+            meta mark set ip daddr . tcp dport map @tcp_map return
+            meta mark set ip daddr . udp dport map @udp_map return
+            }
+            }
+            table ip6 keepalived_ipvs {
+            map tcp_map {
+            type ipv6_addr . inet_service : mark
+            flags interval
+            elements = { 2001:db8::10/124 . 0-65535 : 0x000003eb }
+            }
+            chain in {
+            type filter hook input priority filter - 1; policy accept;
+            meta mark set ip6 daddr . tcp dport map @tcp_map return
+            }
+            }";
+        let lines: Vec<&str> = expected.lines().map(str::trim).collect();
+        assert_eq!(listed(), lines);
+        // The same spans with another mark, in one transaction; then fewer, then none.
+        run.wish(marking(2, &both(1007))).await;
+        assert_eq!(listed().iter().filter(|line| line.contains("0x000003ef")).count(), 2);
+        run.wish(marking(3, &both(1007)[..1])).await;
+        assert_eq!(
+            listed().iter().filter(|line| line.contains("map {") || line.contains("_map {")).count(),
+            1
+        );
+        run.wish(marking(4, &[])).await;
+        assert_eq!(listed(), Vec::<String>::new());
+        run.wanted.send_replace(Arc::new(marking(5, &both(1000))));
+        run.wanted.send_replace(Arc::new(Ruleset {
+            content: Content::Marks,
+            generation: 6,
+            ..Ruleset::default()
+        }));
+        drop(run.wanted);
+        run.task.await.unwrap();
+        assert_eq!(listed(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn ten_thousand_spans_are_one_transaction() {
+    in_a_namespace(|| async {
+        let mut run = start().await;
+        let addresses: Vec<String> =
+            (0..10_000).map(|n| format!("10.{}.{}.{}", n / 5000, n / 250 % 20, n % 250)).collect();
+        let marks: Vec<Marked<'_>> =
+            addresses.iter().map(|a| (Transport::Tcp, [a.as_str(), a.as_str()], (80, 80), 1000)).collect();
+        let first = run.wish(marking(1, &marks)).await;
+        println!("MEASURED marks_10000_first_ms={:.1}", first.as_secs_f64() * 1000.0);
+        assert_eq!(listed().iter().map(|line| line.matches("0x000003e8").count()).sum::<usize>(), 10_000);
     });
 }

@@ -147,3 +147,34 @@ fn one_daemon_for_each_namespace() {
     assert!(!pid_file.exists() && !place.join("two.pid").exists(), "pid files go with their daemons");
     fs::remove_dir_all(place).unwrap();
 }
+
+/// Where the kernel has no IPVS the log says so once, with the cure, and the rest runs.
+#[test]
+fn a_kernel_without_ipvs_is_told_of_with_its_cure() {
+    let there = || std::path::Path::new("/proc/net/ip_vs").exists();
+    if there() || Command::new("modprobe").arg("ip_vs").output().is_ok_and(|o| o.status.success()) {
+        println!("SKIPPED: this kernel has ip_vs, so its absence cannot be tried");
+        return;
+    }
+    let place = place("noipvs");
+    let server = "virtual_server 10.0.0.100 80 {\n protocol TCP\n real_server 10.9.0.1 80 {\n }\n}\n";
+    fs::write(place.join("vs.conf"), format!("{CONF}{server}")).unwrap();
+    let daemon = tandem(&place, &["run", "--config", "vs.conf", "--pid", "vs.pid"]).spawn().unwrap();
+    until("the pid file", || place.join("vs.pid").exists());
+    // The address comes in spite of it; tries to connect go on meanwhile.
+    let address = || {
+        let shown = Command::new("ip").args(["-o", "address", "show", "dev", "eth0"]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains("10.0.0.100/24")
+    };
+    until("the address", address);
+    let (code, said) = stop(daemon);
+    assert_eq!(code, Some(0), "{said}");
+    let told = said.matches("IPVS: this kernel has no IPVS (").count();
+    assert_eq!(told, 1, "{said}");
+    assert!(
+        said.contains(
+            "load it with `modprobe ip_vs` (in containers: on the host), or use a kernel with CONFIG_IP_VS"
+        ),
+        "{said}"
+    );
+}

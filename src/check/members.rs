@@ -1,5 +1,6 @@
 //! The services of the kernel that one virtual server is: one for an address or a mark, one for each address of each
-//! entry of a `virtual_server_group`. They share the real servers, their checkers and the quorum.
+//! entry of a `virtual_server_group`. They share the real servers, their checkers and the quorum. With `nftables_ipvs`
+//! all addresses of a group are one service, by the mark that [`super::marks`] gives to what comes in to them.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -33,14 +34,22 @@ pub fn of(server: &VirtualServer, groups: &[VirtualServerGroup]) -> Option<(Iden
     let (identity, keys) = if let Some(name) = &server.group {
         let group = groups.iter().find(|group| group.name == *name)?;
         let keys = group_keys(server, group);
-        let has_addresses = keys.iter().any(|key| matches!(key, ServiceKey::Address { .. }));
+        let has_addresses = group.entries.iter().any(|entry| entry.address.is_some());
         let protocol = has_addresses.then(|| protocol(server));
         (Identity::Group { name: name.clone(), protocol }, keys)
     } else {
         let key = own_key(server)?;
         (Identity::Service(key), vec![key])
     };
-    let any_port = keys.iter().any(|key| matches!(key, ServiceKey::Address { port: 0, .. }));
+    // Also where a mark stands for it.
+    let any_in_group = || {
+        let group = groups.iter().find(|group| server.group.as_ref() == Some(&group.name));
+        group.is_some_and(|group| {
+            group.entries.iter().any(|e| e.address.is_some() && e.port.unwrap_or(0) == 0)
+        })
+    };
+    let any_port = keys.iter().any(|key| matches!(key, ServiceKey::Address { port: 0, .. }))
+        || (server.auto_fwmark.is_some() && any_in_group());
     let mut seen = BTreeSet::new();
     let members = keys
         .into_iter()
@@ -50,7 +59,7 @@ pub fn of(server: &VirtualServer, groups: &[VirtualServerGroup]) -> Option<(Iden
     Some((identity, members))
 }
 
-const fn protocol(server: &VirtualServer) -> Protocol {
+pub(super) const fn protocol(server: &VirtualServer) -> Protocol {
     match server.protocol {
         Some(model::Protocol::Tcp) => Protocol::Tcp,
         Some(model::Protocol::Sctp) => Protocol::Sctp,
@@ -90,6 +99,11 @@ fn group_keys(server: &VirtualServer, group: &VirtualServerGroup) -> Vec<Service
             }
             continue;
         }
+        if let Some((mark, address)) = server.auto_fwmark.zip(entry.address) {
+            let family = if address.is_ipv6() { Family::V6 } else { Family::V4 };
+            keys.push(ServiceKey::Fwmark { family, mark });
+            continue;
+        }
         let key = |address| ServiceKey::Address {
             protocol: protocol(server),
             address,
@@ -103,25 +117,26 @@ fn group_keys(server: &VirtualServer, group: &VirtualServerGroup) -> Vec<Service
 /// The addresses of an entry, first to last; none of a firewall mark.
 pub fn addresses(entry: &GroupEntry) -> impl Iterator<Item = IpAddr> + use<> {
     let bounds = entry.address.map(|first| (bits(first), bits(last(entry, first)), first.is_ipv6()));
-    bounds.into_iter().flat_map(|(from, to, is_v6)| {
-        (from..=to).map(move |bits| {
-            if is_v6 {
-                IpAddr::V6(Ipv6Addr::from(bits))
-            } else {
-                IpAddr::V4(Ipv4Addr::from(u32::try_from(bits).unwrap_or(u32::MAX)))
-            }
-        })
-    })
+    bounds.into_iter().flat_map(|(from, to, is_v6)| (from..=to).map(move |bits| address_of(bits, is_v6)))
 }
 
-fn bits(address: IpAddr) -> u128 {
+/// The address of that number.
+pub(super) fn address_of(bits: u128, is_v6: bool) -> IpAddr {
+    if is_v6 {
+        IpAddr::V6(Ipv6Addr::from(bits))
+    } else {
+        IpAddr::V4(Ipv4Addr::from(u32::try_from(bits).unwrap_or(u32::MAX)))
+    }
+}
+
+pub(super) fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(u32::from(address)),
         IpAddr::V6(address) => u128::from(address),
     }
 }
 
-fn last(entry: &GroupEntry, first: IpAddr) -> IpAddr {
+pub(super) fn last(entry: &GroupEntry, first: IpAddr) -> IpAddr {
     match (entry.to.filter(|to| to.is_ipv6() == first.is_ipv6()), entry.length) {
         (Some(to), _) => to,
         (None, Some(length)) => match first {

@@ -15,6 +15,7 @@ pub mod event;
 pub mod farm;
 pub mod health;
 pub mod identity;
+pub mod marks;
 pub mod members;
 pub mod outcome;
 pub mod outside;

@@ -52,12 +52,16 @@ pub struct Args {
 /// Prints the plan; returns the exit code (see the help text).
 pub fn run(args: &Args) -> i32 {
     let facts = if args.files_only { Facts::of_the_text() } else { Facts::of_this_machine() };
-    let loaded = config::load(&args.file, &facts);
+    let mut loaded = config::load(&args.file, &facts);
     let before = args.from.as_deref().map(|path| (path, config::load(path, &facts)));
     if let Err(code) = judge(args, &loaded, before.as_ref()) {
         return code;
     }
     let old = before.as_ref().map(|(_, old)| &old.config);
+    if old.is_some() {
+        // Marks stay over a reload.
+        config::fwmarks::assign(&mut loaded.config, old);
+    }
     let found = if args.files_only {
         Found::default()
     } else {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub mod diagnostic;
 pub mod facts;
+pub mod fwmarks;
 mod keepalived;
 mod marks;
 pub mod model;

@@ -18,6 +18,7 @@ use crate::net::sysctl::Memory;
 use crate::vrrp::firewall::{note, ruleset};
 use crate::vrrp::vmac::{self, Plan};
 
+use super::marking::Marking;
 use super::{director, threads};
 
 /// How long the start waits for interfaces and filter. Beyond it the instances begin; one whose interface is missing is
@@ -28,8 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Devices {
     wanted: watch::Sender<Arc<Wanted>>,
     filter: watch::Sender<Arc<Ruleset>>,
+    marks: watch::Sender<Arc<Ruleset>>,
     pub(super) applied: watch::Receiver<Applied>,
     pub(super) filtered: watch::Receiver<firewall::writer::Applied>,
+    /// The same of the marks.
+    pub(super) marked: watch::Receiver<firewall::writer::Applied>,
     generation: u64,
     thread: JoinHandle<()>,
 }
@@ -41,15 +45,23 @@ impl Devices {
         let (filter, filter_in) = watch::channel(Arc::new(Ruleset::default()));
         let (applied_out, applied) = watch::channel(Applied::default());
         let (filtered_out, filtered) = watch::channel(firewall::writer::Applied::default());
+        let (marks, marks_in) = watch::channel(Arc::new(Ruleset::default()));
+        let (marked_out, marked) = watch::channel(firewall::writer::Applied::default());
         let runtime = threads::runtime()?;
         let thread = threads::spawn("devices", move || {
             runtime.block_on(async move {
                 let devices = device_writer::run(wanted_in, links.clone(), applied_out, Memory::default());
-                let filter = firewall::writer::run(filter_in, links, filtered_out);
-                tokio::join!(devices, filter);
+                let filter = firewall::writer::run(filter_in, links.clone(), filtered_out);
+                let marks = firewall::writer::run(marks_in, links, marked_out);
+                tokio::join!(devices, filter, marks);
             });
         })?;
-        Ok(Self { wanted, filter, applied, filtered, generation: 0, thread })
+        Ok(Self { wanted, filter, marks, applied, filtered, marked, generation: 0, thread })
+    }
+
+    /// Who says what is marked for IPVS (`nftables_ipvs`). It must have ended before the thread can.
+    pub(super) fn marking(&self) -> Marking {
+        Marking::new(self.marks.clone())
     }
 
     /// Plans a configuration and has it made. The filter does not depend on who is master: a backup has none of the

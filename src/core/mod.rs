@@ -13,6 +13,7 @@ pub mod error;
 pub mod genhash;
 mod lock;
 pub mod look;
+mod marking;
 mod memory;
 pub mod options;
 mod outside;

@@ -1,14 +1,18 @@
 //! What a reload changes, for the log and for whoever asks: by name, from two whole configurations. What is equal
 //! in both keeps its state; nothing here carries anything out.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::Hash;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use super::settings::{Setting, differences};
 use crate::config::Loaded;
 use crate::config::diagnostic::Level;
-use crate::config::model::{Config, VirtualServer};
+use crate::config::model::{Config, Protocol, VirtualServer};
 
 /// Names of what comes, goes and changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,11 +63,14 @@ impl Difference {
     pub fn between(old: &Config, new: &Config) -> Self {
         let global = Changed::between("global_defs".to_owned(), &old.global_defs, &new.global_defs);
         let mut difference = Self { global, ..Self::default() };
-        difference.compare("vrrp_script", &old.vrrp_script, &new.vrrp_script, |s| s.name.clone());
-        difference.compare("vrrp_instance", &old.vrrp_instance, &new.vrrp_instance, |i| i.name.clone());
+        let (before, after) = (&old.vrrp_script, &new.vrrp_script);
+        difference.compare("vrrp_script", before, after, |s| &s.name, |s| s.name.clone());
+        let (before, after) = (&old.vrrp_instance, &new.vrrp_instance);
+        difference.compare("vrrp_instance", before, after, |i| &i.name, |i| i.name.clone());
         let (before, after) = (&old.virtual_server_group, &new.virtual_server_group);
-        difference.compare("virtual_server_group", before, after, |group| group.name.clone());
-        difference.compare("virtual_server", &old.virtual_server, &new.virtual_server, service_name);
+        difference.compare("virtual_server_group", before, after, |group| &group.name, |g| g.name.clone());
+        let (before, after) = (&old.virtual_server, &new.virtual_server);
+        difference.compare("virtual_server", before, after, service_key, service_name);
         difference
     }
 
@@ -72,29 +79,37 @@ impl Difference {
         self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && self.global.is_none()
     }
 
-    fn compare<T: PartialEq + Serialize>(
+    /// `key` is what `name` says, without its words: names are made for what differs only. Of several with the same key
+    /// the first one stands for all.
+    fn compare<'a, T: PartialEq + Serialize, K: Eq + Hash>(
         &mut self,
         kind: &str,
-        old: &[T],
-        new: &[T],
+        old: &'a [T],
+        new: &'a [T],
+        key: impl Fn(&'a T) -> K,
         name: impl Fn(&T) -> String,
     ) {
-        let find = |list: &[T], wanted: &str| list.iter().position(|item| name(item) == wanted);
+        let index = |list: &'a [T]| {
+            let mut found = HashMap::with_capacity(list.len());
+            for item in list {
+                if let Entry::Vacant(place) = found.entry(key(item)) {
+                    place.insert(item);
+                }
+            }
+            found
+        };
+        let (before, after) = (index(old), index(new));
         for item in new {
-            let called = name(item);
-            match find(old, &called) {
-                None => self.added.push(format!("{kind} {called}")),
-                Some(at) => {
-                    self.changed.extend(Changed::between(format!("{kind} {called}"), &old[at], item));
+            match before.get(&key(item)) {
+                None => self.added.push(format!("{kind} {}", name(item))),
+                Some(known) if *known == item => {}
+                Some(known) => {
+                    self.changed.extend(Changed::between(format!("{kind} {}", name(item)), *known, item));
                 }
             }
         }
-        for item in old {
-            let called = name(item);
-            if find(new, &called).is_none() {
-                self.removed.push(format!("{kind} {called}"));
-            }
-        }
+        let gone = old.iter().filter(|item| !after.contains_key(&key(item)));
+        self.removed.extend(gone.map(|item| format!("{kind} {}", name(item))));
     }
 }
 
@@ -150,12 +165,31 @@ pub fn judge(running: &Config, loaded: &Loaded) -> Result<Difference, Refusal> {
     Ok(Difference::between(running, &loaded.config))
 }
 
+/// What a virtual server is compared by: the parts of its [`service_name`].
+#[derive(PartialEq, Eq, Hash)]
+enum ServiceKey<'a> {
+    Address(IpAddr, u16, Protocol),
+    Mark(u32),
+    Group(&'a str, Protocol),
+    Nothing,
+}
+
+fn service_key(server: &VirtualServer) -> ServiceKey<'_> {
+    let protocol = server.protocol.unwrap_or(Protocol::Udp);
+    match (server.address, server.fwmark, &server.group) {
+        (Some(address), ..) => ServiceKey::Address(address, server.port.unwrap_or(0), protocol),
+        (None, Some(mark), _) => ServiceKey::Mark(mark),
+        (None, None, Some(group)) => ServiceKey::Group(group, protocol),
+        (None, None, None) => ServiceKey::Nothing,
+    }
+}
+
 /// A virtual server as its file names it.
 pub fn service_name(server: &VirtualServer) -> String {
     let protocol = server.protocol.map_or("UDP", |p| match p {
-        crate::config::model::Protocol::Tcp => "TCP",
-        crate::config::model::Protocol::Udp => "UDP",
-        crate::config::model::Protocol::Sctp => "SCTP",
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+        Protocol::Sctp => "SCTP",
     });
     match (server.address, server.fwmark, &server.group) {
         (Some(address), ..) => format!("{address} {} {protocol}", server.port.unwrap_or(0)),

@@ -10,14 +10,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::check;
 use crate::check::outside::Outside;
-use crate::config::model::Config;
+use crate::config::model::{Config, Global};
 use crate::ipvs::kernel::{self, Desired};
+use crate::ipvs::socket;
 use crate::ipvs::table::Table;
 use crate::net::link::Links;
 use crate::net::wanted::Wanted;
 use crate::net::watch::Culprits;
 use crate::net::writer::{Applied, Inputs};
-use crate::net::{monitor, writer};
+use crate::net::{buffers, monitor, writer};
 use crate::vrrp::mailbox::Mailbox;
 
 /// Capacity of the channels that carry events: more than any burst of transitions.
@@ -152,6 +153,20 @@ pub(super) fn ipvs() -> io::Result<Ipvs> {
     let (report_out, report) = watch::channel(kernel::Report::default());
     let thread = spawn("ipvs", move || kernel::run(desired, report_out))?;
     Ok(Ipvs { desired: desired_out, report, thread })
+}
+
+/// Receive buffers of netlink sockets that are opened from now on. The interfaces are followed once for all rooms, so the
+/// larger one of both words counts.
+pub(super) fn size_buffers(global: &Global) {
+    use buffers::{Size, Use};
+    let (bytes, force) = (global.vrrp_netlink_cmd_rcv_bufs, global.vrrp_netlink_cmd_rcv_bufs_force);
+    buffers::set(Use::Commands, Size::of(bytes, force));
+    let (bytes, force) = (global.vrrp_netlink_monitor_rcv_bufs, global.vrrp_netlink_monitor_rcv_bufs_force);
+    let vrrp = Size::of(bytes, force);
+    let (bytes, force) = (global.lvs_netlink_monitor_rcv_bufs, global.lvs_netlink_monitor_rcv_bufs_force);
+    buffers::set(Use::Monitor, Size::larger(vrrp, Size::of(bytes, force)));
+    let force = global.lvs_netlink_cmd_rcv_bufs_force == Some(true);
+    socket::set_receive_queue(global.lvs_netlink_cmd_rcv_bufs.unwrap_or(0), force);
 }
 
 /// A runtime of one thread.

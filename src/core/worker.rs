@@ -33,6 +33,7 @@ use super::active::{self, Active};
 use super::bfd::Bfd;
 use super::devices::Devices;
 use super::error::Error;
+use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
 use super::reload::judge;
@@ -86,6 +87,7 @@ struct Worker {
     ipvs: threads::Ipvs,
     bfd: Bfd,
     devices: Devices,
+    marking: Marking,
     trackers: Trackers,
     tracker_changes: mpsc::Receiver<track::Change>,
     teller: Teller,
@@ -119,6 +121,7 @@ impl Signals {
 impl Worker {
     async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
         process::set_policy(scripts::policy(&config.global_defs));
+        threads::size_buffers(&config.global_defs);
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         let links = Arc::new(monitor::first_dump().await?);
         let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
@@ -128,6 +131,8 @@ impl Worker {
         let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out, swift: true };
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
         let mut devices = Devices::start(links_in)?;
+        let mut marking = devices.marking();
+        marking.configure(&config);
         let plan = devices.configure(&config).await;
         let needed = !plan.devices.is_empty() || !plan.sysctls.is_empty();
         let setup = setup(&config, plan);
@@ -171,6 +176,7 @@ impl Worker {
             ipvs,
             bfd,
             devices,
+            marking,
             trackers,
             tracker_changes,
             missing: BTreeMap::new(),
@@ -213,6 +219,11 @@ impl Worker {
                 }
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
+                Ok(()) = self.devices.marked.changed() => {
+                    for error in &self.devices.marked.borrow_and_update().errors {
+                        tracing::error!("nftables_ipvs: {error}");
+                    }
+                }
                 _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
                     if !self.config.bfd_instance.is_empty() {
@@ -377,8 +388,12 @@ impl Worker {
     }
 
     fn log_ipvs(&mut self) {
-        for error in &self.ipvs.report.borrow_and_update().errors {
-            tracing::error!("ipvs: {error}");
+        {
+            let report = self.ipvs.report.borrow_and_update();
+            for error in &report.errors {
+                tracing::error!("ipvs: {error}");
+            }
+            self.marking.follow(&self.config, &report.table);
         }
         // Not before: settings of IPVS exist only once its module is loaded.
         if std::mem::take(&mut self.unseen) {
@@ -428,7 +443,8 @@ impl Worker {
     async fn reload(&mut self) {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let loaded = config::load(&path, &Facts::of_this_machine());
+        let mut loaded = config::load(&path, &Facts::of_this_machine());
+        config::fwmarks::assign(&mut loaded.config, Some(&self.config));
         log_findings(&loaded.diagnostics);
         let difference = match judge(&self.config, &loaded) {
             Ok(difference) => difference,
@@ -442,6 +458,7 @@ impl Worker {
         };
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
         process::set_policy(scripts::policy(&self.config.global_defs));
+        threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);
         self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
         self.vrrp.mailbox.trackers(self.trackers.values());
@@ -456,6 +473,8 @@ impl Worker {
         self.check.configure(Arc::clone(&self.config));
         self.configure_bfd();
         self.active = Active::of(&self.config);
+        self.marking.configure(&self.config);
+        self.marking.follow(&self.config, &self.ipvs.report.borrow().table);
         self.program_settings();
         self.tell_carried();
         self.program_active();
@@ -494,6 +513,7 @@ impl Worker {
         // Our services go in one message each whatever is said: that is lvs_flush_on_stop VS. Without it everybody's.
         let flushes = self.config.global_defs.lvs_flush_on_stop == Some(FlushOnStop::All);
         let sweeps = self.desired.sweeps + u32::from(flushes);
+        self.marking.end();
         self.desired = Desired { number: self.desired.number, sweeps, ..Desired::default() };
         self.program();
         drop(self.ipvs.desired);

@@ -1,7 +1,9 @@
 //! The netlink socket, the number of the IPVS family, and the module that brings it.
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use neli::consts::genl::{CtrlAttr, CtrlCmd};
 use neli::consts::nl::{GenlId, NlmF};
@@ -13,12 +15,44 @@ use neli::socket::synchronous::NlSocketHandle;
 use neli::types::GenlBuffer;
 use neli::utils::Groups;
 use nix::errno::Errno;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 
 use crate::ipvs::codec::FAMILY_NAME;
 use crate::ipvs::session::{Error, Session, Transport};
 
 /// Receive queue: room for the errors of a whole batch. The kernel caps it at `net.core.rmem_max`.
 const RECEIVE_QUEUE: usize = 1 << 20;
+
+/// What the file asks for instead: bytes, and [`FORCE`]; 0 = nothing.
+static ASKED: AtomicU64 = AtomicU64::new(0);
+const FORCE: u64 = 1 << 32;
+
+/// `lvs_netlink_cmd_rcv_bufs`: the receive queue of sockets that are opened from now on, bytes; 0 = ours. `force`: beyond the
+/// system's limit. What the kernel does not grant is no error here; where answers are lost, that is one.
+pub fn set_receive_queue(bytes: u32, force: bool) {
+    ASKED.store(u64::from(bytes) | if force { FORCE } else { 0 }, Ordering::Relaxed);
+}
+
+/// neli's sockets know only their number.
+#[allow(unsafe_code)]
+fn borrowed(socket: &NlSocket) -> BorrowedFd<'_> {
+    // SAFETY: the result lives no longer than the borrow of `socket`, whose descriptor is open for as long.
+    unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) }
+}
+
+fn give_receive_queue(socket: &NlSocket) {
+    let asked = ASKED.load(Ordering::Relaxed);
+    let bytes = usize::try_from(asked & u64::from(u32::MAX)).unwrap_or(0);
+    if bytes == 0 {
+        return;
+    }
+    let socket = &borrowed(socket);
+    let forced = asked & FORCE != 0 && setsockopt(socket, RcvBufForce, &bytes).is_ok();
+    if !forced {
+        let _ = setsockopt(socket, RcvBuf, &bytes);
+    }
+}
 
 /// A generic netlink socket. It belongs to the network namespace of the thread that opened it.
 pub struct Netlink(NlSocket);
@@ -31,6 +65,7 @@ impl Netlink {
     pub fn open() -> io::Result<Self> {
         let socket = NlSocket::connect(NlFamily::Generic, None, Groups::empty())?;
         socket.set_recv_buffer_size(RECEIVE_QUEUE)?;
+        give_receive_queue(&socket);
         socket.nonblock()?;
         Ok(Self(socket))
     }
@@ -138,6 +173,16 @@ mod tests {
     fn families_are_found_by_name() {
         assert_eq!(find_family("nlctrl").unwrap(), Some(0x10));
         assert_eq!(find_family("no-such-thing").unwrap(), None);
+    }
+
+    #[test]
+    fn a_socket_has_the_queue_that_was_asked_for() {
+        set_receive_queue(50_000, false);
+        let socket = Netlink::open().unwrap();
+        set_receive_queue(0, false);
+        // The kernel doubles it, for its own needs.
+        let size = nix::sys::socket::getsockopt(&borrowed(&socket.0), RcvBuf).unwrap();
+        assert_eq!(size, 100_000);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::io;
 pub mod address;
 mod address_codec;
 mod attribute;
+pub mod buffers;
 mod codec;
 pub mod device;
 mod device_codec;

@@ -12,6 +12,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::{Handle, MulticastGroup};
 
 use super::Error;
+use super::buffers::{self, Use};
 
 /// Longest wait for an answer. The kernel answers in microseconds, but holds one lock for all: somebody who deletes
 /// ten thousand routes delays everybody. Beyond this the answer is taken to be lost.
@@ -36,6 +37,7 @@ pub(super) fn connect(groups: &[MulticastGroup]) -> Result<(Handle, Events), Err
         let socket = connection.socket_mut().socket_mut();
         // Neither is needed for correctness: a small buffer only means another dump after an overrun.
         let _ = socket.set_rx_buf_sz(1u32 << 20);
+        buffers::apply(if groups.is_empty() { Use::Commands } else { Use::Monitor }, socket);
         let _ = socket.set_ext_ack(true);
     }
     tokio::spawn(connection);

@@ -10,6 +10,7 @@ use neli::utils::Groups;
 
 use super::Error;
 use super::attribute::{Attributes, name_of};
+use super::buffers::{self, Use};
 
 /// Receive queue: room for the errors of a whole batch. The kernel caps it at `net.core.rmem_max`.
 const RECEIVE_QUEUE: usize = 1 << 20;
@@ -103,6 +104,7 @@ impl Session {
         socket.nonblock()?;
         // None is needed for correctness: kernels before 4.20 have neither explanations nor filtered dumps.
         let _ = socket.set_recv_buffer_size(RECEIVE_QUEUE);
+        buffers::apply(Use::Commands, &socket);
         let _ = socket.enable_ext_ack(true);
         let _ = socket.enable_strict_checking(true);
         Ok(Self { socket, sequence: 0, buffer: vec![0; BUFFER] })

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::config::model::{Config, Global};
 use crate::net::device::Kind;
-use crate::net::firewall::{Rules, Ruleset};
+use crate::net::firewall::{Content, Rules, Ruleset};
 
 use super::vmac::Plan;
 
@@ -57,6 +57,7 @@ pub fn ruleset(config: &Config, plan: &Plan, masters: &BTreeSet<&str>, generatio
     }
     let [ipv4, ipv6] = families;
     Ruleset {
+        content: Content::Filter,
         generation,
         table: global.nftables.clone().unwrap_or_else(|| TABLE.to_owned()),
         priority: global.nftables_priority.unwrap_or(PRIORITY),

@@ -56,7 +56,7 @@ pub enum Method {
 }
 
 /// `protocol`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[allow(missing_docs, reason = "names of IP protocols")]
 pub enum Protocol {
@@ -255,6 +255,10 @@ object! {
         drain_timeout: Option<Secs>,
         /// The farm.
         real_server: Vec<RealServer>,
+        /// Not of the file: the mark that stands for the addresses of its group (`nftables_ipvs`), handed out by
+        /// [`crate::config::fwmarks`].
+        #[serde(skip)]
+        auto_fwmark: Option<u32>,
     }
 }
 

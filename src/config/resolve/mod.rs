@@ -79,6 +79,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.runnable(&mut config);
     resolver.servers(&mut config);
     resolver.deaf(&config);
+    super::fwmarks::assign(&mut config, None);
     (config, resolver.findings)
 }
 

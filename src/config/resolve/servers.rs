@@ -83,7 +83,8 @@ impl Resolver<'_> {
             let group = server.group.as_ref();
             group.is_none_or(|group| {
                 let found = config.virtual_server_group.iter().find(|known| known.name == *group);
-                found.is_none_or(|group| self.group(server, &name, group))
+                let by_marks = global.nftables_ipvs.is_some();
+                found.is_none_or(|group| self.group(server, &name, group, by_marks))
             })
         });
         config.virtual_server = all;
@@ -91,7 +92,13 @@ impl Resolver<'_> {
     }
 
     /// A group must be of one family, not empty, and no wider than the kernel should be filled by accident.
-    fn group(&mut self, server: &VirtualServer, name: &str, group: &VirtualServerGroup) -> bool {
+    fn group(
+        &mut self,
+        server: &VirtualServer,
+        name: &str,
+        group: &VirtualServerGroup,
+        by_marks: bool,
+    ) -> bool {
         let origin = server.origin.clone();
         let dropped = "the virtual server is dropped";
         let families: BTreeSet<bool> =
@@ -108,7 +115,10 @@ impl Resolver<'_> {
             self.find(Level::Error, &origin, "", "mixed-group", problem, dropped, fix);
             return false;
         }
-        for entry in &group.entries {
+        // By marks any number of them is one service.
+        let by_marks = by_marks && group.entries.iter().all(|entry| entry.address.is_some());
+        let entries: &[_] = if by_marks { &[] } else { group.entries.as_slice() };
+        for entry in entries {
             let Some(address) = entry.address else { continue };
             let bits = |address: IpAddr| match address {
                 IpAddr::V4(v4) => u128::from(u32::from(v4)),
@@ -121,7 +131,7 @@ impl Resolver<'_> {
                     "{name}: an entry of {} from {address} on is wider than 65536 addresses",
                     group.name
                 );
-                let fix = "mark the packets by nftables, and write fwmark N";
+                let fix = "write nftables_ipvs into global_defs, or mark the packets and write fwmark N";
                 let consequence = "its first 65536 addresses are taken";
                 self.find(Level::Warning, &origin, "", "wide-group", problem, consequence, fix);
             }

@@ -1,8 +1,9 @@
 //! Steps of a transaction to nftables messages. The expressions are those that `nft --debug=netlink` shows for the
 //! same rules.
 
+use super::marks::Transport;
 use super::wire::{Attributes, BATCH_BEGIN, BATCH_END, Batch, F_ACK, F_APPEND, F_CREATE, nft};
-use super::{Elements, Family, NAME_BYTES, SetName, Shape, Step};
+use super::{Content, Elements, Family, NAME_BYTES, SetName, Shape, Step, marks};
 
 pub(super) const NEWTABLE: u16 = 0;
 const DELTABLE: u16 = 2;
@@ -16,11 +17,11 @@ const DELSETELEM: u16 = 14;
 pub(super) const GETGEN: u16 = 16;
 pub(super) const GETTABLE: u16 = 1;
 
-/// Elements in one message: an attribute holds less than 64 KiB, and one element at most 60 bytes.
-const PORTION: usize = 1000;
+/// Elements in one message: an attribute holds less than 64 KiB, and one element at most 76 bytes.
+const PORTION: usize = 800;
 /// First register; each is 16 bytes, so that a key of two parts fills both.
-const FIRST: u32 = 1;
-const SECOND: u32 = 2;
+pub(super) const FIRST: u32 = 1;
+pub(super) const SECOND: u32 = 2;
 const SUBSYSTEM: u16 = 10;
 /// Protocol and message numbers.
 const IGMP: u8 = 2;
@@ -69,6 +70,7 @@ enum Purpose {
     Neighbours,
     BlockedOn,
     Blocked,
+    Mark(Transport),
 }
 
 impl Purpose {
@@ -79,12 +81,16 @@ impl Purpose {
             Self::Neighbours => "neighbour discovery",
             Self::BlockedOn => "no_accept, link-local",
             Self::Blocked => "no_accept",
+            Self::Mark(transport) => transport.comment(),
         }
     }
 }
 
 /// The rules of a table, in order.
 fn rules(family: Family, shape: &Shape) -> Vec<(Chain, Purpose)> {
+    if shape.content == Content::Marks {
+        return shape.marks.iter().map(|transport| (Chain::In, Purpose::Mark(*transport))).collect();
+    }
     let mut all = Vec::new();
     if shape.reports {
         all.push((Chain::Out, Purpose::Reports));
@@ -178,26 +184,33 @@ impl Writer {
 
     fn make(&mut self, family: Family, name: &str, shape: &Shape) {
         self.add(format!("making table {family} {name}"), NEWTABLE, F_CREATE, family, |a| a.text(1, name));
-        for (id, set) in SetName::of(family).iter().enumerate() {
+        let unused = |set: &&SetName| matches!(set, SetName::Marks(of) if !shape.marks.contains(of));
+        let sets = SetName::of(shape.content, family).iter().filter(|set| !unused(set));
+        for (id, set) in sets.enumerate() {
             let label = format!("making set {} in table {family} {name}", set.text());
             self.add(label, NEWSET, F_CREATE, family, |a| {
                 a.text(1, name);
                 a.text(2, set.text());
                 let key = key_type(family, *set, shape.by_index);
-                a.number(3, if *set == SetName::Vmacs { FLAG_MAP } else { 0 });
+                let spans = if matches!(set, SetName::Marks(_)) { marks::FLAGS } else { 0 };
+                a.number(3, spans | if set.is_map() { FLAG_MAP } else { 0 });
                 a.number(4, key.0);
                 a.number(5, key.1);
-                if *set == SetName::Vmacs {
-                    a.number(6, TYPE_INDEX);
+                if set.is_map() {
+                    a.number(6, if spans == 0 { TYPE_INDEX } else { marks::TYPE_MARK });
                     a.number(7, 4);
                 }
+                if spans != 0 {
+                    marks::describe(a, family);
+                }
                 a.number(10, u32::try_from(id).unwrap_or(0) + 1);
-                if *set == SetName::Vmacs {
-                    a.bytes(13, &HOST_ORDER);
+                if set.is_map() {
+                    a.bytes(13, if spans == 0 { &HOST_ORDER } else { &marks::VALUE_ORDER });
                 }
             });
         }
-        for chain in [Chain::Out, Chain::In] {
+        let both = [Chain::Out, Chain::In];
+        for chain in if shape.content == Content::Marks { &both[1..] } else { &both } {
             let label = format!("making chain {} in table {family} {name}", chain.name());
             self.add(label, NEWCHAIN, F_CREATE, family, |a| {
                 a.text(1, name);
@@ -238,8 +251,14 @@ impl Writer {
                 a.text(2, set.text());
                 a.nest(3, |a| {
                     for (key, value) in portion {
+                        // A span: first and last key.
+                        let spans = matches!(set, SetName::Marks(_));
+                        let (first, last) = key.split_at(if spans { key.len() / 2 } else { key.len() });
                         a.nest(1, |a| {
-                            a.nest(1, |a| a.bytes(1, key));
+                            a.nest(1, |a| a.bytes(1, first));
+                            if spans {
+                                a.nest(10, |a| a.bytes(1, last));
+                            }
                             if !value.is_empty() {
                                 a.nest(2, |a| a.bytes(1, value));
                             }
@@ -274,6 +293,8 @@ fn key_type(family: Family, set: SetName, by_index: bool) -> (u32, u32) {
         (SetName::Blocked, Family::Ip) => (TYPE_IPV4, 4),
         (SetName::Blocked, Family::Ip6) => (TYPE_IPV6, 16),
         (SetName::BlockedOn, _) => (TYPE_IPV6 << 6 | interface.0, 16 + interface.1),
+        (SetName::Marks(_), Family::Ip) => (TYPE_IPV4 << 6 | marks::TYPE_PORT, 8),
+        (SetName::Marks(_), Family::Ip6) => (TYPE_IPV6 << 6 | marks::TYPE_PORT, 20),
     }
 }
 
@@ -295,12 +316,12 @@ fn expressions(a: &mut Attributes<'_>, family: Family, chain: Chain, purpose: Pu
         Purpose::Reports => {
             match family {
                 Family::Ip => {
-                    payload(a, NETWORK, (9, 1));
+                    payload(a, NETWORK, (9, 1), FIRST);
                     compare(a, EQUAL, IGMP);
                 }
                 Family::Ip6 => icmpv6(a, MLD2_REPORT),
             }
-            payload(a, NETWORK, destination);
+            payload(a, NETWORK, destination, FIRST);
             meta(a, interface, SECOND);
             lookup(a, SetName::Vmacs, SECOND, Some(SECOND));
             expression(a, "dup", |a| {
@@ -317,19 +338,20 @@ fn expressions(a: &mut Attributes<'_>, family: Family, chain: Chain, purpose: Pu
         Purpose::Neighbours => {
             meta(a, META_L4PROTO, FIRST);
             compare(a, EQUAL, ICMPV6);
-            payload(a, TRANSPORT, (0, 1));
+            payload(a, TRANSPORT, (0, 1), FIRST);
             compare(a, NOT_BELOW, NEIGHBOUR_SOLICITATION);
             compare(a, NOT_ABOVE, NEIGHBOUR_ADVERTISEMENT);
         }
         Purpose::BlockedOn => {
-            payload(a, NETWORK, own);
+            payload(a, NETWORK, own, FIRST);
             meta(a, interface, SECOND);
             lookup(a, SetName::BlockedOn, FIRST, None);
         }
         Purpose::Blocked => {
-            payload(a, NETWORK, own);
+            payload(a, NETWORK, own, FIRST);
             lookup(a, SetName::Blocked, FIRST, None);
         }
+        Purpose::Mark(transport) => return marks::expressions(a, family, transport, shape.counters),
     }
     if shape.counters {
         expression(a, "counter", |_| {});
@@ -341,30 +363,30 @@ fn expressions(a: &mut Attributes<'_>, family: Family, chain: Chain, purpose: Pu
     });
 }
 
-const NETWORK: u32 = 1;
-const TRANSPORT: u32 = 2;
-const META_L4PROTO: u32 = 16;
-const EQUAL: u32 = 0;
+pub(super) const NETWORK: u32 = 1;
+pub(super) const TRANSPORT: u32 = 2;
+pub(super) const META_L4PROTO: u32 = 16;
+pub(super) const EQUAL: u32 = 0;
 const NOT_ABOVE: u32 = 3;
 const NOT_BELOW: u32 = 5;
 
-fn expression(a: &mut Attributes<'_>, name: &str, body: impl FnOnce(&mut Attributes<'_>)) {
+pub(super) fn expression(a: &mut Attributes<'_>, name: &str, body: impl FnOnce(&mut Attributes<'_>)) {
     a.nest(1, |a| {
         a.text(1, name);
         a.nest(2, body);
     });
 }
 
-/// Bytes of the packet into the first register.
-fn payload(a: &mut Attributes<'_>, base: u32, (offset, length): (u32, u32)) {
+/// Bytes of the packet into a register.
+pub(super) fn payload(a: &mut Attributes<'_>, base: u32, (offset, length): (u32, u32), register: u32) {
     expression(a, "payload", |a| {
-        for (kind, value) in [(1, FIRST), (2, base), (3, offset), (4, length)] {
+        for (kind, value) in [(1, register), (2, base), (3, offset), (4, length)] {
             a.number(kind, value);
         }
     });
 }
 
-fn meta(a: &mut Attributes<'_>, key: u32, register: u32) {
+pub(super) fn meta(a: &mut Attributes<'_>, key: u32, register: u32) {
     expression(a, "meta", |a| {
         a.number(1, register);
         a.number(2, key);
@@ -372,7 +394,7 @@ fn meta(a: &mut Attributes<'_>, key: u32, register: u32) {
 }
 
 /// The first register against one byte.
-fn compare(a: &mut Attributes<'_>, how: u32, value: u8) {
+pub(super) fn compare(a: &mut Attributes<'_>, how: u32, value: u8) {
     expression(a, "cmp", |a| {
         a.number(1, FIRST);
         a.number(2, how);
@@ -383,11 +405,11 @@ fn compare(a: &mut Attributes<'_>, how: u32, value: u8) {
 fn icmpv6(a: &mut Attributes<'_>, kind: u8) {
     meta(a, META_L4PROTO, FIRST);
     compare(a, EQUAL, ICMPV6);
-    payload(a, TRANSPORT, (0, 1));
+    payload(a, TRANSPORT, (0, 1), FIRST);
     compare(a, EQUAL, kind);
 }
 
-fn lookup(a: &mut Attributes<'_>, set: SetName, register: u32, into: Option<u32>) {
+pub(super) fn lookup(a: &mut Attributes<'_>, set: SetName, register: u32, into: Option<u32>) {
     expression(a, "lookup", |a| {
         a.text(1, set.text());
         a.number(2, register);

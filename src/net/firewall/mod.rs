@@ -1,7 +1,7 @@
-//! The packet filter of `no_accept` and of VMACs as desired state: an nftables table of our own in each family. Pure;
-//! [`writer`] makes it so over netlink, without the `nft` program.
+//! The packet filter of `no_accept` and of VMACs, and the marks of `nftables_ipvs` ([`marks`]), as desired state: an
+//! nftables table of our own in each family. Pure; [`writer`] makes it so over netlink, without the `nft` program.
 //!
-//! A table holds (names as keepalived's where it has them):
+//! A table of [`Content::Filter`] holds (names as keepalived's where it has them):
 //!
 //! | chain | rule | why |
 //! | --- | --- | --- |
@@ -18,16 +18,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 mod encode;
+pub mod marks;
 mod read;
 mod session;
 mod wire;
 pub mod writer;
 
+use marks::{Span, Transport};
 pub use session::Error;
+
+/// What a table is for. Each has a table of its own, and a writer of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// `no_accept`, and what VMACs must not send.
+    #[default]
+    Filter,
+    /// Marks for IPVS.
+    Marks,
+}
 
 /// What the filter should do now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ruleset {
+    /// What the table is for; of the rules only its own count.
+    pub content: Content,
     /// Grows with each change of wish.
     pub generation: u64,
     /// Name of the table; empty = none is wished, what we made is removed.
@@ -53,6 +67,8 @@ pub struct Rules {
     pub blocked: BTreeSet<IpAddr>,
     /// Link-local ones, each on its interface.
     pub blocked_on: BTreeSet<(Ipv6Addr, String)>,
+    /// What comes in to these is marked. Spans of one protocol must not overlap: the kernel refuses them all.
+    pub marks: BTreeMap<(Transport, Span), u32>,
 }
 
 /// A family of nftables.
@@ -78,6 +94,7 @@ enum SetName {
     Vmacs,
     Blocked,
     BlockedOn,
+    Marks(Transport),
 }
 
 impl SetName {
@@ -86,28 +103,41 @@ impl SetName {
             Self::Vmacs => "vmac_map",
             Self::Blocked => "vips",
             Self::BlockedOn => "vips_link_local",
+            Self::Marks(transport) => transport.map(),
         }
     }
 
-    const fn of(family: Family) -> &'static [Self] {
-        match family {
-            Family::Ip => &[Self::Vmacs, Self::Blocked],
-            Family::Ip6 => &[Self::Vmacs, Self::Blocked, Self::BlockedOn],
+    /// Those that a table may have.
+    const fn of(content: Content, family: Family) -> &'static [Self] {
+        match (content, family) {
+            (Content::Filter, Family::Ip) => &[Self::Vmacs, Self::Blocked],
+            (Content::Filter, Family::Ip6) => &[Self::Vmacs, Self::Blocked, Self::BlockedOn],
+            (Content::Marks, _) => {
+                &[Self::Marks(Transport::Tcp), Self::Marks(Transport::Udp), Self::Marks(Transport::Sctp)]
+            }
         }
+    }
+
+    const fn is_map(self) -> bool {
+        matches!(self, Self::Vmacs | Self::Marks(_))
     }
 }
 
-/// Elements of a set: key and, in a map, value, as the kernel has them.
+/// Elements of a set: key and, in a map, value, as the kernel has them. The key of a span is its first key with its
+/// last one behind it.
 type Elements = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// What does not change while addresses come and go. A table in another shape is made anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shape {
+    content: Content,
     priority: i32,
     counters: bool,
     by_index: bool,
     /// Reports of VMACs are sent by the parent; the kernel may lack `dup`.
     reports: bool,
+    /// Protocols that have marks.
+    marks: BTreeSet<Transport>,
 }
 
 /// A table as it should be.
@@ -135,6 +165,17 @@ fn resolve(
     let rules = if family == Family::Ip { wish.ipv4.as_ref() } else { wish.ipv6.as_ref() }?;
     if wish.table.is_empty() {
         return None;
+    }
+    let shape = Shape {
+        content: wish.content,
+        priority: wish.priority,
+        counters: wish.counters,
+        by_index: wish.by_index,
+        reports,
+        marks: rules.marks.keys().map(|(transport, _)| *transport).collect(),
+    };
+    if wish.content == Content::Marks {
+        return Some(Table { shape, sets: marks::sets(family, &rules.marks) });
     }
     let interface = |name: &str| -> Option<Vec<u8>> {
         if wish.by_index {
@@ -165,7 +206,6 @@ fn resolve(
     if family == Family::Ip6 {
         sets.insert(SetName::BlockedOn, blocked_on.collect());
     }
-    let shape = Shape { priority: wish.priority, counters: wish.counters, by_index: wish.by_index, reports };
     Some(Table { shape, sets })
 }
 
@@ -202,7 +242,7 @@ fn diff(
     let whole = |found: &&Found| {
         keeps_shape
             && found.rules == encode::expected_rules(family, &table.shape)
-            && SetName::of(family).iter().all(|set| found.sets.contains_key(set))
+            && table.sets.keys().all(|set| found.sets.contains_key(set))
     };
     let found = found.filter(whole);
     if found.is_none() {

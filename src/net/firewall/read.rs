@@ -47,7 +47,9 @@ pub(super) fn elements(parts: &[Vec<u8>]) -> Elements {
         let Some(list) = find(body(part), 3) else { continue };
         for (_, element) in attributes(list) {
             let datum = |kind| find(element, kind).and_then(|data| find(data, 1)).map(<[u8]>::to_vec);
-            if let Some(key) = datum(1) {
+            if let Some(mut key) = datum(1) {
+                // The last key of a span stands behind its first one.
+                key.extend(datum(10).unwrap_or_default());
                 all.insert(key, datum(2).unwrap_or_default());
             }
         }

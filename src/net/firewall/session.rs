@@ -12,7 +12,7 @@ use nix::sys::socket::{
 
 use super::encode::{self, GETGEN, GETRULE, GETSETELEM, GETTABLE};
 use super::wire::{Attributes, Batch, F_ACK, F_DUMP, F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, messages, nft};
-use super::{Family, Found, SetName, Step, read};
+use super::{Content, Family, Found, SetName, Step, read};
 
 /// Room for the answers to a large transaction, bytes.
 const RECEIVE_QUEUE: usize = 4 << 20;
@@ -26,7 +26,7 @@ const READINGS: usize = 5;
 pub enum Error {
     /// The kernel has no nftables.
     #[error(
-        "this kernel has no nftables ({detail}), so that no_accept cannot be kept: load it with `modprobe nf_tables` (in containers: on the host)"
+        "this kernel has no nftables ({detail}), so that no_accept and nftables_ipvs cannot be kept: load it with `modprobe nf_tables` (in containers: on the host)"
     )]
     Absent {
         /// What the kernel said.
@@ -142,8 +142,13 @@ impl Session {
         generation.ok_or_else(|| Error::NoAnswer { operation: "reading the generation".to_owned() })
     }
 
-    /// The table of this name, if there is one.
-    pub(super) fn read(&mut self, family: Family, name: &str) -> Result<Option<Found>, Error> {
+    /// The table of this name, if there is one, with the sets of that content.
+    pub(super) fn read(
+        &mut self,
+        content: Content,
+        family: Family,
+        name: &str,
+    ) -> Result<Option<Found>, Error> {
         let table = |a: &mut Attributes<'_>| a.text(1, name);
         let operation = format!("reading table {family} {name}");
         match self.request(&operation, GETTABLE, 0, family, table, |_| {}) {
@@ -152,7 +157,7 @@ impl Session {
         }
         let mut found = Found::default();
         self.dump(&operation, GETRULE, family, table, |parts| found.rules = read::rules(&parts))?;
-        for set in SetName::of(family) {
+        for set in SetName::of(content, family) {
             let body = |a: &mut Attributes<'_>| {
                 a.text(1, name);
                 a.text(2, set.text());

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::session::{Session, lacks_reports};
-use super::{Error, Family, Found, Ruleset, Shape, Step, diff, resolve};
+use super::{Content, Error, Family, Found, Ruleset, Shape, Step, diff, resolve};
 use crate::net::link::Links;
 
 /// How often others' changes are looked for.
@@ -108,6 +108,7 @@ impl Seen {
     fn table(
         &mut self,
         session: &mut Session,
+        content: Content,
         key: &(Family, String),
         now: u32,
     ) -> Result<Option<&Found>, Error> {
@@ -116,7 +117,7 @@ impl Seen {
             self.at = now;
         }
         if !self.tables.contains_key(key) {
-            let found = session.read(key.0, &key.1)?;
+            let found = session.read(content, key.0, &key.1)?;
             self.tables.insert(key.clone(), found);
         }
         Ok(self.tables.get(key).and_then(Option::as_ref))
@@ -140,7 +141,7 @@ impl Writer {
         }
         self.failures = if errors.is_empty() { 0 } else { self.failures.saturating_add(1) };
         let mut warnings = Vec::new();
-        if !self.reports {
+        if !self.reports && wish.content == Content::Filter {
             warnings.push(
                 "this kernel cannot duplicate packets (nft_dup_ipv4, nft_dup_ipv6): multicast reports of VMACs leave \
                  with their virtual hardware address, so that a switch may take a backup for the master for a moment; \
@@ -215,7 +216,7 @@ impl Writer {
         let mut steps = Vec::new();
         let renamed: Vec<_> = self.tables.keys().filter(|(_, name)| *name != wish.table).cloned().collect();
         for key in renamed {
-            let found = self.seen.table(session, &key, now)?;
+            let found = self.seen.table(session, wish.content, &key, now)?;
             steps.extend(diff(key.0, &key.1, found, None, true));
         }
         for family in Family::ALL {
@@ -226,7 +227,7 @@ impl Writer {
                 continue;
             }
             let keeps_shape = table.as_ref().is_some_and(|table| self.tables.get(&key) == Some(&table.shape));
-            let found = self.seen.table(session, &key, now)?;
+            let found = self.seen.table(session, wish.content, &key, now)?;
             steps.extend(diff(family, &wish.table, found, table.as_ref(), keeps_shape));
         }
         Ok(steps)
