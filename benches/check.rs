@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tandem::check::driver::{self, Outputs};
-use tandem::check::status::Status;
+use tandem::check::status;
 use tandem::config;
 use tandem::config::resolve::Facts;
 use tandem::ipvs::table::Table;
@@ -144,19 +144,19 @@ fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
     drop(text);
     let (config, configs) = watch::channel(Arc::new(loaded.config));
     let (table_out, mut table) = watch::channel::<Arc<Table>>(Arc::default());
-    let (status_out, status) = watch::channel::<Arc<Status>>(Arc::default());
+    let (asker, asked) = status::asker();
     let (events_out, mut events) = mpsc::channel(100_000);
     let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
         tell.send(nix::unistd::gettid().as_raw()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let out = Outputs { table: table_out, events: events_out, status: status_out };
+        let out = Outputs { table: table_out, events: events_out, asked };
         runtime.block_on(driver::run(configs, 7, out));
     });
     let id = told.recv().unwrap();
     std::thread::sleep(Duration::from_secs(3));
 
-    let checks = || status.borrow().checks;
+    let checks = || asker.ask_blocking().unwrap().checks;
     let (from, began, cpu) = (checks(), Instant::now(), ran(id));
     std::thread::sleep(Duration::from_secs(WINDOW));
     let done = checks() - from;
@@ -196,7 +196,7 @@ fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
         done as f64 / took.as_secs_f64(),
         spent as f64 / 1e9 / (done.max(1) as f64) * 10_000.0,
     );
-    let failures = status.borrow().failures.clone();
+    let failures = asker.ask_blocking().unwrap().failures.clone();
     println!("{:<10} failures by name, those of the turned-off tenth included: {failures:?}", "");
     drop(config);
     thread.join().unwrap();

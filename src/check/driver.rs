@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-use super::checkers::Tools;
+use super::checkers::{Started, Tools};
 use super::connections::{Connections, parse};
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
@@ -18,7 +18,7 @@ use super::outside::Outside;
 use super::places::Places;
 use super::plan::Plan;
 use super::schedule::CheckerId;
-use super::status::Status;
+use super::status::{Asked, Question};
 use crate::clock;
 use crate::config::model::Config;
 use crate::ipvs::table::Table;
@@ -28,8 +28,6 @@ use crate::process;
 const STARTS_A_TURN: usize = 128;
 /// Connections of servers that drain are counted this often.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
-/// The status is published at most this often.
-const STATUS_PAUSE: Duration = Duration::from_millis(200);
 /// Building tables, and the status, takes at most one part in so many of the time.
 const SHARE: u32 = 10;
 /// A table waits no longer than this, however large it is.
@@ -52,8 +50,8 @@ pub struct Outputs {
     pub table: watch::Sender<Arc<Table>>,
     /// Transitions. When it is full, an event is dropped and counted: checks wait for nobody.
     pub events: mpsc::Sender<Event>,
-    /// What is known of every server, at most five times a second.
-    pub status: watch::Sender<Arc<Status>>,
+    /// Who asks for what is known of every server.
+    pub asked: Asked,
 }
 
 /// Runs checks until the sender of the configuration is dropped. Then the down programs of virtual servers with
@@ -79,7 +77,7 @@ pub async fn run_with(
 ) {
     let plan = Plan::new(&config.borrow_and_update());
     let known = Arc::clone(&outside.borrow_and_update());
-    let mut heard = true;
+    let (mut heard, mut asked) = (true, true);
     let (farm, reaction) = Farm::start_with(plan, known, seed, clock::now());
     let mut driver = Driver {
         farm,
@@ -93,9 +91,9 @@ pub async fn run_with(
         events: Vec::new(),
         lost_events: 0,
         table_after: None,
-        status_at: None,
-        status_pause: STATUS_PAUSE,
-        status_due: true,
+        published: false,
+        questions: Vec::new(),
+        answer_after: None,
         count_at: None,
     };
     let mut counting = None;
@@ -105,6 +103,7 @@ pub async fn run_with(
         let now = clock::now();
         driver.tick(now);
         driver.publish(now);
+        driver.answer(now);
         if driver.start_due(now) {
             // Those that were started, and those that have an answer, come first.
             tokio::task::yield_now().await;
@@ -150,6 +149,10 @@ pub async fn run_with(
                 let reaction = driver.farm.count(count, clock::now());
                 driver.react(reaction);
             }
+            question = driver.out.asked.next(), if asked => match question {
+                Some(question) => driver.questions.push(question),
+                None => asked = false,
+            },
             () = sleep_until(wake) => {}
         }
     }
@@ -192,12 +195,12 @@ struct Driver {
     lost_events: u64,
     /// No table is built before that time.
     table_after: Option<Instant>,
-    /// When the status was last published.
-    status_at: Option<Instant>,
-    /// The least time between two.
-    status_pause: Duration,
-    /// Something happened since.
-    status_due: bool,
+    /// The first table has been told.
+    published: bool,
+    /// Who wants to know everything.
+    questions: Vec<Question>,
+    /// No status is made before that time.
+    answer_after: Option<Instant>,
     /// When to count the connections of servers that drain.
     count_at: Option<Instant>,
 }
@@ -219,24 +222,32 @@ impl Driver {
                 }
                 left -= 1;
                 let Some(Job { id, plan, url }) = self.farm.due(lane, now) else { break };
-                let handle = self.runs.spawn(self.tools.run(&plan, url));
-                self.running.insert(handle.id(), (id, lane));
-                self.handles.insert(id, handle);
-                self.in_flight[lane as usize] += 1;
+                match self.tools.start(&plan, url) {
+                    Started::Ended(outcome) => {
+                        let reaction = self.farm.observe(id, &outcome, now);
+                        self.react(reaction);
+                    }
+                    Started::Running(run) => {
+                        let handle = self.runs.spawn(run);
+                        self.running.insert(handle.id(), (id, lane));
+                        self.handles.insert(id, handle);
+                        self.in_flight[lane as usize] += 1;
+                    }
+                }
             }
         }
         more
     }
 
-    /// When to turn again without a result: a check that is due and may start, or a table or status that waits.
+    /// When to turn again without a result: a check that is due and may start, or a table or an answer that waits.
     fn deadline(&self) -> Option<Instant> {
         let checks = LANES
             .into_iter()
             .filter(|lane| self.has_place(*lane))
             .filter_map(|lane| self.farm.deadline(lane));
         let table = self.table_after.filter(|_| self.farm.has_changed());
-        let status = self.status_at.filter(|_| self.status_due).map(|at| at + self.status_pause);
-        checks.chain(table).chain(status).chain(self.farm.wake()).chain(self.count_at).min()
+        let answer = self.answer_after.filter(|_| !self.questions.is_empty());
+        checks.chain(table).chain(answer).chain(self.farm.wake()).chain(self.count_at).min()
     }
 
     fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
@@ -251,7 +262,6 @@ impl Driver {
         let Some((id, lane)) = self.running.remove(&run) else { return };
         self.in_flight[lane as usize] = self.in_flight[lane as usize].saturating_sub(1);
         self.handles.remove(&id);
-        self.status_due = true;
         if let Some(outcome) = outcome {
             let reaction = self.farm.observe(id, &outcome, now);
             self.react(reaction);
@@ -292,7 +302,6 @@ impl Driver {
     }
 
     fn react(&mut self, reaction: Reaction) {
-        self.status_due = true;
         for id in reaction.gone {
             if let Some(handle) = self.handles.get(&id) {
                 handle.abort();
@@ -320,7 +329,7 @@ impl Driver {
         let rests = self.table_after.is_some_and(|after| now < after);
         if !rests && let Some(table) = self.farm.changed_table() {
             // The first one is told even when it is empty: from then on the table is ours to answer for.
-            let first = self.status_at.is_none();
+            let first = !std::mem::replace(&mut self.published, true);
             self.out.table.send_if_modified(|last| {
                 let differs = first || **last != table;
                 if differs {
@@ -336,18 +345,25 @@ impl Driver {
                 self.tell(event);
             }
         }
-        let rested = self.status_at.is_none_or(|at| now >= at + self.status_pause);
-        if self.status_due && rested {
-            let began = clock::now();
-            let mut status = self.farm.status();
-            status.in_flight = self.in_flight.iter().sum();
-            status.lost_events = self.lost_events;
-            self.out.status.send_replace(Arc::new(status));
-            self.status_at = Some(now);
-            let took = clock::now().saturating_duration_since(began);
-            self.status_pause = STATUS_PAUSE.max(took.saturating_mul(SHARE - 1));
-            self.status_due = false;
+    }
+
+    /// Answers everybody who asked, by one and the same status.
+    fn answer(&mut self, now: Instant) {
+        if self.questions.is_empty() || self.answer_after.is_some_and(|after| now < after) {
+            return;
         }
+        let mut status = self.farm.status();
+        status.in_flight = self.in_flight.iter().sum();
+        status.lost_events = self.lost_events;
+        let status = Arc::new(status);
+        while let Some(question) = self.out.asked.waiting() {
+            self.questions.push(question);
+        }
+        for question in self.questions.drain(..) {
+            question.answer(Arc::clone(&status));
+        }
+        let took = clock::now().saturating_duration_since(now);
+        self.answer_after = Some(now + took.saturating_mul(SHARE - 1));
     }
 
     fn stop(&mut self) {
