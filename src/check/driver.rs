@@ -17,7 +17,7 @@ use super::outcome::{Failure, Outcome};
 use super::outside::Outside;
 use super::places::Places;
 use super::plan::Plan;
-use super::schedule::CheckerId;
+use super::schedule::ProbeId;
 use super::status::{Asked, Question};
 use crate::clock;
 use crate::config::model::Config;
@@ -186,8 +186,8 @@ struct Driver {
     out: Outputs,
     runs: JoinSet<Outcome>,
     /// Whom each run is for.
-    running: HashMap<Id, (CheckerId, Lane)>,
-    handles: HashMap<CheckerId, AbortHandle>,
+    running: HashMap<Id, (ProbeId, Lane)>,
+    handles: HashMap<ProbeId, AbortHandle>,
     in_flight: [usize; LANES.len()],
     places: Places,
     /// Transitions that are not told yet.

@@ -157,4 +157,6 @@ pub struct CheckerStatus {
     pub known: bool,
     /// How long its last run took, microseconds; 0 before the first.
     pub took_us: u64,
+    /// How many equal checkers its runs count for, itself among them.
+    pub users: usize,
 }
