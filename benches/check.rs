@@ -1,6 +1,7 @@
 //! What checks cost: a farm on the loopback, made by the benchmark itself, under the driver as the daemon runs it.
 //! `make bench-check` prints processor time of the check thread for 10,000 checks, the rate that is really reached, the
-//! memory, and how soon a failure of a tenth of all servers is in the table.
+//! memory, and how soon a failure of a tenth of all servers is in the table. The rows before say what the same checks cost
+//! without any check: a loop that connects (and asks), and does nothing else. What is above that is Tandem's.
 //!
 //! keepalived stands beside it only where the kernel has `ip_vs`, without which it runs no check: the figures of both
 //! in one place come from the machine of tests/lab/vm.sh.
@@ -13,7 +14,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Seconds of steady checks that are measured.
 const WINDOW: u64 = 5;
+/// Connections of the loop without checks.
+const BARE: usize = 10_000;
 /// Every tenth server listens on the second port.
 const PORTS: [u16; 2] = [18_480, 18_481];
 
@@ -53,6 +56,13 @@ fn main() {
         "all in ms"
     );
     let only = std::env::var("ONLY").unwrap_or_default();
+    for (name, asks) in [("TCP_CHECK", false), ("HTTP_GET", true)] {
+        if name.contains(&only) {
+            let port = listeners[0].port;
+            let spent = std::thread::spawn(move || bare(port, asks)).join().unwrap();
+            println!("{:<10} {:>7} {:>10} {spent:>16.3}", "bare loop", "-", "-");
+        }
+    }
     for (name, words) in [("TCP_CHECK", "TCP_CHECK {\n}"), ("HTTP_GET", "HTTP_GET {\nurl {\npath /\n}\n}")] {
         if name.contains(&only) {
             measure(name, words, count, &listeners);
@@ -136,6 +146,30 @@ fn pss() -> f64 {
     let text = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
     let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
+/// CPU seconds of 10,000 connections (with a request and its answer), one by one, at no more than 10,000 a second.
+fn bare(port: u16, asks: bool) -> f64 {
+    let before = own();
+    for n in 0..BARE {
+        let host = u8::try_from(n % 250 + 1).unwrap();
+        let mut stream = TcpStream::connect(([127, 1, 0, host], port)).unwrap();
+        if asks {
+            stream.write_all(b"GET / HTTP/1.0\r\nUser-Agent: bare\r\nHost: 127.1.0.1\r\n\r\n").unwrap();
+            let mut buffer = [0; 1024];
+            while stream.read(&mut buffer).unwrap() > 0 {}
+        }
+        drop(stream);
+        if n % 20 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    (own() - before) as f64 / 1e9 / BARE as f64 * 10_000.0
+}
+
+/// Nanoseconds that this thread has run.
+fn own() -> u64 {
+    ran(nix::unistd::gettid().as_raw())
 }
 
 fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {

@@ -1,13 +1,13 @@
 //! The loop of the check thread: starts the checks that are due, feeds their results to the [`Farm`], publishes the
 //! table. Decides nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::checkers::{Started, Tools};
 use super::connections::{Connections, parse};
@@ -84,8 +84,7 @@ pub async fn run_with(
         tools: Tools::default(),
         out,
         runs: JoinSet::new(),
-        running: HashMap::new(),
-        handles: HashMap::new(),
+        running: Vec::new(),
         in_flight: [0; LANES.len()],
         places: Places::of(process::descriptors()),
         events: Vec::new(),
@@ -135,11 +134,11 @@ pub async fn run_with(
                 let reaction = driver.farm.carry(now_here, clock::now());
                 driver.react(reaction);
             }
-            Some(ended) = driver.runs.join_next_with_id() => {
+            Some(ended) = driver.runs.join_next() => {
                 // All that is ready goes into one turn: a wave of failures makes one table, not hundreds.
                 let now = clock::now();
                 driver.ended(ended, now);
-                while let Some(ended) = driver.runs.try_join_next_with_id() {
+                while let Some(ended) = driver.runs.try_join_next() {
                     driver.ended(ended, now);
                 }
             }
@@ -184,10 +183,9 @@ struct Driver {
     farm: Farm,
     tools: Tools,
     out: Outputs,
-    runs: JoinSet<Outcome>,
-    /// Whom each run is for.
-    running: HashMap<Id, (ProbeId, Lane)>,
-    handles: HashMap<ProbeId, AbortHandle>,
+    runs: JoinSet<(ProbeId, Outcome)>,
+    /// Those under way, each at the slot of its probe.
+    running: Vec<Option<Running>>,
     in_flight: [usize; LANES.len()],
     places: Places,
     /// Transitions that are not told yet.
@@ -203,6 +201,13 @@ struct Driver {
     answer_after: Option<Instant>,
     /// When to count the connections of servers that drain.
     count_at: Option<Instant>,
+}
+
+/// A run under way.
+struct Running {
+    id: ProbeId,
+    lane: Lane,
+    handle: AbortHandle,
 }
 
 impl Driver {
@@ -228,15 +233,31 @@ impl Driver {
                         self.react(reaction);
                     }
                     Started::Running(run) => {
-                        let handle = self.runs.spawn(run);
-                        self.running.insert(handle.id(), (id, lane));
-                        self.handles.insert(id, handle);
-                        self.in_flight[lane as usize] += 1;
+                        let handle = self.runs.spawn(async move { (id, run.await) });
+                        self.note(Running { id, lane, handle });
                     }
                 }
             }
         }
         more
+    }
+
+    fn note(&mut self, run: Running) {
+        let slot = run.id.slot as usize;
+        if self.running.len() <= slot {
+            self.running.resize_with(slot + 1, || None);
+        }
+        self.in_flight[run.lane as usize] += 1;
+        if let Some(place) = self.running.get_mut(slot) {
+            *place = Some(run);
+        }
+    }
+
+    /// The run of a probe is over, or is to be.
+    fn release(&mut self, id: ProbeId) -> Option<Running> {
+        let run = self.running.get_mut(id.slot as usize)?.take_if(|run| run.id == id)?;
+        self.in_flight[run.lane as usize] = self.in_flight[run.lane as usize].saturating_sub(1);
+        Some(run)
     }
 
     /// When to turn again without a result: a check that is due and may start, or a table or an answer that waits.
@@ -250,22 +271,21 @@ impl Driver {
         checks.chain(table).chain(answer).chain(self.farm.wake()).chain(self.count_at).min()
     }
 
-    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
-        let (run, outcome) = match ended {
-            Ok((run, outcome)) => (run, Some(outcome)),
-            Err(error) if error.is_cancelled() => (error.id(), None),
+    fn ended(&mut self, ended: Result<(ProbeId, Outcome), JoinError>, now: Instant) {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            // Who ended it has noted that.
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
+                let broke = |run: &&Running| run.handle.id() == error.id();
+                let Some(run) = self.running.iter().flatten().find(broke) else { return };
                 let result = Err(Failure::Broken(error.to_string()));
-                (error.id(), Some(Outcome { result, took: Duration::ZERO }))
+                (run.id, Outcome { result, took: Duration::ZERO })
             }
         };
-        let Some((id, lane)) = self.running.remove(&run) else { return };
-        self.in_flight[lane as usize] = self.in_flight[lane as usize].saturating_sub(1);
-        self.handles.remove(&id);
-        if let Some(outcome) = outcome {
-            let reaction = self.farm.observe(id, &outcome, now);
-            self.react(reaction);
-        }
+        self.release(id);
+        let reaction = self.farm.observe(id, &outcome, now);
+        self.react(reaction);
     }
 
     /// What time alone brings.
@@ -303,8 +323,8 @@ impl Driver {
 
     fn react(&mut self, reaction: Reaction) {
         for id in reaction.gone {
-            if let Some(handle) = self.handles.get(&id) {
-                handle.abort();
+            if let Some(run) = self.release(id) {
+                run.handle.abort();
             }
         }
         for note in reaction.notes {

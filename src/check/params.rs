@@ -2,7 +2,7 @@
 //!
 //! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ mod probes;
 use super::damping;
 use super::identity::Identity;
 use super::members::{self, forward, service_port};
-use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
+use super::plan::{CheckerPlan, Plan, RealPlan, SorryPlan, VirtualPlan};
 use super::quorum;
 use super::tiers;
 use crate::config::model::{Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer};
@@ -35,7 +35,7 @@ impl Plan {
     pub fn new(config: &Config) -> Self {
         let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
         let mut numbers = BTreeMap::new();
-        let services = config
+        let mut services: Vec<VirtualPlan> = config
             .virtual_server
             .iter()
             .filter_map(|server| virtual_plan(config, server))
@@ -49,6 +49,7 @@ impl Plan {
                 (!plan.members.is_empty()).then_some(plan)
             })
             .collect();
+        intern(&mut services);
         let init_notifies = config.global_defs.rs_init_notifies.unwrap_or(false);
         Self { services, init_notifies }
     }
@@ -56,6 +57,21 @@ impl Plan {
     /// Number of checkers.
     pub fn checkers(&self) -> usize {
         self.services.iter().flat_map(|s| &s.reals).map(|r| r.checkers.len()).sum()
+    }
+}
+
+/// Keeps each of several equal checkers once.
+fn intern(services: &mut [VirtualPlan]) {
+    let mut known: HashSet<Arc<CheckerPlan>> = HashSet::new();
+    for real in services.iter_mut().flat_map(|service| &mut service.reals) {
+        for checker in &mut real.checkers {
+            match known.get(&**checker) {
+                Some(equal) => *checker = Arc::clone(equal),
+                None => {
+                    known.insert(Arc::clone(checker));
+                }
+            }
+        }
     }
 }
 
@@ -185,7 +201,10 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
     // Checks go to the port that is written, also where DR or TUN make no use of it.
     let own = SocketAddr::new(real.address, written(real.port).unwrap_or(default_port));
     let inherit = Inherit { config, server, real, own };
-    let checkers = inherit.checkers().into_iter().map(Arc::new).collect();
+    let plans = inherit.checkers();
+    // Not by `collect`, which would keep the room of the plans themselves.
+    let mut checkers = Vec::with_capacity(plans.len());
+    checkers.extend(plans.into_iter().map(Arc::new));
     RealPlan {
         key: key_in(name, forward, real.address, real.port),
         port: port_in(name, real.port),
