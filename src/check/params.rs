@@ -82,7 +82,7 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
     // Whatever numbers the file has: the least is the first tier.
     let tiers: BTreeSet<u16> =
         server.real_server.iter().filter(|real| !real.sorry).map(|real| real.tier.unwrap_or(1)).collect();
-    let reals: Vec<RealPlan> = server
+    let mut reals: Vec<RealPlan> = server
         .real_server
         .iter()
         .map(|real| RealPlan { tier: tier(&tiers, real), ..real_plan(config, server, &name, real) })
@@ -91,6 +91,7 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
     if reals.is_empty() {
         return None;
     }
+    reals.shrink_to_fit();
     let sum = reals.iter().filter(|real| !real.sorry).fold(0u32, |sum, real| sum.saturating_add(real.weight));
     let sorry = server.sorry_server.as_ref().map(|sorry| {
         let forward = match server.sorry_server_lvs_method {
