@@ -1,6 +1,7 @@
 //! What checks cost: a farm on the loopback, made by the benchmark itself, under the driver as the daemon runs it.
 //! `make bench-check` prints processor time of the check thread for 10,000 checks, the rate that is really reached, the
-//! memory, and how soon a failure of a tenth of all servers is in the table.
+//! memory, and how soon a failure of a tenth of all servers is in the table. The rows before say what the same checks cost
+//! without any check: a loop that connects (and asks), and does nothing else. What is above that is Tandem's.
 //!
 //! keepalived stands beside it only where the kernel has `ip_vs`, without which it runs no check: the figures of both
 //! in one place come from the machine of tests/lab/vm.sh.
@@ -13,7 +14,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 use tandem::check::driver::{self, Outputs};
-use tandem::check::status::Status;
+use tandem::check::status;
 use tandem::config;
 use tandem::config::resolve::Facts;
 use tandem::ipvs::table::Table;
@@ -29,6 +30,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Seconds of steady checks that are measured.
 const WINDOW: u64 = 5;
+/// Connections of the loop without checks.
+const BARE: usize = 10_000;
 /// Every tenth server listens on the second port.
 const PORTS: [u16; 2] = [18_480, 18_481];
 
@@ -53,6 +56,13 @@ fn main() {
         "all in ms"
     );
     let only = std::env::var("ONLY").unwrap_or_default();
+    for (name, asks) in [("TCP_CHECK", false), ("HTTP_GET", true)] {
+        if name.contains(&only) {
+            let port = listeners[0].port;
+            let spent = std::thread::spawn(move || bare(port, asks)).join().unwrap();
+            println!("{:<10} {:>7} {:>10} {spent:>16.3}", "bare loop", "-", "-");
+        }
+    }
     for (name, words) in [("TCP_CHECK", "TCP_CHECK {\n}"), ("HTTP_GET", "HTTP_GET {\nurl {\npath /\n}\n}")] {
         if name.contains(&only) {
             measure(name, words, count, &listeners);
@@ -100,7 +110,7 @@ impl Server {
 fn listen(port: u16) -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_reuse_address(true).unwrap();
-    socket.bind(&std::net::SocketAddr::from(([0, 0, 0, 0], port)).into()).unwrap();
+    socket.bind(&SocketAddr::from(([0, 0, 0, 0], port)).into()).unwrap();
     socket.listen(8192).unwrap();
     socket.set_nonblocking(true).unwrap();
     socket.into()
@@ -138,30 +148,55 @@ fn pss() -> f64 {
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
 }
 
+/// CPU seconds of 10,000 connections (with a request and its answer), one by one, at no more than 10,000 a second.
+fn bare(port: u16, asks: bool) -> f64 {
+    let before = own();
+    for n in 0..BARE {
+        let host = u8::try_from(n % 250 + 1).unwrap();
+        let mut stream = TcpStream::connect(SocketAddr::from(([127, 1, 0, host], port))).unwrap();
+        if asks {
+            stream.write_all(b"GET / HTTP/1.0\r\nUser-Agent: bare\r\nHost: 127.1.0.1\r\n\r\n").unwrap();
+            let mut buffer = [0; 1024];
+            while stream.read(&mut buffer).unwrap() > 0 {}
+        }
+        drop(stream);
+        if n % 20 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    (own() - before) as f64 / 1e9 / BARE as f64 * 10_000.0
+}
+
+/// Nanoseconds that this thread has run.
+fn own() -> u64 {
+    ran(nix::unistd::gettid().as_raw())
+}
+
 fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
     let text = file(count, check, listeners);
     let loaded = config::load_text(Path::new("bench.conf"), text.as_bytes(), &Facts::default());
     drop(text);
     let (config, configs) = watch::channel(Arc::new(loaded.config));
     let (table_out, mut table) = watch::channel::<Arc<Table>>(Arc::default());
-    let (status_out, status) = watch::channel::<Arc<Status>>(Arc::default());
+    let (asker, asked) = status::asker();
     let (events_out, mut events) = mpsc::channel(100_000);
     let (tell, told) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
         tell.send(nix::unistd::gettid().as_raw()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let out = Outputs { table: table_out, events: events_out, status: status_out };
+        let out = Outputs { table: table_out, events: events_out, asked };
         runtime.block_on(driver::run(configs, 7, out));
     });
     let id = told.recv().unwrap();
     std::thread::sleep(Duration::from_secs(3));
 
-    let checks = || status.borrow().checks;
+    // Before anybody asks: a status of all servers is as large as a part of the rest.
+    let memory = pss();
+    let checks = || asker.ask_blocking().unwrap().checks;
     let (from, began, cpu) = (checks(), Instant::now(), ran(id));
     std::thread::sleep(Duration::from_secs(WINDOW));
     let done = checks() - from;
     let (spent, took) = (ran(id) - cpu, began.elapsed());
-    let memory = pss();
 
     let mut turn = |open: bool| {
         listeners[1].open.store(open, Ordering::Relaxed);
@@ -196,7 +231,7 @@ fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
         done as f64 / took.as_secs_f64(),
         spent as f64 / 1e9 / (done.max(1) as f64) * 10_000.0,
     );
-    let failures = status.borrow().failures.clone();
+    let failures = asker.ask_blocking().unwrap().failures.clone();
     println!("{:<10} failures by name, those of the turned-off tenth included: {failures:?}", "");
     drop(config);
     thread.join().unwrap();

@@ -1,15 +1,15 @@
 //! The loop of the check thread: starts the checks that are due, feeds their results to the [`Farm`], publishes the
 //! table. Decides nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
-use super::checkers::Tools;
+use super::checkers::{Started, Tools};
 use super::connections::{Connections, parse};
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
@@ -17,8 +17,8 @@ use super::outcome::{Failure, Outcome};
 use super::outside::Outside;
 use super::places::Places;
 use super::plan::Plan;
-use super::schedule::CheckerId;
-use super::status::Status;
+use super::schedule::ProbeId;
+use super::status::{Asked, Question};
 use crate::clock;
 use crate::config::model::Config;
 use crate::ipvs::table::Table;
@@ -28,8 +28,6 @@ use crate::process;
 const STARTS_A_TURN: usize = 128;
 /// Connections of servers that drain are counted this often.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
-/// The status is published at most this often.
-const STATUS_PAUSE: Duration = Duration::from_millis(200);
 /// Building tables, and the status, takes at most one part in so many of the time.
 const SHARE: u32 = 10;
 /// A table waits no longer than this, however large it is.
@@ -52,8 +50,8 @@ pub struct Outputs {
     pub table: watch::Sender<Arc<Table>>,
     /// Transitions. When it is full, an event is dropped and counted: checks wait for nobody.
     pub events: mpsc::Sender<Event>,
-    /// What is known of every server, at most five times a second.
-    pub status: watch::Sender<Arc<Status>>,
+    /// Who asks for what is known of every server.
+    pub asked: Asked,
 }
 
 /// Runs checks until the sender of the configuration is dropped. Then the down programs of virtual servers with
@@ -79,23 +77,22 @@ pub async fn run_with(
 ) {
     let plan = Plan::new(&config.borrow_and_update());
     let known = Arc::clone(&outside.borrow_and_update());
-    let mut heard = true;
+    let (mut heard, mut asked) = (true, true);
     let (farm, reaction) = Farm::start_with(plan, known, seed, clock::now());
     let mut driver = Driver {
         farm,
         tools: Tools::default(),
         out,
         runs: JoinSet::new(),
-        running: HashMap::new(),
-        handles: HashMap::new(),
+        running: Vec::new(),
         in_flight: [0; LANES.len()],
         places: Places::of(process::descriptors()),
         events: Vec::new(),
         lost_events: 0,
         table_after: None,
-        status_at: None,
-        status_pause: STATUS_PAUSE,
-        status_due: true,
+        published: false,
+        questions: Vec::new(),
+        answer_after: None,
         count_at: None,
     };
     let mut counting = None;
@@ -105,6 +102,7 @@ pub async fn run_with(
         let now = clock::now();
         driver.tick(now);
         driver.publish(now);
+        driver.answer(now);
         if driver.start_due(now) {
             // Those that were started, and those that have an answer, come first.
             tokio::task::yield_now().await;
@@ -136,11 +134,11 @@ pub async fn run_with(
                 let reaction = driver.farm.carry(now_here, clock::now());
                 driver.react(reaction);
             }
-            Some(ended) = driver.runs.join_next_with_id() => {
+            Some(ended) = driver.runs.join_next() => {
                 // All that is ready goes into one turn: a wave of failures makes one table, not hundreds.
                 let now = clock::now();
                 driver.ended(ended, now);
-                while let Some(ended) = driver.runs.try_join_next_with_id() {
+                while let Some(ended) = driver.runs.try_join_next() {
                     driver.ended(ended, now);
                 }
             }
@@ -150,6 +148,10 @@ pub async fn run_with(
                 let reaction = driver.farm.count(count, clock::now());
                 driver.react(reaction);
             }
+            question = driver.out.asked.next(), if asked => match question {
+                Some(question) => driver.questions.push(question),
+                None => asked = false,
+            },
             () = sleep_until(wake) => {}
         }
     }
@@ -181,10 +183,9 @@ struct Driver {
     farm: Farm,
     tools: Tools,
     out: Outputs,
-    runs: JoinSet<Outcome>,
-    /// Whom each run is for.
-    running: HashMap<Id, (CheckerId, Lane)>,
-    handles: HashMap<CheckerId, AbortHandle>,
+    runs: JoinSet<(ProbeId, Outcome)>,
+    /// Those under way, each at the slot of its probe.
+    running: Vec<Option<Running>>,
     in_flight: [usize; LANES.len()],
     places: Places,
     /// Transitions that are not told yet.
@@ -192,14 +193,21 @@ struct Driver {
     lost_events: u64,
     /// No table is built before that time.
     table_after: Option<Instant>,
-    /// When the status was last published.
-    status_at: Option<Instant>,
-    /// The least time between two.
-    status_pause: Duration,
-    /// Something happened since.
-    status_due: bool,
+    /// The first table has been told.
+    published: bool,
+    /// Who wants to know everything.
+    questions: Vec<Question>,
+    /// No status is made before that time.
+    answer_after: Option<Instant>,
     /// When to count the connections of servers that drain.
     count_at: Option<Instant>,
+}
+
+/// A run under way.
+struct Running {
+    id: ProbeId,
+    lane: Lane,
+    handle: AbortHandle,
 }
 
 impl Driver {
@@ -219,43 +227,65 @@ impl Driver {
                 }
                 left -= 1;
                 let Some(Job { id, plan, url }) = self.farm.due(lane, now) else { break };
-                let handle = self.runs.spawn(self.tools.run(&plan, url));
-                self.running.insert(handle.id(), (id, lane));
-                self.handles.insert(id, handle);
-                self.in_flight[lane as usize] += 1;
+                match self.tools.start(&plan, url) {
+                    Started::Ended(outcome) => {
+                        let reaction = self.farm.observe(id, &outcome, now);
+                        self.react(reaction);
+                    }
+                    Started::Running(run) => {
+                        let handle = self.runs.spawn(async move { (id, run.await) });
+                        self.note(Running { id, lane, handle });
+                    }
+                }
             }
         }
         more
     }
 
-    /// When to turn again without a result: a check that is due and may start, or a table or status that waits.
+    fn note(&mut self, run: Running) {
+        let slot = run.id.slot as usize;
+        if self.running.len() <= slot {
+            self.running.resize_with(slot + 1, || None);
+        }
+        self.in_flight[run.lane as usize] += 1;
+        if let Some(place) = self.running.get_mut(slot) {
+            *place = Some(run);
+        }
+    }
+
+    /// The run of a probe is over, or is to be.
+    fn release(&mut self, id: ProbeId) -> Option<Running> {
+        let run = self.running.get_mut(id.slot as usize)?.take_if(|run| run.id == id)?;
+        self.in_flight[run.lane as usize] = self.in_flight[run.lane as usize].saturating_sub(1);
+        Some(run)
+    }
+
+    /// When to turn again without a result: a check that is due and may start, or a table or an answer that waits.
     fn deadline(&self) -> Option<Instant> {
         let checks = LANES
             .into_iter()
             .filter(|lane| self.has_place(*lane))
             .filter_map(|lane| self.farm.deadline(lane));
         let table = self.table_after.filter(|_| self.farm.has_changed());
-        let status = self.status_at.filter(|_| self.status_due).map(|at| at + self.status_pause);
-        checks.chain(table).chain(status).chain(self.farm.wake()).chain(self.count_at).min()
+        let answer = self.answer_after.filter(|_| !self.questions.is_empty());
+        checks.chain(table).chain(answer).chain(self.farm.wake()).chain(self.count_at).min()
     }
 
-    fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>, now: Instant) {
-        let (run, outcome) = match ended {
-            Ok((run, outcome)) => (run, Some(outcome)),
-            Err(error) if error.is_cancelled() => (error.id(), None),
+    fn ended(&mut self, ended: Result<(ProbeId, Outcome), JoinError>, now: Instant) {
+        let (id, outcome) = match ended {
+            Ok(ended) => ended,
+            // Who ended it has noted that.
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
+                let broke = |run: &&Running| run.handle.id() == error.id();
+                let Some(run) = self.running.iter().flatten().find(broke) else { return };
                 let result = Err(Failure::Broken(error.to_string()));
-                (error.id(), Some(Outcome { result, took: Duration::ZERO }))
+                (run.id, Outcome { result, took: Duration::ZERO })
             }
         };
-        let Some((id, lane)) = self.running.remove(&run) else { return };
-        self.in_flight[lane as usize] = self.in_flight[lane as usize].saturating_sub(1);
-        self.handles.remove(&id);
-        self.status_due = true;
-        if let Some(outcome) = outcome {
-            let reaction = self.farm.observe(id, &outcome, now);
-            self.react(reaction);
-        }
+        self.release(id);
+        let reaction = self.farm.observe(id, &outcome, now);
+        self.react(reaction);
     }
 
     /// What time alone brings.
@@ -292,10 +322,9 @@ impl Driver {
     }
 
     fn react(&mut self, reaction: Reaction) {
-        self.status_due = true;
         for id in reaction.gone {
-            if let Some(handle) = self.handles.get(&id) {
-                handle.abort();
+            if let Some(run) = self.release(id) {
+                run.handle.abort();
             }
         }
         for note in reaction.notes {
@@ -320,7 +349,7 @@ impl Driver {
         let rests = self.table_after.is_some_and(|after| now < after);
         if !rests && let Some(table) = self.farm.changed_table() {
             // The first one is told even when it is empty: from then on the table is ours to answer for.
-            let first = self.status_at.is_none();
+            let first = !std::mem::replace(&mut self.published, true);
             self.out.table.send_if_modified(|last| {
                 let differs = first || **last != table;
                 if differs {
@@ -336,18 +365,25 @@ impl Driver {
                 self.tell(event);
             }
         }
-        let rested = self.status_at.is_none_or(|at| now >= at + self.status_pause);
-        if self.status_due && rested {
-            let began = clock::now();
-            let mut status = self.farm.status();
-            status.in_flight = self.in_flight.iter().sum();
-            status.lost_events = self.lost_events;
-            self.out.status.send_replace(Arc::new(status));
-            self.status_at = Some(now);
-            let took = clock::now().saturating_duration_since(began);
-            self.status_pause = STATUS_PAUSE.max(took.saturating_mul(SHARE - 1));
-            self.status_due = false;
+    }
+
+    /// Answers everybody who asked, by one and the same status.
+    fn answer(&mut self, now: Instant) {
+        if self.questions.is_empty() || self.answer_after.is_some_and(|after| now < after) {
+            return;
         }
+        let mut status = self.farm.status();
+        status.in_flight = self.in_flight.iter().sum();
+        status.lost_events = self.lost_events;
+        let status = Arc::new(status);
+        while let Some(question) = self.out.asked.waiting() {
+            self.questions.push(question);
+        }
+        for question in self.questions.drain(..) {
+            question.answer(Arc::clone(&status));
+        }
+        let took = clock::now().saturating_duration_since(now);
+        self.answer_after = Some(now + took.saturating_mul(SHARE - 1));
     }
 
     fn stop(&mut self) {

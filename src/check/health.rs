@@ -128,6 +128,15 @@ impl Health {
         self.url
     }
 
+    /// The url that was asked for is this one: another checker may have asked meanwhile, with which this one now goes on
+    /// in step. What it had seen of its round counts no more then.
+    pub fn ask_for(&mut self, url: usize) {
+        if self.url != url {
+            self.url = url;
+            self.passed = 0;
+        }
+    }
+
     /// Successes in a row so far and how many bring it back; `None` while up, or before the first of them.
     pub fn rising(&self, rules: &Rules) -> Option<(u32, u32)> {
         (!self.up && self.rounds > 0).then_some((self.rounds, rules.rise.max(1)))

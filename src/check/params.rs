@@ -2,7 +2,7 @@
 //!
 //! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ mod probes;
 use super::damping;
 use super::identity::Identity;
 use super::members::{self, forward, service_port};
-use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
+use super::plan::{CheckerPlan, Plan, RealPlan, SorryPlan, VirtualPlan};
 use super::quorum;
 use super::tiers;
 use crate::config::model::{Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer};
@@ -35,7 +35,7 @@ impl Plan {
     pub fn new(config: &Config) -> Self {
         let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
         let mut numbers = BTreeMap::new();
-        let services = config
+        let mut services: Vec<VirtualPlan> = config
             .virtual_server
             .iter()
             .filter_map(|server| virtual_plan(config, server))
@@ -49,6 +49,7 @@ impl Plan {
                 (!plan.members.is_empty()).then_some(plan)
             })
             .collect();
+        intern(&mut services);
         let init_notifies = config.global_defs.rs_init_notifies.unwrap_or(false);
         Self { services, init_notifies }
     }
@@ -59,6 +60,21 @@ impl Plan {
     }
 }
 
+/// Keeps each of several equal checkers once.
+fn intern(services: &mut [VirtualPlan]) {
+    let mut known: HashSet<Arc<CheckerPlan>> = HashSet::new();
+    for real in services.iter_mut().flat_map(|service| &mut service.reals) {
+        for checker in &mut real.checkers {
+            match known.get(&**checker) {
+                Some(equal) => *checker = Arc::clone(equal),
+                None => {
+                    known.insert(Arc::clone(checker));
+                }
+            }
+        }
+    }
+}
+
 fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> {
     let global = &config.global_defs;
     let (name, members) = members::of(server, &config.virtual_server_group)?;
@@ -66,7 +82,7 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
     // Whatever numbers the file has: the least is the first tier.
     let tiers: BTreeSet<u16> =
         server.real_server.iter().filter(|real| !real.sorry).map(|real| real.tier.unwrap_or(1)).collect();
-    let reals: Vec<RealPlan> = server
+    let mut reals: Vec<RealPlan> = server
         .real_server
         .iter()
         .map(|real| RealPlan { tier: tier(&tiers, real), ..real_plan(config, server, &name, real) })
@@ -75,6 +91,7 @@ fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> 
     if reals.is_empty() {
         return None;
     }
+    reals.shrink_to_fit();
     let sum = reals.iter().filter(|real| !real.sorry).fold(0u32, |sum, real| sum.saturating_add(real.weight));
     let sorry = server.sorry_server.as_ref().map(|sorry| {
         let forward = match server.sorry_server_lvs_method {
@@ -185,7 +202,10 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
     // Checks go to the port that is written, also where DR or TUN make no use of it.
     let own = SocketAddr::new(real.address, written(real.port).unwrap_or(default_port));
     let inherit = Inherit { config, server, real, own };
-    let checkers = inherit.checkers().into_iter().map(Arc::new).collect();
+    let plans = inherit.checkers();
+    // Not by `collect`, which would keep the room of the plans themselves.
+    let mut checkers = Vec::with_capacity(plans.len());
+    checkers.extend(plans.into_iter().map(Arc::new));
     RealPlan {
         key: key_in(name, forward, real.address, real.port),
         port: port_in(name, real.port),

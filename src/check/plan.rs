@@ -1,5 +1,6 @@
 //! What check works by: services, real servers and checkers with every value resolved.
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,8 +123,8 @@ impl RealPlan {
     }
 }
 
-/// One checker. Equal plans keep their state over a reload.
-#[derive(Clone, Debug, PartialEq)]
+/// One checker. Equal plans keep their state over a reload, and share one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckerPlan {
     /// What it does.
     pub kind: Kind,
@@ -135,10 +136,31 @@ pub struct CheckerPlan {
     pub alpha: bool,
     /// Log every failure, not only transitions.
     pub log_all_failures: bool,
+    /// Its runs count for all checkers with an equal plan.
+    pub share: bool,
+}
+
+/// By what tells most checkers of a configuration apart. Whatever else there is to a plan, equal ones agree in this.
+impl Hash for CheckerPlan {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kind.name().hash(state);
+        self.kind.target().map(|target| target.address).hash(state);
+        match &self.kind {
+            Kind::Http(http) => {
+                for url in &http.urls {
+                    (&url.path, &url.host).hash(state);
+                }
+            }
+            Kind::Misc(misc) => misc.argv.hash(state),
+            Kind::File(file) => file.name.hash(state),
+            Kind::Bfd(name) => name.hash(state),
+            Kind::Tcp(_) | Kind::Ping(_) | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) => {}
+        }
+    }
 }
 
 /// What a checker does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// TCP_CHECK.
     Tcp(Target),
@@ -215,7 +237,7 @@ impl Target {
 }
 
 /// One HTTP_GET or SSL_GET.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpPlan {
     /// Where to.
     pub target: Target,
@@ -228,7 +250,7 @@ pub struct HttpPlan {
 }
 
 /// One page of an HTTP_GET.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlPlan {
     /// Path with query; starts with `/`.
     pub path: String,
@@ -278,7 +300,7 @@ pub struct ClientCertificate {
 }
 
 /// One MISC_CHECK.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MiscPlan {
     /// The program's words.
     pub argv: Vec<String>,

@@ -1,11 +1,72 @@
-//! What check knows, as a value for status output.
+//! What check knows, as a value for status output, and how another thread asks for it: it is made when somebody asks and
+//! not before, because of ten thousand servers it is dear.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
 
 use super::identity::Identity;
 use super::quorum::Serving;
 use crate::ipvs::table::{DestinationKey, ServiceKey};
+
+/// Questions that wait at a time; who comes after them waits for room.
+const QUESTIONS: usize = 16;
+
+/// Who may ask the check thread what it knows.
+#[derive(Clone, Debug)]
+pub struct Asker(mpsc::Sender<oneshot::Sender<Arc<Status>>>);
+
+/// The thread's end of it. Who drops it leaves every question without an answer.
+#[derive(Debug)]
+pub struct Asked(mpsc::Receiver<oneshot::Sender<Arc<Status>>>);
+
+/// A question that waits for its answer.
+#[derive(Debug)]
+pub struct Question(oneshot::Sender<Arc<Status>>);
+
+/// Both ends.
+pub fn asker() -> (Asker, Asked) {
+    let (sender, receiver) = mpsc::channel(QUESTIONS);
+    (Asker(sender), Asked(receiver))
+}
+
+impl Asker {
+    /// Everything at this moment, or a moment before: a large farm's is made at most so often that it costs a tenth of
+    /// the thread's time. `None`: the thread has ended.
+    pub async fn ask(&self) -> Option<Arc<Status>> {
+        let (question, answer) = oneshot::channel();
+        self.0.send(question).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The same for a thread without a runtime. Panics within one, as everything that blocks does there.
+    pub fn ask_blocking(&self) -> Option<Arc<Status>> {
+        let (question, answer) = oneshot::channel();
+        self.0.blocking_send(question).ok()?;
+        answer.blocking_recv().ok()
+    }
+}
+
+impl Asked {
+    /// The next question; `None` when nobody can ask any more.
+    pub async fn next(&mut self) -> Option<Question> {
+        self.0.recv().await.map(Question)
+    }
+
+    /// The next one, when one waits.
+    pub fn waiting(&mut self) -> Option<Question> {
+        self.0.try_recv().ok().map(Question)
+    }
+}
+
+impl Question {
+    /// Answers. Who asked may have gone.
+    pub fn answer(self, status: Arc<Status>) {
+        let _ = self.0.send(status);
+    }
+}
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,4 +157,6 @@ pub struct CheckerStatus {
     pub known: bool,
     /// How long its last run took, microseconds; 0 before the first.
     pub took_us: u64,
+    /// How many equal checkers its runs count for, itself among them.
+    pub users: usize,
 }

@@ -128,9 +128,9 @@ pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Res
     let (carried_out, carried) = watch::channel(Arc::default());
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
-    // Nobody reads it yet: a status command will.
-    let (status_out, _) = watch::channel(Arc::default());
-    let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
+    // Nobody asks yet: a status command will.
+    let (_, asked) = check::status::asker();
+    let outputs = check::driver::Outputs { table: table_out, events: events_out, asked };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
         runtime.block_on(check::driver::run_with(config, outside, carried, seed, outputs));

@@ -13,7 +13,7 @@ use tandem::check::event::Event;
 use tandem::check::outcome::{Failure, Success};
 use tandem::check::outside::Outside;
 use tandem::check::plan::{Kind, Plan, Target};
-use tandem::check::status::Status;
+use tandem::check::status::{self, Asker, Status};
 use tandem::config;
 use tandem::config::diagnostic::Level;
 use tandem::config::model::Config;
@@ -158,7 +158,7 @@ pub struct Running {
     pub config: watch::Sender<Arc<Config>>,
     pub outside: watch::Sender<Arc<Outside>>,
     table: watch::Receiver<Arc<Table>>,
-    pub status: watch::Receiver<Arc<Status>>,
+    asker: Asker,
     events: mpsc::Receiver<Event>,
 }
 
@@ -167,11 +167,11 @@ impl Running {
         let (config, configs) = watch::channel(Arc::new(config));
         let (outside, outsides) = watch::channel(Arc::new(outside));
         let (table_out, table) = watch::channel(Arc::default());
-        let (status_out, status) = watch::channel(Arc::default());
+        let (asker, asked) = status::asker();
         let (events_out, events) = mpsc::channel(10_000);
-        let out = Outputs { table: table_out, events: events_out, status: status_out };
+        let out = Outputs { table: table_out, events: events_out, asked };
         tokio::spawn(driver::run_with(configs, outsides, watch::channel(Arc::default()).1, 1, out));
-        Self { config, outside, table, status, events }
+        Self { config, outside, table, asker, events }
     }
 
     /// Waits until the weights in the table are these.
@@ -186,7 +186,8 @@ impl Running {
                 tokio::time::timeout(PATIENCE, self.table.wait_for(|table| weights(table) == wanted));
             if waited.await.is_err() {
                 let now = weights(&self.table.borrow());
-                panic!("{at}: weights are {now:?}, not {wanted:?}; {:?}", self.status.borrow().failures);
+                let failures = self.now().await.failures.clone();
+                panic!("{at}: weights are {now:?}, not {wanted:?}; {failures:?}");
             }
         }
     }
@@ -202,10 +203,19 @@ impl Running {
         }
     }
 
+    /// Everything that is known now.
+    pub async fn now(&self) -> Arc<Status> {
+        self.asker.ask().await.expect("a driver that runs")
+    }
+
     /// Waits for the status.
-    pub async fn status(&mut self, what: &str, enough: impl Fn(&Status) -> bool) {
-        let waited = tokio::time::timeout(PATIENCE, self.status.wait_for(|status| enough(status)));
-        assert!(waited.await.is_ok(), "not seen: {what}");
+    pub async fn status(&self, what: &str, enough: impl Fn(&Status) -> bool) {
+        let look = async {
+            while !enough(&*self.now().await) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, look).await.is_ok(), "not seen: {what}");
     }
 }
 

@@ -76,8 +76,7 @@ impl Request {
     pub async fn check(self) -> Result<Success, Failure> {
         let (http, wanted) = parts(&self.plan, self.url)?;
         let mut judge = Judge::new(wanted);
-        let reading = read(http, wanted, self.tls.as_ref(), &mut judge);
-        within(http.target.timeout, reading).await?;
+        within(http.target.timeout, read(http, wanted, self.tls.as_ref(), &mut judge)).await?;
         judge.verdict(self.pattern.as_deref())
     }
 }
@@ -194,9 +193,9 @@ fn request(protocol: HttpProtocol, url: &UrlPlan) -> Result<String, Failure> {
 /// What an answer is measured by, and how far it has come.
 struct Judge<'a> {
     wanted: &'a UrlPlan,
-    md5: Option<Md5>,
+    md5: Option<Box<Md5>>,
     /// The same over the chunks as they come: what keepalived's genhash prints for such a page.
-    raw_md5: Option<Md5>,
+    raw_md5: Option<Box<Md5>>,
     /// The beginning of the body, for the pattern.
     text: Vec<u8>,
     read: u64,
@@ -206,7 +205,7 @@ impl<'a> Judge<'a> {
     fn new(wanted: &'a UrlPlan) -> Self {
         Self {
             wanted,
-            md5: wanted.digest.as_ref().map(|_| Md5::new()),
+            md5: wanted.digest.as_ref().map(|_| Box::new(Md5::new())),
             raw_md5: None,
             text: Vec::new(),
             read: 0,
@@ -253,7 +252,7 @@ impl Sink for Judge<'_> {
 
     fn raw(&mut self, part: &[u8]) {
         if self.md5.is_some() {
-            self.raw_md5.get_or_insert_with(Md5::new).update(part);
+            self.raw_md5.get_or_insert_with(|| Box::new(Md5::new())).update(part);
         }
     }
 }

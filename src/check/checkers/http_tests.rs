@@ -57,7 +57,8 @@ async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
         timeout_retry: None,
     };
     let kind = Kind::Http(plan.clone());
-    let checker = CheckerPlan { kind, rules, warmup: None, alpha: false, log_all_failures: false };
+    let checker =
+        CheckerPlan { kind, rules, warmup: None, alpha: false, log_all_failures: false, share: true };
     Request::new(&Arc::new(checker), 0, &mut Shared::default())?.check().await
 }
 

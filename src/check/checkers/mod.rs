@@ -21,6 +21,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::Socket;
+use tcp::Begun;
+
 use super::outcome::{Failure, Outcome, Success, Unreachable};
 use super::plan::{CheckerPlan, Kind};
 use crate::clock;
@@ -38,40 +41,91 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Makes one run ready; the future owns what it needs, and ends within the checker's time limit.
+    /// Starts one run. The future owns what it needs, and ends within the checker's time limit.
+    pub fn start(
+        &mut self,
+        plan: &Arc<CheckerPlan>,
+        url: usize,
+    ) -> Started<impl Future<Output = Outcome> + Send + 'static> {
+        let began = clock::now();
+        let run = match self.prepare(plan, url) {
+            Ok(run) => run,
+            Err(result) => {
+                let took = clock::now().saturating_duration_since(began);
+                return Started::Ended(Outcome { result, took });
+            }
+        };
+        Started::Running(async move {
+            let result = run.check().await;
+            Outcome { result, took: clock::now().saturating_duration_since(began) }
+        })
+    }
+
+    /// One whole run, for callers that wait for it alone.
     pub fn run(
         &mut self,
         plan: &Arc<CheckerPlan>,
         url: usize,
     ) -> impl Future<Output = Outcome> + Send + 'static {
+        let started = self.start(plan, url);
+        async move {
+            match started {
+                Started::Ended(outcome) => outcome,
+                Started::Running(run) => run.await,
+            }
+        }
+    }
+
+    /// What is left of a run to wait for; `Err`: it has ended with that already.
+    fn prepare(&mut self, plan: &Arc<CheckerPlan>, url: usize) -> Result<Run, Result<Success, Failure>> {
         self.number = self.number.wrapping_add(1);
-        let run = match &plan.kind {
-            Kind::Http(_) => Run::Http(http::Request::new(plan, url, &mut self.pages)),
-            Kind::Misc(misc) => Run::Misc(Box::new(self.users.request(misc))),
-            _ => Run::Probe(Probe {
+        match &plan.kind {
+            Kind::Tcp(target) => match tcp::begin(target) {
+                Err(failure) => Err(Err(failure)),
+                Ok(Begun::Connected(_)) => Err(Ok(Success::default())),
+                Ok(Begun::Waiting(socket)) => Ok(Run::Connect(Arc::clone(plan), socket)),
+            },
+            Kind::Http(_) => http::Request::new(plan, url, &mut self.pages).map(Run::Http).map_err(Err),
+            Kind::Misc(misc) => Ok(Run::Misc(Box::new(self.users.request(misc)))),
+            _ => Ok(Run::Probe(Probe {
                 plan: Arc::clone(plan),
                 number: (self.number & 0xFFFF) as u16,
                 token: self.secret.hash_one(self.number),
-            }),
-        };
-        async move {
-            let began = clock::now();
-            let result = match run {
-                Run::Probe(probe) => probe.check().await,
-                Run::Http(Ok(request)) => request.check().await,
-                Run::Http(Err(failure)) => Err(failure),
-                Run::Misc(request) => request.check().await,
-            };
-            Outcome { result, took: clock::now().saturating_duration_since(began) }
+            })),
         }
     }
 }
 
+/// What became of a run when it was started.
+pub enum Started<F> {
+    /// It has its result already.
+    Ended(Outcome),
+    /// It is under way.
+    Running(F),
+}
+
 /// A run, ready to start.
 enum Run {
+    /// A TCP_CHECK whose connection was asked for.
+    Connect(Arc<CheckerPlan>, Socket),
     Probe(Probe),
-    Http(Result<http::Request, Failure>),
+    Http(http::Request),
     Misc(Box<misc::Request>),
+}
+
+impl Run {
+    async fn check(self) -> Result<Success, Failure> {
+        match self {
+            Self::Connect(plan, socket) => match plan.kind.target() {
+                Some(target) => tcp::finish(target, socket).await,
+                None => Err(Failure::Broken("a TCP_CHECK without target".to_owned())),
+            },
+            // The dialogues are large and rare: they must not decide what a connection costs.
+            Self::Probe(probe) => Box::pin(probe.check()).await,
+            Self::Http(request) => Box::pin(request.check()).await,
+            Self::Misc(request) => Box::pin(request.check()).await,
+        }
+    }
 }
 
 /// A run that needs nothing but its plan and numbers of its own.
@@ -87,12 +141,11 @@ impl Probe {
     async fn check(self) -> Result<Success, Failure> {
         let [a, b, ..] = self.token.to_be_bytes();
         match &self.plan.kind {
-            Kind::Tcp(target) => tcp::check(target).await,
             Kind::Smtp(smtp) => smtp::check(smtp).await,
             Kind::Dns(dns) => dns::check(dns, u16::from_be_bytes([a, b])).await,
             Kind::Udp(udp) => udp::check(udp, self.token.to_be_bytes()).await,
             Kind::Ping(target) => ping::check(target, self.number, self.token).await,
-            Kind::Http(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
+            Kind::Tcp(_) | Kind::Http(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
                 Err(Failure::Broken(format!("{} was run as a probe", self.plan.kind.name())))
             }
         }

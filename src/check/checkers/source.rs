@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd as _;
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::{TcpSocket, UdpSocket};
+use tokio::net::UdpSocket;
 
 use super::io_failure;
 use crate::check::outcome::Failure;
@@ -17,7 +17,7 @@ use crate::check::plan::Target;
 ///
 /// # Errors
 /// [`Failure::NoPort`], [`Failure::Source`] and errors of the operating system.
-pub fn tcp(target: &Target) -> Result<TcpSocket, Failure> {
+pub fn tcp(target: &Target) -> Result<Socket, Failure> {
     need_port(target)?;
     let made = || {
         let socket = socket(target, Type::STREAM, None)?;
@@ -27,7 +27,7 @@ pub fn tcp(target: &Target) -> Result<TcpSocket, Failure> {
             socket.set_linger(Some(std::time::Duration::ZERO))?;
         }
         bind(&socket, target, target.bind_port)?;
-        Ok(TcpSocket::from_std_stream(socket.into()))
+        Ok(socket)
     };
     made().map_err(|error| failure(target, &error))
 }

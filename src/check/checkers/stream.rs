@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use openssl::ssl::{self, ErrorCode, SslContext};
 use tokio::net::TcpStream;
 
@@ -183,9 +184,10 @@ fn handshake_failure(error: &ssl::Error, target: &Target) -> Failure {
 ///
 /// # Errors
 /// [`Failure::Timeout`], and what the exchange itself says.
-pub async fn within<T>(
+pub fn within<T>(
     limit: Duration,
     exchange: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    tokio::time::timeout(limit, exchange).await.unwrap_or(Err(Failure::Timeout(limit)))
+) -> impl Future<Output = Result<T, Failure>> {
+    // As an `async fn` it would have room for the exchange twice.
+    tokio::time::timeout(limit, exchange).map(move |ended| ended.unwrap_or(Err(Failure::Timeout(limit))))
 }

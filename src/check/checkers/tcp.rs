@@ -1,20 +1,68 @@
-//! TCP_CHECK: success when the connection completes.
+//! TCP_CHECK: success when the connection completes. It ends in order, as keepalived's does (observed): a reset would be
+//! cheaper for both sides, and a line in the log of many a server.
 
+use std::io;
+use std::net::TcpStream as StdTcpStream;
+
+use socket2::Socket;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
+use super::stream::within;
 use super::{io_failure, source};
 use crate::check::outcome::{Failure, Success};
 use crate::check::plan::Target;
+
+/// A connection that was asked for.
+#[derive(Debug)]
+pub enum Begun {
+    /// It stands: the other side is near, its answer was there before the call came back.
+    Connected(Socket),
+    /// Its answer is under way.
+    Waiting(Socket),
+}
+
+/// Asks for a connection from where the file says, and looks once whether it stands already. That look costs a fraction
+/// of a microsecond, and spares one that stands (or is refused) the way through the runtime.
+///
+/// # Errors
+/// Why there will be none.
+pub fn begin(target: &Target) -> Result<Begun, Failure> {
+    let socket = source::tcp(target)?;
+    let to = target.address.into();
+    match socket
+        .connect(&to)
+        .or_else(|error| if is_waiting(&error) { socket.connect(&to) } else { Err(error) })
+    {
+        Ok(()) => Ok(Begun::Connected(socket)),
+        Err(error) if is_waiting(&error) => Ok(Begun::Waiting(socket)),
+        Err(error) => Err(failure(target, &error)),
+    }
+}
+
+fn is_waiting(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY))
+}
+
+fn failure(target: &Target, error: &io::Error) -> Failure {
+    io_failure(error, target.timeout, target.names_source())
+}
+
+/// The rest of a TCP_CHECK whose connection did not stand at once.
+///
+/// # Errors
+/// The reason why the connection did not complete within the target's time limit.
+pub async fn finish(target: &Target, socket: Socket) -> Result<Success, Failure> {
+    within(target.timeout, wait(target, socket)).await.map(|_| Success::default())
+}
 
 /// One run: connects and closes.
 ///
 /// # Errors
 /// The reason why the connection did not complete within the target's time limit.
 pub async fn check(target: &Target) -> Result<Success, Failure> {
-    match timeout(target.timeout, connect(target)).await {
-        Err(_) => Err(Failure::Timeout(target.timeout)),
-        Ok(connected) => connected.map(|_| Success::default()),
+    match begin(target)? {
+        Begun::Connected(_) => Ok(Success::default()),
+        Begun::Waiting(socket) => finish(target, socket).await,
     }
 }
 
@@ -23,9 +71,27 @@ pub async fn check(target: &Target) -> Result<Success, Failure> {
 /// # Errors
 /// The reason why the connection did not complete.
 pub async fn connect(target: &Target) -> Result<TcpStream, Failure> {
-    let socket = source::tcp(target)?;
-    let connected = socket.connect(target.address).await;
-    connected.map_err(|error| io_failure(&error, target.timeout, target.names_source()))
+    match begin(target)? {
+        Begun::Connected(socket) => register(target, socket),
+        Begun::Waiting(socket) => wait(target, socket).await,
+    }
+}
+
+async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
+    let stream = register(target, socket)?;
+    stream.writable().await.map_err(|error| failure(target, &error))?;
+    match stream.take_error() {
+        Ok(None) => Ok(stream),
+        Ok(Some(error)) | Err(error) => Err(failure(target, &error)),
+    }
+}
+
+/// Hands the socket to the runtime.
+///
+/// # Errors
+/// Errors of the operating system.
+pub fn register(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
+    TcpStream::from_std(StdTcpStream::from(socket)).map_err(|error| failure(target, &error))
 }
 
 #[cfg(test)]

@@ -2,28 +2,32 @@
 //! transitions and the table come out.
 
 mod drain;
+mod probes;
 mod real;
 mod reload;
 mod report;
+mod result;
+mod share;
 mod suspend;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::damping::Damping;
 use super::desired::{self, RealNow};
 use super::event::{Event, What};
-use super::health::{Flip, Health, Seen};
-use super::outcome::{Failure, Outcome, Weight};
+use super::health::{Flip, Health};
+use super::outcome::{Failure, Weight};
 use super::outside::Outside;
-use super::plan::{CheckerPlan, Kind, Plan, VirtualPlan};
+use super::plan::{CheckerPlan, Plan, VirtualPlan};
 use super::quorum::{Change, Quorum, Serving};
-use super::schedule::{CheckerId, Schedule};
+use super::schedule::ProbeId;
 use super::tiers::Tiers;
 use crate::ipvs::table::Table;
+use probes::{Place, Probe, Probes};
 
 /// Checks that share one limit of what may run at a time: programs are far dearer than connections, and a pile of
 /// hanging programs must not hold up connections. Those that last ran into their time limit share a lane of their own:
@@ -46,8 +50,8 @@ pub const LANES: [Lane; 4] = [Lane::Connections, Lane::SlowConnections, Lane::Pr
 /// A check to start now.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Whom the result is for.
-    pub id: CheckerId,
+    /// Whose result it will be.
+    pub id: ProbeId,
     /// What to do.
     pub plan: Arc<CheckerPlan>,
     /// Which url of an HTTP_GET.
@@ -61,8 +65,8 @@ pub struct Reaction {
     pub events: Vec<Event>,
     /// What is worth a log line beside them.
     pub notes: Vec<Note>,
-    /// Checkers that a reload removed: their runs can be ended.
-    pub gone: Vec<CheckerId>,
+    /// Probes that a reload left without users: their runs can be ended.
+    pub gone: Vec<ProbeId>,
 }
 
 /// A line for the log.
@@ -78,14 +82,11 @@ pub struct Note {
 #[derive(Debug)]
 pub struct Farm {
     seed: u64,
-    next_id: u64,
     services: Vec<ServiceState>,
     /// Addresses of this host that virtual servers with `ha_suspend` look at.
     carried: BTreeSet<IpAddr>,
-    /// Where each checker stands: service, real server, checker.
-    places: HashMap<CheckerId, (usize, usize, usize)>,
-    /// One a lane, in the order of [`LANES`].
-    schedules: [Schedule; LANES.len()],
+    /// What is run for their checkers.
+    probes: Probes,
     /// When a real server is to be looked at without a result: service, real server.
     timers: BTreeSet<(Instant, usize, usize)>,
     /// When the first real server on its way out has to go.
@@ -125,34 +126,15 @@ struct RealState {
     last_change: Option<Instant>,
 }
 
+/// One checker of one real server. What it makes of a result is its own affair, also where others share the probe.
 #[derive(Debug)]
 struct CheckerState {
-    id: CheckerId,
-    plan: Arc<CheckerPlan>,
+    probe: ProbeId,
     health: Health,
-    /// When it is to run; `None` while it runs or is suspended.
-    due: Option<Instant>,
-    /// A run of it is under way.
-    runs: bool,
     /// What its program last said about the weight.
     weight: Option<Weight>,
-    /// How long the last run took.
-    took: Option<Duration>,
-    /// The last run had no result within its time.
-    slow: bool,
-}
-
-impl CheckerState {
-    /// Where its runs queue; `None` for one that is told and never run.
-    fn lane(&self) -> Option<Lane> {
-        match (&self.plan.kind, self.slow) {
-            (Kind::Misc(_), false) => Some(Lane::Programs),
-            (Kind::Misc(_), true) => Some(Lane::SlowPrograms),
-            (Kind::File(_) | Kind::Bfd(_), _) => None,
-            (_, false) => Some(Lane::Connections),
-            (_, true) => Some(Lane::SlowConnections),
-        }
-    }
+    /// It has had a result.
+    known: bool,
 }
 
 impl ServiceState {
@@ -203,11 +185,9 @@ impl Farm {
     pub fn start_with(plan: Plan, outside: Arc<Outside>, seed: u64, now: Instant) -> (Self, Reaction) {
         let mut farm = Self {
             seed,
-            next_id: 0,
             services: Vec::new(),
             carried: BTreeSet::new(),
-            places: HashMap::new(),
-            schedules: Default::default(),
+            probes: Probes::default(),
             timers: BTreeSet::new(),
             drain_until: None,
             outside,
@@ -221,94 +201,19 @@ impl Farm {
     }
 
     /// The next check of that lane that is due, marked as running: exactly one [`Farm::observe`] must follow, unless
-    /// a reload removes the checker.
+    /// a reload removes the probe.
     pub fn due(&mut self, lane: Lane, now: Instant) -> Option<Job> {
-        loop {
-            let id = self.schedule(lane).pop_due(now)?;
-            let Some(checker) = self.checker(id) else { continue };
-            checker.due = None;
-            checker.runs = true;
-            return Some(Job { id, plan: Arc::clone(&checker.plan), url: checker.health.url() });
-        }
+        let (id, probe) = self.probes.pop_due(lane, now)?;
+        // All who share it ask for their urls in step, but for those who were suspended.
+        let user = probe.users.iter().find(|place| !is_suspended(&self.services, &self.carried, **place));
+        let url = user.and_then(|place| checker_at(&self.services, *place)).map_or(0, |c| c.health.url());
+        probe.url = url;
+        Some(Job { id, plan: Arc::clone(&probe.plan), url })
     }
 
     /// When the next check of that lane is due.
     pub fn deadline(&self, lane: Lane) -> Option<Instant> {
-        self.schedules[lane as usize].next()
-    }
-
-    /// Takes the result of a check that ended at `now`. A result for a checker that is no more is counted and dropped.
-    pub fn observe(&mut self, id: CheckerId, outcome: &Outcome, now: Instant) -> Reaction {
-        let mut reaction = Reaction::default();
-        let Some(&(s, r, c)) = self.places.get(&id) else {
-            self.late_results += 1;
-            return reaction;
-        };
-        self.checks += 1;
-        let suspended = suspend::is_suspended(&self.services[s].plan, &self.carried);
-        let service = &mut self.services[s];
-        let plan = &service.plan.reals[r];
-        let real = &mut service.reals[r];
-        let checker = &mut real.checkers[c];
-
-        checker.runs = false;
-        if suspended && checker.lane().is_some() {
-            // It began before the address went: what it found is of no use any more.
-            self.late_results += 1;
-            return reaction;
-        }
-        let url = checker.health.url();
-        let seen = match &outcome.result {
-            Ok(_) => Seen::Success,
-            Err(Failure::Timeout(_)) => Seen::Timeout,
-            Err(_) => Seen::Failure,
-        };
-        let observed = checker.health.observe(&checker.plan.rules, seen, now);
-        checker.took = Some(outcome.took);
-        checker.slow = seen == Seen::Timeout;
-        checker.due = checker.lane().map(|lane| {
-            self.schedules[lane as usize].add(observed.again, id);
-            observed.again
-        });
-        match &outcome.result {
-            Ok(success) => checker.weight = success.weight.or(checker.weight),
-            Err(failure) => {
-                *self.failures.entry(failure.name()).or_default() += 1;
-                real.last_failure = Some((failure.clone(), now));
-            }
-        }
-
-        let checker_plan = Arc::clone(&checker.plan);
-        let words = || report::result_words(plan, &checker_plan, url, outcome, observed.tries);
-        let before = real.now;
-        let held = real.refresh(plan, now);
-        let until = real.damping.held_until();
-        if before.up != real.now.up {
-            let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
-            let reason = held.map_or_else(words, |hold| report::held_words(plan, hold, &words()));
-            reaction.events.push(report::real_event(&service.plan, plan, what, reason));
-        } else if observed.flip.is_some() || outcome.result.is_err() {
-            let loud = observed.flip.is_some() || checker_plan.log_all_failures;
-            let text = match (observed.flip, until) {
-                (Some(_), Some(until)) => {
-                    let left = until.saturating_duration_since(now);
-                    report::held_line(&service.plan, plan, left, &words())
-                }
-                (flip, _) => report::checker_line(&service.plan, plan, &checker_plan, flip, &words()),
-            };
-            reaction.notes.push(Note { loud, text });
-        }
-        if before.weight != real.now.weight {
-            let text =
-                report::weight_line(&service.plan, plan, &checker_plan, before.weight, real.now.weight);
-            reaction.notes.push(Note { loud: true, text });
-        }
-        if before != real.now {
-            self.changed = true;
-            service.weigh(&mut reaction);
-        }
-        self.arm(s, r);
-        reaction
+        self.probes.deadline(lane)
     }
 
     /// Whether [`Farm::changed_table`] has a table to give.
@@ -354,15 +259,15 @@ impl Farm {
         }
         events
     }
+}
 
-    fn schedule(&mut self, lane: Lane) -> &mut Schedule {
-        &mut self.schedules[lane as usize]
-    }
+/// Whether the virtual server of a checker has its checks suspended.
+fn is_suspended(services: &[ServiceState], carried: &BTreeSet<IpAddr>, place: Place) -> bool {
+    services.get(place.service()).is_some_and(|service| suspend::is_suspended(&service.plan, carried))
+}
 
-    fn checker(&mut self, id: CheckerId) -> Option<&mut CheckerState> {
-        let &(s, r, c) = self.places.get(&id)?;
-        self.services.get_mut(s)?.reals.get_mut(r)?.checkers.get_mut(c)
-    }
+fn checker_at(services: &[ServiceState], place: Place) -> Option<&CheckerState> {
+    services.get(place.service())?.reals.get(place.real())?.checkers.get(place.checker())
 }
 
 /// Whether a flip is good news.

@@ -10,8 +10,10 @@ use super::super::event::What;
 use super::super::health::{Begin, Health};
 use super::super::plan::{CheckerPlan, Plan, RealPlan, VirtualPlan};
 use super::super::quorum::Quorum;
-use super::super::schedule::{CheckerId, first_delay};
+use super::super::schedule::first_delay;
 use super::super::tiers::Tiers;
+use super::probes::Place;
+use super::share::Shares;
 use super::{CheckerState, Farm, Reaction, RealState, ServiceState, drain, report};
 use crate::ipvs::table::DestinationKey;
 
@@ -22,52 +24,53 @@ impl Farm {
     /// - A real server that is new in a known service is down until its first success.
     /// - A checker with equal parameters keeps its state, and a run of it that is under way counts. Any other checker of
     ///   a known real server starts with the real server's state.
+    /// - A checker that finds an equal one, in whatever virtual server, shares its probe, and hears at once what that has
+    ///   found already (unless it is suspended).
     /// - A real server keeps its flaps and what has grown of its weight.
     /// - Quorums and tiers stay as they are, as far as the new weights allow.
     /// - A real server that is gone is drained, where the virtual server says so.
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
-        let fresh = plan.checkers();
+        let mut desk = Desk { shares: Shares::before(self), fresh: plan.checkers(), now };
         let tells = plan.init_notifies;
         let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
             .into_iter()
             .map(|service| (service.plan.name.clone(), service))
             .collect();
         let mut services = Vec::with_capacity(plan.services.len());
-        for plan in plan.services {
+        for (s, plan) in plan.services.into_iter().enumerate() {
             let known = old.remove(&plan.name);
             let begins = tells && known.is_none();
             let (mut first, events) = (Reaction::default(), &mut reaction);
-            let state = self.service(plan, known, fresh, now, &mut first);
+            let state = self.service(s, plan, known, &mut desk, &mut first);
             if begins {
                 events.events.extend(report::beginnings(&state));
             }
             events.events.append(&mut first.events);
-            events.gone.append(&mut first.gone);
             events.notes.append(&mut first.notes);
             services.push(state);
         }
-        let left = old.into_values().flat_map(|service| service.reals);
-        self.forget(left.flat_map(|real| real.checkers), &mut reaction);
         self.services = services;
-        self.places = self.places();
+        self.place_users();
+        reaction.gone = self.probes.drop_unused();
         self.arm_all();
         self.drain_until = self.first_drained();
-        self.suspend(now);
+        self.suspend(&BTreeSet::new(), now);
         self.changed = true;
         self.hear_all(now, &mut reaction);
+        self.hear_shared(desk.shares, now, &mut reaction);
         reaction
     }
 
     fn service(
         &mut self,
+        s: usize,
         plan: VirtualPlan,
         known: Option<ServiceState>,
-        fresh: usize,
-        now: Instant,
+        desk: &mut Desk,
         reaction: &mut Reaction,
     ) -> ServiceState {
-        let is_new = known.is_none();
+        let (is_new, now) = (known.is_none(), desk.now);
         let mut quorum = None;
         let mut old: HashMap<DestinationKey, (RealPlan, RealState)> = HashMap::new();
         let (mut draining, mut present) = (Vec::new(), BTreeSet::new());
@@ -85,10 +88,10 @@ impl Farm {
             old = keys.into_iter().zip(known.plan.reals.into_iter().zip(known.reals)).collect();
         }
         let mut reals = Vec::with_capacity(plan.reals.len());
-        for real in &plan.reals {
+        for (r, real) in plan.reals.iter().enumerate() {
             let known = old.remove(&real.key).map(|(_, state)| state);
             let was_up = known.as_ref().map(|known| known.now.up);
-            let state = self.real(real, known, is_new, fresh, now, reaction);
+            let state = self.real((s, r), real, known, is_new, desk);
             if was_up.is_some_and(|was| was != state.now.up) {
                 let what = if state.now.up { What::RealServerUp } else { What::RealServerDown };
                 let reason = report::RECONFIGURED.to_owned();
@@ -97,8 +100,7 @@ impl Farm {
             reals.push(state);
         }
         let mut gone = Vec::new();
-        for (key, (plan, state)) in old {
-            self.forget(state.checkers, reaction);
+        for (key, (plan, _)) in old {
             gone.extend(present.contains(&key).then_some(plan));
         }
         // In the order of their keys: a map has none.
@@ -130,12 +132,11 @@ impl Farm {
 
     fn real(
         &mut self,
+        (s, r): (usize, usize),
         plan: &RealPlan,
         known: Option<RealState>,
         service_is_new: bool,
-        fresh: usize,
-        now: Instant,
-        reaction: &mut Reaction,
+        desk: &mut Desk,
     ) -> RealState {
         let was = known.as_ref().map(|known| known.checked_up);
         let mut state = RealState {
@@ -158,9 +159,11 @@ impl Farm {
             state.back_since = known.back_since;
             old = known.checkers;
         }
-        for checker in &plan.checkers {
+        for (c, checker) in plan.checkers.iter().enumerate() {
             // In order, so that two equal checkers of one real server stay themselves.
-            if let Some(at) = old.iter().position(|old| old.plan == *checker) {
+            let same =
+                |old: &CheckerState| self.probes.get(old.probe).is_some_and(|probe| probe.plan == *checker);
+            if let Some(at) = old.iter().position(same) {
                 state.checkers.push(old.remove(at));
                 continue;
             }
@@ -169,14 +172,13 @@ impl Farm {
                 None if service_is_new && !checker.alpha => Begin::Trusted,
                 None => Begin::Unproven,
             };
-            let new = self.add_checker(checker, begin, fresh, now);
+            let new = self.add_checker(Place::new(s, r, c), checker, begin, desk);
             state.checkers.push(new);
         }
-        self.forget(old, reaction);
         if was.is_some() {
             // What a reload changes is no flip.
             state.checked_up = super::real::checked_up(&state.checkers);
-            state.refresh(plan, now);
+            state.refresh(plan, desk.now);
         } else {
             state.begin(plan);
         }
@@ -185,49 +187,27 @@ impl Farm {
 
     fn add_checker(
         &mut self,
+        place: Place,
         plan: &Arc<CheckerPlan>,
         begin: Begin,
-        fresh: usize,
-        now: Instant,
+        desk: &mut Desk,
     ) -> CheckerState {
-        let id = CheckerId(self.next_id);
-        self.next_id += 1;
-        let due = now + first_delay(plan.warmup, plan.rules.delay_loop, fresh, self.seed, id);
-        let mut checker = CheckerState {
-            id,
-            plan: Arc::clone(plan),
-            health: Health::new(begin),
-            due: None,
-            runs: false,
-            weight: None,
-            took: None,
-            slow: false,
-        };
-        if let Some(lane) = checker.lane() {
-            checker.due = Some(due);
-            self.schedule(lane).add(due, id);
+        let number = self.probes.made();
+        let (probe, is_new) = desk.shares.probe(plan, &mut self.probes);
+        if is_new {
+            let delay = first_delay(plan.warmup, plan.rules.delay_loop, desk.fresh, self.seed, number);
+            self.probes.schedule(probe, Some(desk.now + delay));
+        } else {
+            desk.shares.join(place, probe);
         }
-        checker
+        CheckerState { probe, health: Health::new(begin), weight: None, known: false }
     }
+}
 
-    fn forget(&mut self, checkers: impl IntoIterator<Item = CheckerState>, reaction: &mut Reaction) {
-        for checker in checkers {
-            if let Some((due, lane)) = checker.due.zip(checker.lane()) {
-                self.schedule(lane).remove(due, checker.id);
-            }
-            reaction.gone.push(checker.id);
-        }
-    }
-
-    fn places(&self) -> HashMap<CheckerId, (usize, usize, usize)> {
-        let mut places = HashMap::new();
-        for (s, service) in self.services.iter().enumerate() {
-            for (r, real) in service.reals.iter().enumerate() {
-                for (c, checker) in real.checkers.iter().enumerate() {
-                    places.insert(checker.id, (s, r, c));
-                }
-            }
-        }
-        places
-    }
+/// What one reload has in hand.
+struct Desk {
+    shares: Shares,
+    /// Checkers of the new plan, all of them.
+    fresh: usize,
+    now: Instant,
 }

@@ -9,7 +9,7 @@ use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPla
 use super::super::quorum::Serving;
 use super::super::status::{CheckerStatus, DrainStatus, RealStatus, ServiceStatus, Status};
 use super::super::tiers::Weights;
-use super::{Farm, ServiceState, is_up};
+use super::{CheckerState, Farm, ServiceState, is_up};
 use crate::config::model::DnsType;
 
 /// Reason of what an orderly stop tells.
@@ -110,6 +110,17 @@ pub(super) fn result_words(
         Some((n, of)) => format!("{at}{failure} (try {n} of {of})"),
         None => format!("{at}{failure}"),
     }
+}
+
+/// Why a new user of a probe is what it is: nothing was run for it.
+pub(super) fn shared_words(checker: &CheckerPlan, flip: Option<Flip>) -> String {
+    let name = checker.kind.name();
+    let found = match flip {
+        Some(Flip::Up) => "succeeds",
+        Some(Flip::Down) => "fails",
+        None => "goes on",
+    };
+    format!("{name} {found}, as is known already from an equal check")
 }
 
 /// Why a server that flaps is out: `connection refused (try 1 of 1); it flaps (4 times within 60 s) and is held down for
@@ -223,18 +234,7 @@ impl Farm {
                     held_until: real.damping.held_until(),
                     last_failure: real.last_failure.as_ref().map(|(failure, at)| (failure.to_string(), *at)),
                     last_change: real.last_change,
-                    checkers: real
-                        .checkers
-                        .iter()
-                        .map(|checker| CheckerStatus {
-                            kind: checker.plan.kind.name(),
-                            up: checker.health.is_up(),
-                            known: checker.took.is_some(),
-                            took_us: checker
-                                .took
-                                .map_or(0, |took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
-                        })
-                        .collect(),
+                    checkers: real.checkers.iter().map(|checker| self.checker_status(checker)).collect(),
                 })
                 .collect(),
         });
@@ -245,6 +245,18 @@ impl Farm {
             failures: self.failures.clone(),
             late_results: self.late_results,
             lost_events: 0,
+        }
+    }
+
+    fn checker_status(&self, checker: &CheckerState) -> CheckerStatus {
+        let probe = self.probes.get(checker.probe);
+        let took = probe.and_then(|probe| probe.took).unwrap_or_default();
+        CheckerStatus {
+            kind: probe.map_or("", |probe| probe.plan.kind.name()),
+            up: checker.health.is_up(),
+            known: checker.known,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            users: probe.map_or(0, |probe| probe.users.len()),
         }
     }
 }

@@ -17,7 +17,8 @@ impl Farm {
     /// whose address went are not started any more, checks whose address came are due at once.
     pub fn carry(&mut self, carried: BTreeSet<IpAddr>, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
-        for service in &self.services {
+        let mut woken = BTreeSet::new();
+        for (s, service) in self.services.iter().enumerate() {
             let (was, is) =
                 (is_suspended(&service.plan, &self.carried), is_suspended(&service.plan, &carried));
             if was != is {
@@ -26,29 +27,32 @@ impl Farm {
                 let text = format!("checks of virtual server {} {verb}", service.plan.name);
                 reaction.notes.push(Note { loud: true, text });
             }
+            if was && !is {
+                woken.insert(s);
+            }
         }
         self.carried = carried;
-        self.suspend(now);
+        self.suspend(&woken, now);
         reaction
     }
 
-    /// Brings the schedules in line with what is carried.
-    pub(super) fn suspend(&mut self, now: Instant) {
-        for service in &mut self.services {
-            let suspended = is_suspended(&service.plan, &self.carried);
-            for checker in service.reals.iter_mut().flat_map(|real| &mut real.checkers) {
-                // One that is told has no runs to stop.
-                let Some(lane) = checker.lane() else { continue };
-                let schedule = &mut self.schedules[lane as usize];
-                if suspended {
-                    if let Some(due) = checker.due.take() {
-                        schedule.remove(due, checker.id);
-                    }
-                } else if checker.due.is_none() && !checker.runs {
-                    checker.due = Some(now);
-                    schedule.add(now, checker.id);
-                }
+    /// Brings the schedules in line with what is carried. `woken`: services whose checks are due at once, whoever else
+    /// they share them with.
+    pub(super) fn suspend(&mut self, woken: &BTreeSet<usize>, now: Instant) {
+        let mut changes = Vec::new();
+        // One that is told has no runs to stop.
+        for (id, probe) in self.probes.iter().filter(|(_, probe)| probe.lane().is_some()) {
+            let goes_on =
+                probe.users.iter().any(|place| !super::is_suspended(&self.services, &self.carried, *place));
+            let wakes = || probe.users.iter().any(|place| woken.contains(&place.service()));
+            if !goes_on {
+                changes.push((id, None));
+            } else if !probe.runs && (!self.probes.is_awaited(id) || wakes()) {
+                changes.push((id, Some(now)));
             }
+        }
+        for (id, at) in changes {
+            self.probes.schedule(id, at);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::super::outcome::Outcome;
 use super::super::outside::Outside;
-use super::super::schedule::CheckerId;
-use super::{Farm, Reaction};
+use super::super::plan::Kind;
+use super::super::schedule::ProbeId;
+use super::{Farm, Reaction, share};
 
 impl Farm {
     /// Files or sessions say something else. Only checkers for which that makes a difference react.
@@ -26,17 +27,17 @@ impl Farm {
         &mut self,
         now: Instant,
         reaction: &mut Reaction,
-        differs: impl Fn(&super::Kind, &Outside) -> bool,
+        differs: impl Fn(&Kind, &Outside) -> bool,
     ) {
         let outside = Arc::clone(&self.outside);
-        let mut results: Vec<(CheckerId, Outcome)> = Vec::new();
-        let reals = self.services.iter().flat_map(|service| &service.reals);
-        for checker in reals.flat_map(|real| &real.checkers) {
-            let kind = &checker.plan.kind;
+        let mut results: Vec<(ProbeId, Outcome)> = Vec::new();
+        for (_, checker) in share::checkers(&self.services) {
+            let Some(probe) = self.probes.get(checker.probe) else { continue };
+            let kind = &probe.plan.kind;
             let Some(result) = outside.result(kind) else { continue };
             // One that has heard nothing yet hears it also when it is old news.
-            if differs(kind, &outside) || checker.took.is_none() {
-                results.push((checker.id, Outcome { result, took: Duration::ZERO }));
+            if differs(kind, &outside) || !checker.known {
+                results.push((checker.probe, Outcome { result, took: Duration::ZERO }));
             }
         }
         for (id, outcome) in results {

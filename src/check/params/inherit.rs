@@ -137,6 +137,12 @@ impl Inherit<'_> {
                 .log_all_failures
                 .or(self.config.global_defs.checker_log_all_failures)
                 .unwrap_or(false),
+            share: pace
+                .share
+                .or(self.real.share)
+                .or(self.server.share)
+                .or(self.config.global_defs.checker_share)
+                .unwrap_or(true),
         }
     }
 }

@@ -54,6 +54,10 @@ impl<B: Block> Form for Blocks<B> {
         if let Some(name) = object.name() {
             r.defined.insert((B::WHAT, name.to_owned()));
         }
+        if slot.len() == slot.capacity() {
+            // Most real servers have one check: room for four of them would be most of a large configuration's memory.
+            slot.reserve_exact((slot.len() / 8).max(1));
+        }
         slot.push(object);
     }
 

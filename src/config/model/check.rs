@@ -71,6 +71,9 @@ pub struct Pace {
     /// Log every failure.
     #[serde(skip_serializing_if = "is_default")]
     pub log_all_failures: Option<bool>,
+    /// Equal checks of several virtual servers run once and count for all of them; on when absent. Beyond keepalived.
+    #[serde(skip_serializing_if = "is_default")]
+    pub share: Option<bool>,
 }
 
 /// `flap_damping FLIPS SECONDS [HOLD]`: what goes and comes too often is held down. Beyond keepalived.

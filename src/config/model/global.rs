@@ -108,6 +108,8 @@ object! {
         no_email_faults: bool,
         /// Log every failed check, not only the transition.
         checker_log_all_failures: Option<bool>,
+        /// Default `share` of all checkers: equal ones run once and count for all; on when absent. Beyond keepalived.
+        checker_share: Option<bool>,
         /// Run before anything else starts.
         startup_script: Option<Command>,
         /// How long it may take, 1..=1000 s; default 10 s.

@@ -27,7 +27,7 @@ type Spot = (&'static str, u32, u32, Option<Arc<PathBuf>>);
 impl Origin {
     /// An object that begins there.
     pub fn at(object: Place) -> Self {
-        Self(Some(Arc::new(Written { object, words: Vec::with_capacity(4), elements: Vec::new() })))
+        Self(Some(Arc::new(Written { object, words: Vec::new(), elements: Vec::new() })))
     }
 
     /// Where the object begins, where that is known.
@@ -81,6 +81,10 @@ impl Origin {
         // Objects under construction are nobody else's.
         if let Some(written) = self.0.as_mut().and_then(Arc::get_mut) {
             let own = !Arc::ptr_eq(file, &written.object.file) && **file != *written.object.file;
+            if written.words.len() == written.words.capacity() {
+                // Of these there are as many as the file has lines.
+                written.words.reserve_exact(2);
+            }
             written.words.push((word, line, column, own.then(|| Arc::clone(file))));
         }
     }

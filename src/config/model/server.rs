@@ -220,6 +220,8 @@ object! {
         fast_interval: Option<Secs>,
         /// Default `timeout_retry` of the checkers. Beyond keepalived.
         timeout_retry: Option<u32>,
+        /// Default `share` of the checkers. Beyond keepalived.
+        share: Option<bool>,
         /// Default `slow_start` of the real servers. Beyond keepalived.
         slow_start: Option<Secs>,
         /// Default `flap_damping` of the real servers. Beyond keepalived.
@@ -313,6 +315,8 @@ object! {
         fast_interval: Option<Secs>,
         /// Default `timeout_retry` of its checkers. Beyond keepalived.
         timeout_retry: Option<u32>,
+        /// Default `share` of its checkers. Beyond keepalived.
+        share: Option<bool>,
         /// Time over which its weight grows from a tenth to all of it when it comes back. Beyond keepalived.
         slow_start: Option<Secs>,
         /// Held down when it goes and comes too often. Beyond keepalived.

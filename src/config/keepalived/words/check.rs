@@ -69,6 +69,7 @@ macro_rules! connecting {
             "rise" => { pace.rise: Number(1, 1000) };
             "fast_interval" => { pace.fast_interval: Seconds(0.001, LONGEST) };
             "timeout_retry" => { pace.timeout_retry: Number(0, 1000) };
+            "share" => { pace.share: Switch };
             "warmup" => { pace.warmup: Seconds(0.0, LONGEST) };
             "alpha" => { pace.alpha: Switch };
             "log_all_failures" => { pace.log_all_failures: Switch };
@@ -395,6 +396,7 @@ const MISC: Table<MiscCheck> = keywords! { MiscCheck:
     "rise" => { pace.rise: Number(1, 1000) };
     "fast_interval" => { pace.fast_interval: Seconds(0.001, LONGEST) };
     "timeout_retry" => { pace.timeout_retry: Number(0, 1000) };
+    "share" => { pace.share: Switch };
     "warmup" => { pace.warmup: Seconds(0.0, LONGEST) };
     "alpha" => { pace.alpha: Switch };
     "log_all_failures" => { pace.log_all_failures: Switch };

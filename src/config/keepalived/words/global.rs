@@ -39,6 +39,7 @@ const GLOBAL: Table<Global> = keywords! { Global:
     "no_checker_emails" => { * NoCheckerEmails };
     "no_email_faults" => { no_email_faults: Flag };
     "checker_log_all_failures" => { checker_log_all_failures: Switch };
+    "checker_share" => { checker_share: Switch };
     "startup_script" => { startup_script: Cmd };
     "startup_script_timeout" => { startup_script_timeout: WholeSeconds(1, 1000) };
     "shutdown_script" => { shutdown_script: Cmd };

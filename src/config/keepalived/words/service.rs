@@ -74,6 +74,7 @@ const VIRTUAL_SERVER: Table<VirtualServer> = keywords! { VirtualServer:
     "rise" => { rise: Number(1, 1000) };
     "fast_interval" => { fast_interval: Seconds(0.001, LONGEST) };
     "timeout_retry" => { timeout_retry: Number(0, 1000) };
+    "share" => { share: Switch };
     "slow_start" => { slow_start: Seconds(0.001, DAY) };
     "flap_damping" => { flap_damping: Damping };
     "tier_min_weight" => { tier_min_weight: Number(0, 100) };
