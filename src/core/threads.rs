@@ -92,6 +92,7 @@ pub(super) struct Check {
     pub(super) table: watch::Receiver<Arc<Table>>,
     /// Servers and quorums that came and went.
     pub(super) events: mpsc::Receiver<check::Event>,
+    status: watch::Receiver<Arc<check::status::Status>>,
     pub(super) thread: JoinHandle<()>,
 }
 
@@ -114,6 +115,11 @@ impl Check {
         });
     }
 
+    /// What the checks know of every server.
+    pub(super) fn status(&self) -> Arc<check::status::Status> {
+        Arc::clone(&self.status.borrow())
+    }
+
     /// Lets the thread end.
     pub(super) fn end(&mut self) {
         self.config = None;
@@ -127,14 +133,13 @@ pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Res
     let (carried_out, carried) = watch::channel(Arc::default());
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
-    // Nobody reads it yet: a status command will.
-    let (status_out, _) = watch::channel(Arc::default());
+    let (status_out, status) = watch::channel(Arc::default());
     let outputs = check::driver::Outputs { table: table_out, events: events_out, status: status_out };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
         runtime.block_on(check::driver::run_with(config, outside, carried, seed, outputs));
     })?;
-    Ok(Check { config: Some(config_out), outside: outside_out, carried: carried_out, table, events, thread })
+    Ok(Check { config: Some(config_out), outside: outside_out, carried: carried_out, table, events, status, thread })
 }
 
 /// The ipvs thread's ends.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,10 +13,9 @@ use tokio::sync::{mpsc, watch};
 use crate::bfd::report::SessionStates;
 use crate::check;
 use crate::clock;
-use crate::config;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Config, FlushOnStop};
-use crate::config::resolve::Facts;
+use crate::config::model::{Config, FlushOnStop, RealServerOverride};
+use crate::config::overrides::NoTarget;
 use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
@@ -32,13 +32,18 @@ use crate::vrrp::{addresses, driver};
 use super::active::{self, Active};
 use super::bfd::Bfd;
 use super::devices::Devices;
+use super::door::Door;
 use super::error::Error;
+use super::kept::{Keeper, STATE_DIRECTORY};
 use super::options::Options;
 use super::outside::outside;
+use super::overlay::{self, Overlay};
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, memory, role, scripts, secrets, threads};
+use super::{director, memory, role, scripts, secrets, servers, threads};
+
+mod commands;
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -47,7 +52,7 @@ const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let loaded = config::load(&options.config, &Facts::of_this_machine());
+    let (loaded, bare) = overlay::load(&options.config);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
@@ -62,7 +67,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     };
     let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let result = runtime.block_on(async {
-        let mut worker = Worker::start(options, Arc::new(loaded.config), signals).await?;
+        let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
+        let mut worker = Worker::start(options, keeper, overlay, signals).await?;
         let result = worker.serve().await;
         worker.stop().await;
         result
@@ -97,6 +103,10 @@ struct Worker {
     active: Active,
     /// Nobody has looked yet whether the kernel's settings suit these services.
     unseen: bool,
+    /// What the configuration in force is made of.
+    overlay: Overlay,
+    keeper: Arc<Keeper>,
+    door: Door,
     signals: Signals,
 }
 
@@ -117,7 +127,13 @@ impl Signals {
 }
 
 impl Worker {
-    async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
+    async fn start(
+        options: &Options,
+        keeper: Keeper,
+        overlay: Overlay,
+        signals: Signals,
+    ) -> Result<Self, Error> {
+        let config = Arc::new(overlay.config());
         process::set_policy(scripts::policy(&config.global_defs));
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         let links = Arc::new(monitor::first_dump().await?);
@@ -152,6 +168,7 @@ impl Worker {
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
         let active = Active::of(&config);
+        let door = Door::open(options.control.as_deref(), config.global_defs.control_group.as_deref());
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -177,6 +194,9 @@ impl Worker {
             desired: Desired { sweeps, ..Desired::default() },
             active,
             unseen: true,
+            overlay,
+            keeper: Arc::new(keeper),
+            door,
             signals,
         })
     }
@@ -213,6 +233,7 @@ impl Worker {
                 }
                 Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
+                Some(ask) = self.door.asks.recv() => self.command(ask),
                 _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
                     if !self.config.bfd_instance.is_empty() {
@@ -428,8 +449,10 @@ impl Worker {
     async fn reload(&mut self) {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let loaded = config::load(&path, &Facts::of_this_machine());
+        let (mut loaded, bare) = overlay::load(&path);
         log_findings(&loaded.diagnostics);
+        let base = loaded.config.clone();
+        let without = self.overlay.over(&mut loaded.config);
         let difference = match judge(&self.config, &loaded) {
             Ok(difference) => difference,
             Err(refusal) => {
@@ -441,6 +464,9 @@ impl Worker {
             }
         };
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        self.overlay.reloaded(base, bare);
+        log_without(&without);
+        self.door.allow(self.config.global_defs.control_group.as_deref());
         process::set_policy(scripts::policy(&self.config.global_defs));
         self.teller.configure(&self.config);
         self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
@@ -473,6 +499,8 @@ impl Worker {
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     async fn stop(mut self) {
+        self.door.close();
+        self.keep_now();
         self.trackers.configure(track::Plan::default(), clock::now());
         self.vrrp.mailbox.stop();
         if !wait_for(|| self.vrrp.ended()).await {
@@ -509,6 +537,29 @@ impl Worker {
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         tracing::info!("stopped");
+    }
+}
+
+/// The overrides that an earlier run left, over the file.
+fn kept_overrides(options: &Options, base: Config, bare: Config) -> (Keeper, Overlay) {
+    let by_file = base.global_defs.state_directory.as_deref().map(Path::new);
+    let directory = options.state_directory.as_deref().or(by_file).unwrap_or(Path::new(STATE_DIRECTORY));
+    let keeper = Keeper::new(directory, &options.instance);
+    let (overrides, problem) = keeper.read();
+    if let Some(problem) = problem {
+        tracing::error!("overrides of earlier commands: {problem}");
+    }
+    if !overrides.is_empty() {
+        tracing::info!("real servers are overridden by earlier commands: {}", servers::summary(&overrides));
+    }
+    let overlay = Overlay::new(base, bare, overrides);
+    log_without(&overlay.over(&mut (**overlay.base()).clone()));
+    (keeper, overlay)
+}
+
+fn log_without(without: &[(RealServerOverride, NoTarget)]) {
+    for (one, why) in without {
+        tracing::warn!("the override \"{one}\" has no effect: {why}; {}, or take it back by enable", why.cure());
     }
 }
 

@@ -7,6 +7,9 @@ use crate::config::overrides::apply;
 
 impl Resolver<'_> {
     pub(super) fn overrides(&mut self, config: &mut Config) {
+        if self.facts.without_overrides {
+            return;
+        }
         let overrides = std::mem::take(&mut config.real_server_override);
         let origin = config.origin.clone();
         for (n, why) in apply(config, &overrides) {
