@@ -11,7 +11,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["core", "config", "control", "observe", "ipvs", "net", "clock"]),
     (
         "core",
-        &["vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "control", "clock"],
+        &[
+            "vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "control",
+            "clock",
+        ],
     ),
     ("vrrp", &["config", "net", "process", "notify", "observe", "clock"]),
     ("bfd", &["config", "clock"]),

@@ -176,10 +176,7 @@ impl Target {
         if self.daemon.json {
             println!("{text}");
         } else {
-            println!(
-                "real server {} of {}: {}",
-                changed.real_server, changed.virtual_server, changed.change
-            );
+            println!("real server {} of {}: {}", changed.real_server, changed.virtual_server, changed.change);
             if let Some(file) = &changed.persisted {
                 println!("written into {file}");
             }

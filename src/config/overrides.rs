@@ -48,7 +48,9 @@ pub enum NoTarget {
         like: SocketAddr,
     },
     /// The model is checked by a session of its own.
-    #[error("real server {like} has a BFD_CHECK, which is about that server alone: {server} cannot be like it")]
+    #[error(
+        "real server {like} has a BFD_CHECK, which is about that server alone: {server} cannot be like it"
+    )]
     OwnSession {
         /// The real server to add.
         server: SocketAddr,

@@ -29,12 +29,7 @@ pub struct Failure {
 
 impl Failure {
     /// One without candidates.
-    pub fn new(
-        status: u16,
-        code: &'static str,
-        problem: impl Into<String>,
-        cure: impl Into<String>,
-    ) -> Self {
+    pub fn new(status: u16, code: &'static str, problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { status, code, problem: problem.into(), cure: cure.into(), candidates: Vec::new() }
     }
 }

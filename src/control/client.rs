@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(35);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens there.
-    #[error("no Tandem answers at {path}: {source}; start it, or give --control PATH (or --instance NAME) of the one that runs")]
+    #[error(
+        "no Tandem answers at {path}: {source}; start it, or give --control PATH (or --instance NAME) of the one that runs"
+    )]
     NoDaemon {
         /// The socket.
         path: PathBuf,
@@ -53,18 +55,12 @@ pub enum Error {
 /// Why there is none.
 pub fn ask(socket: &Path, method: &str, target: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asked = runtime.block_on(async {
-        tokio::time::timeout(PATIENCE, exchange(socket, method, target, body)).await
-    });
+    let asked = runtime
+        .block_on(async { tokio::time::timeout(PATIENCE, exchange(socket, method, target, body)).await });
     asked.unwrap_or_else(|_| Err(Error::Slow(socket.to_owned())))
 }
 
-async fn exchange(
-    socket: &Path,
-    method: &str,
-    target: &str,
-    body: Vec<u8>,
-) -> Result<(u16, Vec<u8>), Error> {
+async fn exchange(socket: &Path, method: &str, target: &str, body: Vec<u8>) -> Result<(u16, Vec<u8>), Error> {
     let path = || socket.to_owned();
     let broken = |problem: String| Error::Broken { path: path(), problem };
     let stream = UnixStream::connect(socket).await.map_err(|source| match source.kind() {

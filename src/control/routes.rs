@@ -108,7 +108,12 @@ struct Body {
 pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure> {
     if target.len() > LONGEST_PATH {
         let problem = format!("the path is longer than {LONGEST_PATH} bytes");
-        return Err(Failure::new(414, "path-too-long", problem, "name one virtual server and one real server"));
+        return Err(Failure::new(
+            414,
+            "path-too-long",
+            problem,
+            "name one virtual server and one real server",
+        ));
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
@@ -121,7 +126,8 @@ pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure
             (true, Request::RealServers { service })
         }
         ["v1", "real-servers", service_part, server, rest @ ..] if rest.len() < 2 => {
-            let server: ServerName = decoded(server)?.parse().map_err(|problem| bad("real-server", problem))?;
+            let server: ServerName =
+                decoded(server)?.parse().map_err(|problem| bad("real-server", problem))?;
             let service = service(&decoded(service_part)?)?;
             let verb = rest.first().copied();
             allow(method, if verb.is_some() { "POST" } else { "DELETE" })?;
@@ -173,7 +179,8 @@ fn parse(body: &[u8]) -> Result<Body, Failure> {
         return Ok(Body::default());
     }
     serde_json::from_slice(body).map_err(|error| {
-        let cure = "write a JSON object with weight (0 to 65535), like (ADDRESS:PORT) or persist (true or false)";
+        let cure =
+            "write a JSON object with weight (0 to 65535), like (ADDRESS:PORT) or persist (true or false)";
         Failure::new(400, "body", format!("the document is not understood: {error}"), cure)
     })
 }

@@ -200,7 +200,8 @@ async fn answered(
             return Failure::new(413, "body-too-long", problem, "ask for one change at a time").into();
         }
         Ok(Err(error)) => {
-            return Failure::new(400, "body", format!("the document broke off: {error}"), "send it again").into();
+            return Failure::new(400, "body", format!("the document broke off: {error}"), "send it again")
+                .into();
         }
         Err(_) => {
             let problem = format!("the document was not there within {} s", READ_WITHIN.as_secs());
@@ -212,7 +213,8 @@ async fn answered(
         Err(failure) => return failure.into(),
     };
     let Some(credentials) = credentials else {
-        return Failure::new(403, "nobody", "the kernel does not tell who asks", "ask over the unix socket").into();
+        return Failure::new(403, "nobody", "the kernel does not tell who asks", "ask over the unix socket")
+            .into();
     };
     let user = match &request {
         Request::Change(_) => name_of(credentials.uid()).await,
@@ -228,10 +230,13 @@ async fn answered(
         Ok(Reply::Now(answer)) => answer,
         Ok(Reply::Later(make)) => match tokio::task::spawn_blocking(make).await {
             Ok(answer) => answer,
-            Err(error) => {
-                Failure::new(500, "defect", format!("no answer could be made: {error}"), "report this as a defect")
-                    .into()
-            }
+            Err(error) => Failure::new(
+                500,
+                "defect",
+                format!("no answer could be made: {error}"),
+                "report this as a defect",
+            )
+            .into(),
         },
         Err(_) => gone().into(),
     }

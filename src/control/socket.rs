@@ -70,9 +70,7 @@ impl Socket {
             .and_then(|()| fs::symlink_metadata(&hidden))
             .and_then(|found| fs::rename(&hidden, path).map(|()| found));
         match ready {
-            Ok(found) => {
-                Ok((listener, Self { path: path.to_owned(), identity: (found.dev(), found.ino()) }))
-            }
+            Ok(found) => Ok((listener, Self { path: path.to_owned(), identity: (found.dev(), found.ino()) })),
             Err(error) => {
                 let _ = fs::remove_file(&hidden);
                 Err(error)
@@ -115,8 +113,8 @@ fn is_socket(found: &fs::Metadata) -> bool {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
+        let ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity);
         if ours {
             let _ = fs::remove_file(&self.path);
         }
@@ -174,7 +172,10 @@ mod tests {
         let path = folder.join("control.sock");
         let (_listener, socket) = Socket::bind(&path).unwrap();
         let mode = || fs::metadata(&path).unwrap().mode() & 0o777;
-        assert_eq!(socket.allow(Some("no-such-group-here")), Err("there is no group no-such-group-here".to_owned()));
+        assert_eq!(
+            socket.allow(Some("no-such-group-here")),
+            Err("there is no group no-such-group-here".to_owned())
+        );
         assert_eq!(mode(), 0o600);
         assert_eq!((socket.allow(Some("root")), mode()), (Ok(()), 0o660));
         assert_eq!((socket.allow(None), mode()), (Ok(()), 0o600));

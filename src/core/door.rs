@@ -57,7 +57,9 @@ impl Door {
                 door.allow(group);
                 tracing::debug!("commands come in at {}", path.display());
             }
-            Err(error) => tracing::error!("no commands reach this daemon: cannot start their thread: {error}"),
+            Err(error) => {
+                tracing::error!("no commands reach this daemon: cannot start their thread: {error}")
+            }
         }
         door
     }

@@ -74,10 +74,8 @@ pub fn persist(
     })?;
     let after = decided.overrides.iter().find(|one| is_of(one, service, server)).cloned();
     if is_yaml(main) {
-        let line = after.as_ref().map_or_else(
-            || "nothing: remove its line".to_owned(),
-            |one| format!("- {one}"),
-        );
+        let line =
+            after.as_ref().map_or_else(|| "nothing: remove its line".to_owned(), |one| format!("- {one}"));
         let problem = format!("{} is YAML, which includes no files", main.display());
         let cure =
             format!("write under real_server_override in it: {line}; and give the command without --persist");
@@ -114,9 +112,8 @@ fn on_disk(main: &Path, file: &Path) -> Result<(Config, bool), Failure> {
         _ => path == file,
     };
     let origin = config.origin.clone();
-    let from_file = |n: usize| {
-        origin.element("real_server_override", n).is_some_and(|place| same(place.file.as_path()))
-    };
+    let from_file =
+        |n: usize| origin.element("real_server_override", n).is_some_and(|place| same(place.file.as_path()));
     let mut included = false;
     let mut others = Vec::new();
     for (n, one) in all.into_iter().enumerate() {

@@ -159,11 +159,8 @@ fn find(config: &Config, service: &ServiceName, server: SocketAddr) -> Option<Ad
 /// The real server that another one is to be like.
 fn model(config: &Config, service: &ServiceName, like: ServerName) -> Result<SocketAddr, Failure> {
     let all = targets(config);
-    let there: Vec<SocketAddr> = all
-        .iter()
-        .filter(|(name, at)| name == service && means(like, *at))
-        .map(|(_, at)| *at)
-        .collect();
+    let there: Vec<SocketAddr> =
+        all.iter().filter(|(name, at)| name == service && means(like, *at)).map(|(_, at)| *at).collect();
     match (there.as_slice(), like) {
         ([only], _) => Ok(*only),
         // The check of the whole says what is wrong.
@@ -242,11 +239,7 @@ fn target(
 }
 
 /// Real servers that may have been meant: of that virtual server, else of that address, else all.
-fn near(
-    all: &[(ServiceName, SocketAddr)],
-    service: Option<&ServiceName>,
-    server: ServerName,
-) -> Vec<String> {
+fn near(all: &[(ServiceName, SocketAddr)], service: Option<&ServiceName>, server: ServerName) -> Vec<String> {
     let ip = match server {
         ServerName::At(at) => at.ip(),
         ServerName::Address(address) => address,
@@ -254,9 +247,7 @@ fn near(
     let same_address = all.iter().any(|(_, at)| at.ip() == ip);
     let mut names: Vec<String> = all
         .iter()
-        .filter(|(name, at)| {
-            service.map_or(!same_address || at.ip() == ip, |service| service == name)
-        })
+        .filter(|(name, at)| service.map_or(!same_address || at.ip() == ip, |service| service == name))
         .map(|(name, at)| format!("{at} of {name}"))
         .collect();
     names.sort();
@@ -268,16 +259,18 @@ fn near(
 /// The whole name of the virtual server that is meant.
 fn whole_name(configs: &[&Config], name: &ServiceName) -> Result<ServiceName, Failure> {
     for config in configs {
-        let own = |n: &usize| {
-            ServiceName::of(config.virtual_server.get(*n)?, &config.virtual_server_group)
-        };
+        let own = |n: &usize| ServiceName::of(config.virtual_server.get(*n)?, &config.virtual_server_group);
         let found: Vec<ServiceName> = name.find(config).iter().filter_map(own).collect();
         match found.as_slice() {
             [] => {}
             [only] => return Ok(only.clone()),
             several => {
-                let mut failure =
-                    Failure::new(409, "ambiguous", format!("{name} may be one of several"), "name it in full");
+                let mut failure = Failure::new(
+                    409,
+                    "ambiguous",
+                    format!("{name} may be one of several"),
+                    "name it in full",
+                );
                 failure.candidates = several.iter().take(LISTED).map(ToString::to_string).collect();
                 return Err(failure);
             }
@@ -296,9 +289,8 @@ fn names(config: &Config) -> Vec<String> {
 /// The virtual server, where there is but one.
 fn the_only_one(configs: &[&Config]) -> Result<ServiceName, Failure> {
     let config = configs.first().filter(|config| config.virtual_server.len() == 1);
-    let only = config.and_then(|config| {
-        ServiceName::of(config.virtual_server.first()?, &config.virtual_server_group)
-    });
+    let only = config
+        .and_then(|config| ServiceName::of(config.virtual_server.first()?, &config.virtual_server_group));
     only.ok_or_else(|| {
         let problem = "to which virtual server?".to_owned();
         let mut failure = Failure::new(409, "ambiguous", problem, "name it (--service, or in the path)");

@@ -133,7 +133,8 @@ impl Service<'_> {
             })
             .collect();
         let there = |at: SocketAddr| self.server.find(at).is_some();
-        let base = self.base.into_iter().flat_map(|base| base.real_server.iter().map(move |real| (base, real)));
+        let base =
+            self.base.into_iter().flat_map(|base| base.real_server.iter().map(move |real| (base, real)));
         for (base, real) in base.filter(|(base, real)| !there(base.at(real))) {
             let at = base.at(real);
             reals.push(RealServerView {
@@ -182,7 +183,9 @@ impl Service<'_> {
             admin_state: state.word().to_owned(),
             up: status.map(|status| status.up),
             weight_configured: in_base,
-            weight: status.filter(|_| state == AdminState::Enabled).map_or(0, |status| self.effective(status)),
+            weight: status
+                .filter(|_| state == AdminState::Enabled)
+                .map_or(0, |status| self.effective(status)),
             last_failure: status
                 .and_then(|status| status.last_failure.as_ref())
                 .map(|(reason, at)| LastFailure { reason: reason.clone(), ago: ago(*at) }),

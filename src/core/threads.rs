@@ -139,7 +139,15 @@ pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Res
     let thread = spawn("check", move || {
         runtime.block_on(check::driver::run_with(config, outside, carried, seed, outputs));
     })?;
-    Ok(Check { config: Some(config_out), outside: outside_out, carried: carried_out, table, events, status, thread })
+    Ok(Check {
+        config: Some(config_out),
+        outside: outside_out,
+        carried: carried_out,
+        table,
+        events,
+        status,
+        thread,
+    })
 }
 
 /// The ipvs thread's ends.

@@ -559,7 +559,10 @@ fn kept_overrides(options: &Options, base: Config, bare: Config) -> (Keeper, Ove
 
 fn log_without(without: &[(RealServerOverride, NoTarget)]) {
     for (one, why) in without {
-        tracing::warn!("the override \"{one}\" has no effect: {why}; {}, or take it back by enable", why.cure());
+        tracing::warn!(
+            "the override \"{one}\" has no effect: {why}; {}, or take it back by enable",
+            why.cure()
+        );
     }
 }
 

@@ -69,7 +69,10 @@ impl ServiceName {
             return Some(Self::Group { name: name.clone(), protocol: protocol.filter(|_| has_addresses) });
         }
         if let Some(mark) = server.fwmark {
-            return Some(Self::Fwmark { mark, family: mark_family(server).filter(|f| *f == IpFamily::Inet6) });
+            return Some(Self::Fwmark {
+                mark,
+                family: mark_family(server).filter(|f| *f == IpFamily::Inet6),
+            });
         }
         let at = SocketAddr::new(server.address?, server.port.unwrap_or(0));
         Some(Self::Address { protocol, at })
@@ -152,15 +155,7 @@ pub struct RealServerOverride {
 impl RealServerOverride {
     /// One that changes nothing yet.
     pub const fn new(service: ServiceName, server: SocketAddr) -> Self {
-        Self {
-            service,
-            server,
-            kind: OverrideKind::Change,
-            weight: None,
-            state: None,
-            by: None,
-            at: None,
-        }
+        Self { service, server, kind: OverrideKind::Change, weight: None, state: None, by: None, at: None }
     }
 
     /// True when nothing is left of it.

@@ -66,8 +66,9 @@ impl ServiceName {
             (Some(_), None) => return Err(fault(0, format!("{first} without address: {says}"))),
             (None, _) => (None, *first, 1),
         };
-        let at = endpoint(at)
-            .ok_or_else(|| fault(used - 1, format!("\"{at}\" is no ADDRESS:PORT of a virtual server: {says}")))?;
+        let at = endpoint(at).ok_or_else(|| {
+            fault(used - 1, format!("\"{at}\" is no ADDRESS:PORT of a virtual server: {says}"))
+        })?;
         Ok((Self::Address { protocol, at }, used))
     }
 }
@@ -162,7 +163,8 @@ impl RealServerOverride {
             }
         }
         if read.is_empty() {
-            let problem = "the override changes nothing: write weight N, drain, disabled, enabled, add or delete";
+            let problem =
+                "the override changes nothing: write weight N, drain, disabled, enabled, add or delete";
             return Err(fault(0, problem));
         }
         if read.kind == OverrideKind::Delete && (read.weight.is_some() || read.state.is_some()) {

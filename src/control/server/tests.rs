@@ -60,7 +60,8 @@ fn run<F: Future<Output = ()>>(test: F) {
 fn answers_come_with_who_asked() {
     run(async {
         let door = door("who", 0);
-        let answer = door.hear(b"POST /v1/real-servers/-/10.0.0.1:80/drain HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        let answer =
+            door.hear(b"POST /v1/real-servers/-/10.0.0.1:80/drain HTTP/1.1\r\nhost: x\r\n\r\n").await;
         let wanted = format!("(uid={},pid={})", nix::unistd::getuid(), std::process::id());
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains(&wanted), "{answer}");
         // Half closed, as `nc -N` does it.
@@ -94,7 +95,11 @@ fn requests_that_mean_nothing_are_refused() {
             (long.as_bytes(), "HTTP/1.1 413"),
         ] {
             let answer = door.hear(text).await;
-            assert!(answer.starts_with(wanted), "{:?}: {answer}", String::from_utf8_lossy(&text[..40.min(text.len())]));
+            assert!(
+                answer.starts_with(wanted),
+                "{:?}: {answer}",
+                String::from_utf8_lossy(&text[..40.min(text.len())])
+            );
         }
         assert!(door.good().await.starts_with("HTTP/1.1 200"));
     });

@@ -33,7 +33,8 @@ impl Worker {
             Request::RealServers { service } => {
                 let picture = self.picture();
                 Reply::Later(Box::new(move || {
-                    if let Some(name) = service.as_ref().filter(|name| name.find(&picture.config).is_empty()) {
+                    if let Some(name) = service.as_ref().filter(|name| name.find(&picture.config).is_empty())
+                    {
                         let problem = format!("there is no virtual server {name}");
                         let cure = "name one as GET /v1/real-servers without ?service= shows it";
                         return Failure::new(404, "no-virtual-server", problem, cure).into();
@@ -103,7 +104,8 @@ impl Worker {
                 )
             }));
         }
-        let lasting = changed.persisted.as_ref().map(|file| format!(", written into {file}")).unwrap_or_default();
+        let lasting =
+            changed.persisted.as_ref().map(|file| format!(", written into {file}")).unwrap_or_default();
         tracing::info!(
             "real server {} of {}: {} by {caller}{lasting}",
             changed.real_server,

@@ -51,8 +51,10 @@ impl Form for Overrides {
     #[cfg(test)]
     fn sample(&self, s: &mut Sampler, slot: &mut Self::Slot) {
         for _ in 0..=s.below(3) {
-            let mut one =
-                RealServerOverride::new(ServiceName::Address { protocol: None, at: (s.ip(), 80).into() }, (s.ip(), 8080).into());
+            let mut one = RealServerOverride::new(
+                ServiceName::Address { protocol: None, at: (s.ip(), 80).into() },
+                (s.ip(), 8080).into(),
+            );
             one.weight = Some(5);
             slot.push(one);
         }
