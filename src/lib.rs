@@ -14,6 +14,7 @@
 //! - [`notify`]: what people's programs are told, and in which order.
 //! - [`process`]: runs a user's program: identity, process group, time limit, result.
 //! - [`config`]: text to model, both file forms, with diagnostics.
+//! - [`control`]: the local door: HTTP and JSON over a unix socket, for commands.
 //! - [`clock`]: the one reader of clocks.
 
 #![cfg_attr(
@@ -30,6 +31,7 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod core;
 pub mod ipvs;
 pub mod net;

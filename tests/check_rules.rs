@@ -1,5 +1,5 @@
 //! Health rules beyond keepalived's, on a virtual clock and without sockets: rise, timeouts, slow start, damping, tiers,
-//! sorry servers with checks, drains; and that no history makes another table than the present.
+//! sorry servers with checks, drains, what people want of a server; and that no history makes another table than the present.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -13,10 +13,12 @@ use tandem::check::plan::{Kind, Plan};
 use tandem::check::quorum::Serving;
 use tandem::config;
 use tandem::config::model::{
-    Config, FlapDamping, Protocol, RealServer, SorryServer, TcpCheck, TierMode, VirtualServer,
+    AdminState, Config, FlapDamping, Protocol, RealServer, SorryServer, TcpCheck, TierMode, VirtualServer,
 };
 use tandem::config::resolve::Facts;
 use tandem::config::units::Secs;
+use tandem::control::routes::{Change, Order, ServerName};
+use tandem::core::overrides::{Said, decide};
 use tandem::ipvs::table::{DestinationKey, ServiceKey};
 
 const LOOP: u64 = 4;
@@ -397,6 +399,65 @@ fn a_removed_server_drains() {
     assert_eq!(world.reload(with(vec![real(4, 1)], false)), "4*1");
 }
 
+/// Drained and disabled servers: no weight, no part in the quorum, checks that go on.
+#[test]
+fn what_people_want_goes_before_what_checks_say() {
+    use AdminState::{Disabled, Drain, Enabled};
+    let with = |states: [AdminState; 2], drain: bool| {
+        let mut farm = server(vec![real(3, 2), real(4, 1)]);
+        for (real, state) in farm.real_server.iter_mut().zip(states) {
+            real.admin_state = Some(state);
+        }
+        farm.sorry_server = Some(SorryServer { address: address(9), port: None });
+        farm.drain_on_removal = drain;
+        plan(farm)
+    };
+    let mut world = World::new(with([Enabled, Enabled], false));
+    assert_eq!(world.alive(12, &[3, 4]), "3*2 4*1");
+    assert_eq!(world.reload(with([Drain, Enabled], false)), "3*0 4*1");
+    world.told();
+    // The last one: the sorry server takes what is new, connections that are there go on.
+    assert_eq!(world.reload(with([Drain, Drain], false)), "3*0 4*0 9*1");
+    assert_eq!(world.told().len(), 1, "the quorum is lost");
+    assert_eq!(world.alive(12, &[4]), "4*0 9*1");
+    assert_eq!(world.reload(with([Drain, Enabled], false)), "4*1");
+    assert_eq!(world.alive(12, &[3, 4]), "3*0 4*1");
+    assert_eq!(world.reload(with([Enabled, Enabled], false)), "3*2 4*1");
+
+    assert_eq!(world.reload(with([Disabled, Enabled], false)), "4*1");
+    // It is known how it is when it comes back.
+    assert_eq!(world.alive(12, &[4]), "4*1");
+    assert_eq!(world.reload(with([Enabled, Enabled], false)), "4*1");
+    assert_eq!(world.alive(12, &[3, 4]), "3*2 4*1");
+
+    // Drained first where the file says so, as a removed one is; back before its time.
+    assert_eq!(world.reload(with([Disabled, Enabled], true)), "3*0 4*1");
+    assert!(world.notes.iter().any(|note| note.contains("is disabled: weight 0 until")), "{:?}", world.notes);
+    assert_eq!(world.reload(with([Disabled, Enabled], true)), "3*0 4*1");
+    assert_eq!(world.reload(with([Enabled, Enabled], true)), "3*2 4*1");
+    assert_eq!(world.reload(with([Disabled, Enabled], true)), "3*0 4*1");
+    let reaction = world.farm.count(|_: ServiceKey, _: DestinationKey| Some(0), world.now);
+    world.take(reaction);
+    assert_eq!(world.shown(), "4*1");
+}
+
+/// A server that was disabled comes back as one that was down: little by little, where the file says so.
+#[test]
+fn a_server_that_is_enabled_again_starts_slowly() {
+    let with = |state| {
+        let mut farm = server(vec![RealServer { admin_state: Some(state), ..real(3, 10) }, real(4, 10)]);
+        farm.slow_start = Some(Secs::from_secs(10));
+        plan(farm)
+    };
+    let mut world = World::new(with(AdminState::Enabled));
+    assert_eq!(world.alive(12, &[3, 4]), "3*10 4*10");
+    world.reload(with(AdminState::Disabled));
+    assert_eq!(world.reload(with(AdminState::Enabled)), "3*1 4*10");
+    assert_eq!(world.alive(20, &[3, 4]), "3*10 4*10");
+    world.reload(with(AdminState::Drain));
+    assert_eq!(world.reload(with(AdminState::Enabled)), "3*10 4*10");
+}
+
 /// A farm with everything that has a memory but the bands of hysteresis, whose state is meant to depend on the past.
 fn any_server() -> impl Strategy<Value = VirtualServer> {
     (
@@ -437,6 +498,23 @@ fn any_answer() -> impl Strategy<Value = Answer> {
     prop_oneof![Just(Answer::Good), Just(Answer::Refused), Just(Answer::Silent)]
 }
 
+fn any_change() -> impl Strategy<Value = Change> {
+    let order = prop_oneof![
+        (0u16..5).prop_map(Order::Weight),
+        Just(Order::State(AdminState::Drain)),
+        Just(Order::State(AdminState::Disabled)),
+        Just(Order::Enable),
+        prop::option::of(0u16..5).prop_map(|weight| Order::Add { weight, like: None }),
+        Just(Order::Delete),
+    ];
+    (3u8..8, order).prop_map(|(last, order)| Change {
+        service: None,
+        server: ServerName::At((address(last), 80).into()),
+        order,
+        persist: false,
+    })
+}
+
 /// Longer than any hold, ramp, drain and round of retries above.
 const SETTLED: Duration = seconds(400);
 
@@ -473,5 +551,62 @@ proptest! {
         for (had, has) in had.services.iter().zip(&has.services) {
             prop_assert_eq!((had.quorum_up, had.serving, &had.tiers), (has.quorum_up, has.serving, &has.tiers));
         }
+    }
+
+    /// The same with commands between and after reloads: what counts is which overrides are in force, not how they came
+    /// about; and a change that was refused has changed nothing.
+    #[test]
+    fn no_history_of_commands_makes_another_table_than_the_present(
+        first in any_server(),
+        rounds in prop::collection::vec(
+            (
+                prop::option::of(any_server()),
+                prop::collection::vec(any_change(), 0..4),
+                prop::collection::vec(any_answer(), 5),
+                0u64..20,
+            ),
+            1..6),
+        last in prop::collection::vec(any_answer(), 5),
+    ) {
+        let answer = |answers: &[Answer], last: u8| {
+            answers.get(usize::from(last.wrapping_sub(3))).copied().unwrap_or(Answer::Good)
+        };
+        let config = |server: VirtualServer| Config { virtual_server: vec![server], ..Config::default() };
+        let mut base = config(first);
+        let mut overrides = Vec::new();
+        let effective = |base: &Config, overrides: &[_]| {
+            let mut config = base.clone();
+            let without = config::overrides::apply(&mut config, overrides).len();
+            (Plan::new(&config), without)
+        };
+        let mut world = World::new(Plan::new(&base));
+        for (next, changes, answers, secs) in rounds {
+            if let Some(next) = next {
+                base = config(next);
+                world.reload(effective(&base, &overrides).0);
+            }
+            for change in changes {
+                let before = effective(&base, &overrides);
+                match decide(&base, &overrides, &change, &Said::default()) {
+                    Ok(decided) => {
+                        overrides = decided.overrides;
+                        let after = effective(&base, &overrides);
+                        prop_assert_eq!(&Plan::new(&decided.config), &after.0);
+                        prop_assert!(after.1 <= before.1, "a command makes no other override idle");
+                        world.reload(after.0);
+                    }
+                    Err(failure) => prop_assert!((400..500).contains(&failure.status)),
+                }
+            }
+            world.run(seconds(secs), |last| answer(&answers, last));
+        }
+        world.run(SETTLED, |of| answer(&last, of));
+        // As a restart finds them: as text.
+        let kept: Vec<_> = overrides.iter().map(|one| one.to_string().parse().unwrap()).collect();
+        prop_assert_eq!(&kept, &overrides);
+        let mut fresh = World::new(effective(&base, &kept).0);
+        fresh.run(SETTLED, |of| answer(&last, of));
+        prop_assert_eq!(world.farm.table(), fresh.farm.table());
+        prop_assert_eq!(world.farm.wake(), None);
     }
 }

@@ -8,8 +8,14 @@ use std::path::{Path, PathBuf};
 
 /// Each room with the rooms that it may use. `config`, `net` and `ipvs` entries may be narrowed by `only`.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cli", &["core", "config", "observe", "ipvs", "net", "clock"]),
-    ("core", &["vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "clock"]),
+    ("cli", &["core", "config", "control", "observe", "ipvs", "net", "clock"]),
+    (
+        "core",
+        &[
+            "vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "control",
+            "clock",
+        ],
+    ),
     ("vrrp", &["config", "net", "process", "notify", "observe", "clock"]),
     ("bfd", &["config", "clock"]),
     ("check", &["config", "ipvs", "net", "process", "notify", "observe", "clock"]),
@@ -19,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("process", &["clock"]),
     ("observe", &["clock"]),
     ("config", &["process"]),
+    ("control", &["config", "clock"]),
     ("clock", &[]),
 ];
 
@@ -144,6 +151,11 @@ const PURE: &[&str] = &[
     "core/plan/routing.rs",
     "core/plan/services.rs",
     "core/reload.rs",
+    "core/overrides.rs",
+    "core/servers.rs",
+    "control/answer.rs",
+    "control/routes.rs",
+    "control/view.rs",
     "core/outside.rs",
     "core/role.rs",
     "core/active.rs",
@@ -164,6 +176,8 @@ const PURE: &[&str] = &[
     "notify/outbox.rs",
     "config/model.rs",
     "config/model/server.rs",
+    "config/model/overrides.rs",
+    "config/overrides.rs",
     "config/model/instance.rs",
     "config/model/rules.rs",
     "config/model/global.rs",
@@ -172,6 +186,7 @@ const PURE: &[&str] = &[
     "config/text/address.rs",
     "config/text/encap.rs",
     "config/text/hex.rs",
+    "config/text/overrides.rs",
     "config/text/numbers.rs",
     "config/text/route.rs",
     "config/text/route_line.rs",
@@ -184,6 +199,7 @@ const PURE: &[&str] = &[
     "config/resolve/instances.rs",
     "config/resolve/servers.rs",
     "config/resolve/groups.rs",
+    "config/resolve/overrides.rs",
     "config/resolve/together.rs",
     "config/resolve/routing.rs",
     "config/resolve/strict.rs",

@@ -7,6 +7,7 @@ use super::plan::{RealPlan, VirtualPlan};
 use super::quorum::{Quorum, Serving};
 use super::ramp;
 use super::tiers::Weights;
+use crate::config::model::AdminState;
 use crate::ipvs::table::{Destination, VirtualService};
 
 /// Weight of a sorry server that serves.
@@ -30,12 +31,17 @@ impl RealNow {
     }
 }
 
+/// True when it has weight that counts: it is up, and nobody has taken it out of service.
+fn counts(real: &RealPlan, now: &RealNow) -> bool {
+    now.up && real.state == AdminState::Enabled
+}
+
 /// Sum of the weights that count for the quorum. `now` goes with `plan.reals`, one for one, here and below.
 pub fn sum<'a>(plan: &VirtualPlan, now: impl IntoIterator<Item = &'a RealNow>) -> u32 {
     plan.reals
         .iter()
         .zip(now)
-        .filter(|(real, now)| !real.sorry && now.up)
+        .filter(|(real, now)| !real.sorry && counts(real, now))
         .fold(0, |sum, (_, now)| sum.saturating_add(now.weight))
 }
 
@@ -45,7 +51,7 @@ pub fn tier_weights<'a>(plan: &VirtualPlan, now: impl IntoIterator<Item = &'a Re
     for (real, now) in plan.reals.iter().zip(now).filter(|(real, _)| !real.sorry) {
         let Some(tier) = tiers.get_mut(real.tier) else { continue };
         tier.configured += u64::from(real.weight);
-        tier.healthy += if now.up { u64::from(now.weight) } else { 0 };
+        tier.healthy += if counts(real, now) { u64::from(now.weight) } else { 0 };
     }
     tiers
 }
@@ -57,7 +63,7 @@ pub fn serving<'a>(
     now: impl IntoIterator<Item = &'a RealNow>,
     quorum: Quorum,
 ) -> Serving {
-    let can_stand_in = |(real, now): (&RealPlan, &RealNow)| real.sorry && now.up && now.weight > 0;
+    let can_stand_in = |(real, now): (&RealPlan, &RealNow)| real.sorry && counts(real, now) && now.weight > 0;
     if !quorum.is_up() && plan.reals.iter().zip(now).any(can_stand_in) {
         return Serving::SorryPool;
     }
@@ -71,6 +77,8 @@ pub fn serving<'a>(
 ///   server with weight 0 (`sorry_server_inhibit`) or not at all.
 /// - The sorry server serves: it with weight 1, the real servers with weight 0 (inhibited ones) or not at all.
 /// - Sorry servers with checks serve: they with their weights, all others as before.
+///
+/// One that drains has weight 0 while it is up, whoever serves: its connections go on. One that is disabled is not there.
 ///
 /// A sorry server that is one of the real servers has one entry: the sorry server's while that serves, else the real
 /// server's.
@@ -90,7 +98,12 @@ pub fn service(
         let serves = serving != Serving::SorryServer && state.up && its_turn(real);
         let in_turn = real.sorry || tiers.get(real.tier).copied().unwrap_or(true);
         let weight = if in_turn { ramp::part(state.weight, state.tenths) } else { 0 };
-        match serves.then_some(weight).or(real.inhibit.then_some(0)) {
+        let wanted = match real.state {
+            AdminState::Enabled => serves.then_some(weight).or(real.inhibit.then_some(0)),
+            AdminState::Drain => (state.up || real.inhibit).then_some(0),
+            AdminState::Disabled => None,
+        };
+        match wanted {
             Some(weight) => {
                 destinations.insert(real.at(&member.key), destination(real, weight));
             }

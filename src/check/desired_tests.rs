@@ -28,6 +28,7 @@ fn real(last: u8, inhibit: bool) -> RealPlan {
         inhibit,
         tier: 0,
         sorry: false,
+        state: AdminState::Enabled,
         slow_start: None,
         damping: None,
         notify_up: None,

@@ -221,6 +221,7 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
         }),
         tier: 0,
         sorry: real.sorry,
+        state: real.admin_state.unwrap_or_default(),
         slow_start: inherit::first_limit([real.slow_start, server.slow_start]),
         damping: real.flap_damping.or(server.flap_damping).map(damping),
         notify_up: real.notify_up.clone(),

@@ -11,7 +11,7 @@ use super::identity::Identity;
 use super::members::{self, Member};
 use super::quorum;
 use super::tiers;
-use crate::config::model::{Command, DnsType, HttpProtocol, ScriptUser, Secret, StatusRange};
+use crate::config::model::{AdminState, Command, DnsType, HttpProtocol, ScriptUser, Secret, StatusRange};
 use crate::config::text::hex::Pattern;
 use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
 
@@ -95,6 +95,8 @@ pub struct RealPlan {
     pub tier: usize,
     /// It serves only while the quorum is lost, and does not count for it.
     pub sorry: bool,
+    /// What people want of it, whatever its checks say.
+    pub state: AdminState,
     /// Its weight grows over this time when it comes back.
     pub slow_start: Option<Duration>,
     /// It is held down when it flaps.

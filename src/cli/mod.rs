@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 pub mod check;
 pub mod convert;
+pub mod door;
 pub mod genhash;
 pub mod keepalived;
 mod log;
@@ -35,6 +36,22 @@ enum Command {
     Genhash(genhash::Args),
     /// Show what would change on this machine if a file were applied now.
     Plan(plan::Args),
+    /// Show the real servers of the running daemon: health, weights, overrides, connections of those that drain.
+    Servers(door::List),
+    /// Show what commands and real_server_override lines have made different, by whom and when.
+    Overrides(door::ListOverrides),
+    /// Give a real server another weight.
+    Weight(door::Weight),
+    /// Send a real server nothing new; its connections go on.
+    Drain(door::Drain),
+    /// Take a real server out; its checks go on.
+    Disable(door::Plain),
+    /// Let a real server be what the file says again.
+    Enable(door::Plain),
+    /// Add a real server like another one.
+    Add(door::Add),
+    /// Take a real server away; drain_on_removal drains it first.
+    Delete(door::Plain),
 }
 
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).
@@ -63,5 +80,13 @@ pub fn main() -> i32 {
         Command::Schema => schema::run(),
         Command::Genhash(args) => genhash::run(args),
         Command::Plan(args) => plan::run(&args),
+        Command::Servers(args) => door::servers(&args),
+        Command::Overrides(args) => door::overrides(&args),
+        Command::Weight(args) => door::weight(&args),
+        Command::Drain(args) => door::drain(&args),
+        Command::Disable(args) => door::disable(&args),
+        Command::Enable(args) => door::enable(&args),
+        Command::Add(args) => door::add(&args),
+        Command::Delete(args) => door::delete(&args),
     }
 }

@@ -21,6 +21,8 @@ pub struct Facts {
     pub strict_includes: bool,
     /// Do not open included files: for text that nobody vouches for.
     pub no_includes: bool,
+    /// Leave the blocks as they are written, whatever `real_server_override` says.
+    pub without_overrides: bool,
 }
 
 impl Facts {

@@ -13,6 +13,7 @@ mod keepalived;
 mod marks;
 pub mod model;
 pub mod names;
+pub mod overrides;
 pub mod resolve;
 pub mod schema;
 mod suggest;

@@ -12,6 +12,7 @@ mod element;
 mod global;
 mod instance;
 mod object;
+mod overrides;
 mod rules;
 mod server;
 mod tracker;
@@ -32,6 +33,7 @@ pub use instance::{
     IpvlanMode, OldChecksum, UnicastPeer, Vmac,
 };
 pub use object::Origin;
+pub use overrides::{AdminState, OverrideKind, RealServerOverride, ServiceName};
 pub use server::{
     GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel,
     TunnelChecksum, TunnelKind, VirtualServer, VirtualServerGroup,
@@ -97,6 +99,9 @@ object! {
         virtual_server_group: Vec<VirtualServerGroup>,
         /// `virtual_server` blocks, in file order.
         virtual_server: Vec<VirtualServer>,
+        /// `real_server_override` lines: real servers other than their blocks say, later lines over earlier ones. Beyond
+        /// keepalived.
+        real_server_override: Vec<RealServerOverride>,
     }
 }
 

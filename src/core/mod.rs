@@ -1,7 +1,7 @@
 //! The daemon's life: the only room that knows vrrp and check both.
 //!
 //! Threads: `vrrp` (poll loop over raw sockets), `net` (monitor and address writer), `check` (probes), `ipvs` (the
-//! kernel's table), `bfd` (where a file asks for it), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
+//! kernel's table), `bfd` (where a file asks for it), `control` (the control socket), and the main thread (signals, reports, scripts). "Wanted" values travel by watch, the latest
 //! wins; "happened" ones by bounded channels; nobody waits for another's answer.
 
 pub mod active;
@@ -9,14 +9,19 @@ pub mod alerts;
 mod bfd;
 mod devices;
 pub mod director;
+pub mod door;
 pub mod error;
 pub mod genhash;
+pub mod include;
+pub mod kept;
 mod lock;
 pub mod look;
 mod marking;
 mod memory;
 pub mod options;
 mod outside;
+pub mod overlay;
+pub mod overrides;
 pub mod pair;
 mod pidfile;
 pub mod plan;
@@ -24,6 +29,7 @@ pub mod reload;
 pub mod role;
 pub mod scripts;
 mod secrets;
+pub mod servers;
 pub mod settings;
 pub mod teller;
 pub mod telling;

@@ -11,4 +11,8 @@ pub struct Options {
     pub instance: String,
     /// Where to write the process id, removed at the end.
     pub pid_file: Option<PathBuf>,
+    /// The control socket; `None` = no commands.
+    pub control: Option<PathBuf>,
+    /// Where overrides are kept; `None` = where the file says, else `/var/lib/tandem`.
+    pub state_directory: Option<PathBuf>,
 }

@@ -93,6 +93,8 @@ pub(super) struct Check {
     pub(super) table: watch::Receiver<Arc<Table>>,
     /// Servers and quorums that came and went.
     pub(super) events: mpsc::Receiver<check::Event>,
+    /// Who wants to know what the checks know of every server asks here.
+    pub(super) asker: check::status::Asker,
     pub(super) thread: JoinHandle<()>,
 }
 
@@ -128,14 +130,21 @@ pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Res
     let (carried_out, carried) = watch::channel(Arc::default());
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
-    // Nobody asks yet: a status command will.
-    let (_, asked) = check::status::asker();
+    let (asker, asked) = check::status::asker();
     let outputs = check::driver::Outputs { table: table_out, events: events_out, asked };
     let runtime = runtime()?;
     let thread = spawn("check", move || {
         runtime.block_on(check::driver::run_with(config, outside, carried, seed, outputs));
     })?;
-    Ok(Check { config: Some(config_out), outside: outside_out, carried: carried_out, table, events, thread })
+    Ok(Check {
+        config: Some(config_out),
+        outside: outside_out,
+        carried: carried_out,
+        table,
+        events,
+        asker,
+        thread,
+    })
 }
 
 /// The ipvs thread's ends.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,10 +13,10 @@ use tokio::sync::{mpsc, watch};
 use crate::bfd::report::SessionStates;
 use crate::check;
 use crate::clock;
-use crate::config;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Config, FlushOnStop};
-use crate::config::resolve::Facts;
+use crate::config::fwmarks;
+use crate::config::model::{Config, FlushOnStop, RealServerOverride};
+use crate::config::overrides::NoTarget;
 use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
@@ -32,14 +33,19 @@ use crate::vrrp::{addresses, driver};
 use super::active::{self, Active};
 use super::bfd::Bfd;
 use super::devices::Devices;
+use super::door::Door;
 use super::error::Error;
+use super::kept::{Keeper, STATE_DIRECTORY};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
+use super::overlay::{self, Overlay};
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, memory, role, scripts, secrets, threads};
+use super::{director, memory, role, scripts, secrets, servers, threads};
+
+mod commands;
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -48,7 +54,7 @@ const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let loaded = config::load(&options.config, &Facts::of_this_machine());
+    let (loaded, bare) = overlay::load(&options.config);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
@@ -63,7 +69,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     };
     let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let result = runtime.block_on(async {
-        let mut worker = Worker::start(options, Arc::new(loaded.config), signals).await?;
+        let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
+        let mut worker = Worker::start(options, keeper, overlay, signals).await?;
         let result = worker.serve().await;
         worker.stop().await;
         result
@@ -99,6 +106,10 @@ struct Worker {
     active: Active,
     /// Nobody has looked yet whether the kernel's settings suit these services.
     unseen: bool,
+    /// What the configuration in force is made of.
+    overlay: Overlay,
+    keeper: Arc<Keeper>,
+    door: Door,
     signals: Signals,
 }
 
@@ -119,7 +130,13 @@ impl Signals {
 }
 
 impl Worker {
-    async fn start(options: &Options, config: Arc<Config>, signals: Signals) -> Result<Self, Error> {
+    async fn start(
+        options: &Options,
+        keeper: Keeper,
+        overlay: Overlay,
+        signals: Signals,
+    ) -> Result<Self, Error> {
+        let config = Arc::new(overlay.config());
         process::set_policy(scripts::policy(&config.global_defs));
         threads::size_buffers(&config.global_defs);
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
@@ -157,6 +174,7 @@ impl Worker {
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
         let active = Active::of(&config);
+        let door = Door::open(options.control.as_deref(), config.global_defs.control_group.as_deref());
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -183,6 +201,9 @@ impl Worker {
             desired: Desired { sweeps, ..Desired::default() },
             active,
             unseen: true,
+            overlay,
+            keeper: Arc::new(keeper),
+            door,
             signals,
         })
     }
@@ -224,6 +245,7 @@ impl Worker {
                         tracing::error!("nftables_ipvs: {error}");
                     }
                 }
+                Some(ask) = self.door.asks.recv() => self.command(ask),
                 _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
                     if !self.config.bfd_instance.is_empty() {
@@ -443,9 +465,13 @@ impl Worker {
     async fn reload(&mut self) {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let mut loaded = config::load(&path, &Facts::of_this_machine());
-        config::fwmarks::assign(&mut loaded.config, Some(&self.config));
+        let (mut loaded, mut bare) = overlay::load(&path);
+        for config in [&mut loaded.config, &mut bare] {
+            fwmarks::assign(config, Some(&self.config));
+        }
         log_findings(&loaded.diagnostics);
+        let base = loaded.config.clone();
+        let without = self.overlay.over(&mut loaded.config);
         let difference = match judge(&self.config, &loaded) {
             Ok(difference) => difference,
             Err(refusal) => {
@@ -457,6 +483,9 @@ impl Worker {
             }
         };
         self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        self.overlay.reloaded(base, bare);
+        log_without(&without);
+        self.door.allow(self.config.global_defs.control_group.as_deref());
         process::set_policy(scripts::policy(&self.config.global_defs));
         threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);
@@ -492,6 +521,8 @@ impl Worker {
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     async fn stop(mut self) {
+        self.door.close();
+        self.keep_now();
         self.trackers.configure(track::Plan::default(), clock::now());
         self.vrrp.mailbox.stop();
         if !wait_for(|| self.vrrp.ended()).await {
@@ -529,6 +560,32 @@ impl Worker {
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         tracing::info!("stopped");
+    }
+}
+
+/// The overrides that an earlier run left, over the file.
+fn kept_overrides(options: &Options, base: Config, bare: Config) -> (Keeper, Overlay) {
+    let by_file = base.global_defs.state_directory.as_deref().map(Path::new);
+    let directory = options.state_directory.as_deref().or(by_file).unwrap_or(Path::new(STATE_DIRECTORY));
+    let keeper = Keeper::new(directory, &options.instance);
+    let (overrides, problem) = keeper.read();
+    if let Some(problem) = problem {
+        tracing::error!("overrides of earlier commands: {problem}");
+    }
+    if !overrides.is_empty() {
+        tracing::info!("real servers are overridden by earlier commands: {}", servers::summary(&overrides));
+    }
+    let overlay = Overlay::new(base, bare, overrides);
+    log_without(&overlay.over(&mut (**overlay.base()).clone()));
+    (keeper, overlay)
+}
+
+fn log_without(without: &[(RealServerOverride, NoTarget)]) {
+    for (one, why) in without {
+        tracing::warn!(
+            "the override \"{one}\" has no effect: {why}; {}, or take it back by enable",
+            why.cure()
+        );
     }
 }
 

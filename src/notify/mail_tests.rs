@@ -22,8 +22,8 @@ fn mail() -> Mail {
     let mut outbox = Outbox::new(Duration::ZERO);
     let subject = "VRRP Instance VI_1 - Entering MASTER state".to_owned();
     let event = Event { subject, body: "first\n.second \u{e4}".to_owned(), at: 1_795_219_200 };
-    outbox.push(event, crate::clock::now());
-    match outbox.step(crate::clock::now()) {
+    outbox.push(event, clock::now());
+    match outbox.step(clock::now()) {
         Step::Send(mail) => mail,
         other => panic!("{other:?}"),
     }
@@ -67,9 +67,9 @@ async fn a_silent_relay_is_left_after_a_while() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let relay = Relay { timeout: Duration::from_millis(100), ..relay(port) };
-    let begun = crate::clock::now();
+    let begun = clock::now();
     assert!(send(&relay, &mail()).await.is_err());
-    assert!(crate::clock::now() - begun < Duration::from_secs(3));
+    assert!(clock::now() - begun < Duration::from_secs(3));
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! `drain_on_removal`: a real server that a reload takes away stays with weight 0 until its connections are over, or its
-//! time is.
+//! `drain_on_removal`: a real server that a reload takes away, or that somebody disables, stays with weight 0 until its
+//! connections are over, or its time is.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -8,6 +8,7 @@ use super::super::desired::{self, RealNow};
 use super::super::members::Member;
 use super::super::plan::{RealPlan, VirtualPlan};
 use super::{Farm, Note, Reaction, ServiceState};
+use crate::config::model::AdminState;
 use crate::ipvs::table::{DestinationKey, ServiceKey, VirtualService};
 
 /// A real server on its way out.
@@ -36,21 +37,23 @@ pub(super) fn add(draining: &[Draining], member: &Member, table: &mut VirtualSer
     }
 }
 
-/// Who is on the way out after a reload: those of before and those that it took away, as far as the file wants it and
-/// they did not come back.
+/// Who is on the way out after a reload: those of before and those that it took away or disabled, as far as the file wants
+/// it and they did not come back.
 pub(super) fn after(
     plan: &VirtualPlan,
     before: Vec<Draining>,
-    removed: impl IntoIterator<Item = RealPlan>,
+    leaving: impl IntoIterator<Item = RealPlan>,
     now: Instant,
     reaction: &mut Reaction,
 ) -> Vec<Draining> {
     let Some(longest) = plan.drain else { return Vec::new() };
     let mut draining = before;
-    draining.retain(|one| plan.reals.iter().all(|real| real.key != one.plan.key));
-    for real in removed {
+    let stays = |key| plan.reals.iter().find(|real| real.key == key);
+    draining.retain(|one| stays(one.plan.key).is_none_or(|real| real.state == AdminState::Disabled));
+    for real in leaving {
+        let verb = if stays(real.key).is_some() { "disabled" } else { "removed" };
         let text = format!(
-            "real server {} of {} is removed: weight 0 until its connections are over, {} s at most",
+            "real server {} of {} is {verb}: weight 0 until its connections are over, {} s at most",
             real.name,
             plan.name,
             longest.as_secs_f64()

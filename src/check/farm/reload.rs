@@ -15,6 +15,7 @@ use super::super::tiers::Tiers;
 use super::probes::Place;
 use super::share::Shares;
 use super::{CheckerState, Farm, Reaction, RealState, ServiceState, drain, report};
+use crate::config::model::AdminState;
 use crate::ipvs::table::DestinationKey;
 
 impl Farm {
@@ -28,7 +29,7 @@ impl Farm {
     ///   found already (unless it is suspended).
     /// - A real server keeps its flaps and what has grown of its weight.
     /// - Quorums and tiers stay as they are, as far as the new weights allow.
-    /// - A real server that is gone is drained, where the virtual server says so.
+    /// - A real server that is gone, or disabled now, is drained, where the virtual server says so.
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
         let mut desk = Desk { shares: Shares::before(self), fresh: plan.checkers(), now };
@@ -88,8 +89,17 @@ impl Farm {
             old = keys.into_iter().zip(known.plan.reals.into_iter().zip(known.reals)).collect();
         }
         let mut reals = Vec::with_capacity(plan.reals.len());
+        let mut leaving = Vec::new();
         for (r, real) in plan.reals.iter().enumerate() {
-            let known = old.remove(&real.key).map(|(_, state)| state);
+            let known = old.remove(&real.key).map(|(before, mut state)| {
+                match (before.state == AdminState::Disabled, real.state == AdminState::Disabled) {
+                    (false, true) => leaving.extend(present.contains(&real.key).then_some(before)),
+                    // It comes back, whatever its checks said meanwhile.
+                    (true, false) => state.back_since = state.now.up.then_some(now),
+                    _ => {}
+                }
+                state
+            });
             let was_up = known.as_ref().map(|known| known.now.up);
             let state = self.real((s, r), real, known, is_new, desk);
             if was_up.is_some_and(|was| was != state.now.up) {
@@ -99,13 +109,12 @@ impl Farm {
             }
             reals.push(state);
         }
-        let mut gone = Vec::new();
         for (key, (plan, _)) in old {
-            gone.extend(present.contains(&key).then_some(plan));
+            leaving.extend(present.contains(&key).then_some(plan));
         }
         // In the order of their keys: a map has none.
-        gone.sort_by_key(|real| real.key);
-        let draining = drain::after(&plan, draining, gone, now, reaction);
+        leaving.sort_by_key(|real| real.key);
+        let draining = drain::after(&plan, draining, leaving, now, reaction);
         let rules = plan.quorum;
         let mut state = ServiceState { plan, quorum: Quorum::start(rules, 0), tiers, reals, draining };
         if state.tiers == Tiers::default() {

@@ -246,6 +246,12 @@ object! {
         /// Set the kernel settings that a director of these services needs, and put them back at stop; default off: they
         /// are reported.
         director_sysctl: Option<bool>,
+        /// Group that may use the control socket beside root; default: nobody else. Beyond keepalived.
+        control_group: Option<String>,
+        /// Where overrides of the running daemon are kept; default `/var/lib/tandem`. Beyond keepalived.
+        state_directory: Option<String>,
+        /// File that `--persist` writes; default `overrides.conf` beside the configuration. Beyond keepalived.
+        override_file: Option<String>,
         /// Netlink buffer of requests, bytes.
         lvs_netlink_cmd_rcv_bufs: Option<u32>,
         /// Beyond the kernel's limit.

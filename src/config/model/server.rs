@@ -9,6 +9,7 @@ use super::check::{
     BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
 };
 use super::object::object;
+use super::overrides::AdminState;
 use super::{Command, is_default};
 use crate::config::units::Secs;
 
@@ -325,6 +326,8 @@ object! {
         tier: Option<u16>,
         /// It serves only while the quorum is lost, and does not count for it. Beyond keepalived.
         sorry: bool,
+        /// What people want of it, whatever its checks say; `enabled` when absent. Beyond keepalived.
+        admin_state: Option<AdminState>,
         /// Default `warmup` of its checkers.
         warmup: Option<Secs>,
         /// Default `connect_timeout` of its checkers.

@@ -5,6 +5,7 @@ mod groups;
 mod health;
 mod instances;
 mod names;
+mod overrides;
 mod routing;
 mod scripts;
 mod servers;
@@ -77,6 +78,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.address_options(&mut config);
     resolver.routing(&mut config);
     resolver.runnable(&mut config);
+    resolver.overrides(&mut config);
     resolver.servers(&mut config);
     resolver.deaf(&config);
     super::fwmarks::assign(&mut config, None);

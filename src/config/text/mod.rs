@@ -8,6 +8,7 @@ mod address;
 mod encap;
 pub mod hex;
 mod numbers;
+pub mod overrides;
 mod route;
 mod route_line;
 mod route_words;

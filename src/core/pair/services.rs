@@ -138,6 +138,7 @@ fn farm(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
         });
         note(&mut what, "inhibit_on_failure", &real.inhibit, &other.inhibit, on);
         note(&mut what, "sorry", &real.sorry, &other.sorry, on);
+        note(&mut what, "admin_state", &real.state, &other.state, |state| state.word().to_owned());
         note(&mut what, "tier", &real.tier, &other.tier, |tier| (tier + 1).to_string());
         note(&mut what, "slow_start", &real.slow_start, &other.slow_start, |time| {
             time.map_or_else(|| "off".to_owned(), |time| format!("{} s", time.as_secs_f64()))

@@ -7,7 +7,7 @@ use crate::config::keepalived::keyword::{Form, Inspection};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
-use crate::config::model::{FlapDamping, TierMode};
+use crate::config::model::{AdminState, FlapDamping, TierMode};
 use crate::config::units::Secs;
 
 #[cfg(test)]
@@ -15,6 +15,11 @@ use crate::config::keepalived::sample::Sampler;
 
 pub(super) const TIER_MODES: Choice<TierMode> =
     Choice(&[("take_over", TierMode::TakeOver), ("join", TierMode::Join)], "take_over is used");
+
+pub(super) const ADMIN_STATES: Choice<AdminState> = Choice(
+    &[("enabled", AdminState::Enabled), ("drain", AdminState::Drain), ("disabled", AdminState::Disabled)],
+    "the line is passed over",
+);
 
 /// `FLIPS SECONDS [HOLD]`.
 pub(super) struct Damping;

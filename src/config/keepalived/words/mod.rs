@@ -26,6 +26,7 @@ mod global_forms;
 mod health;
 mod instance;
 mod instance_forms;
+mod overrides;
 mod pattern;
 mod server;
 mod service;
@@ -56,6 +57,7 @@ const ROOT: Table<Config> = keywords! { Config:
     "vrrp_instance" => { vrrp_instance: Blocks::<crate::config::model::Instance>::all() };
     "virtual_server_group" => { virtual_server_group: Blocks::<crate::config::model::VirtualServerGroup>::all() };
     "virtual_server" => { virtual_server: Blocks::<crate::config::model::VirtualServer>::all() };
+    "real_server_override" => { real_server_override: overrides::Overrides };
 };
 
 impl Block for Config {

@@ -13,7 +13,7 @@ use crate::config::keepalived::writer::Writer;
 use crate::config::model::{Method, RealServer, Tunnel, TunnelChecksum, TunnelKind};
 
 use super::check::{HTTP_GET, SSL_GET};
-use super::health::Damping;
+use super::health::{ADMIN_STATES, Damping};
 
 #[cfg(test)]
 use crate::config::keepalived::sample::Sampler;
@@ -39,6 +39,7 @@ const REAL_SERVER: Table<RealServer> = keywords! { RealServer:
     "flap_damping" => { flap_damping: Damping };
     "tier" => { tier: Number(1, 1000) };
     "sorry" => { sorry: FlagSwitch };
+    "admin_state" => { admin_state: ADMIN_STATES };
     "warmup" => { warmup: Seconds(0.0, LONGEST) };
     "connect_timeout" => { connect_timeout: Seconds(0.000_001, LONGEST) };
     "virtualhost" => { virtualhost: Text };

@@ -1,0 +1,31 @@
+//! `real_server_override`: put into the blocks that it is about, before these are looked at.
+
+use super::Resolver;
+use crate::config::diagnostic::Level;
+use crate::config::model::Config;
+use crate::config::overrides::apply;
+
+impl Resolver<'_> {
+    pub(super) fn overrides(&mut self, config: &mut Config) {
+        if self.facts.without_overrides {
+            return;
+        }
+        let overrides = std::mem::take(&mut config.real_server_override);
+        let origin = config.origin.clone();
+        for (n, why) in apply(config, &overrides) {
+            let problem = format!("real_server_override: {why}");
+            let consequence = "it has no effect";
+            self.find(
+                Level::Warning,
+                &origin,
+                "real_server_override",
+                "override-without-target",
+                problem,
+                consequence,
+                why.cure(),
+            );
+            self.at(origin.element("real_server_override", n));
+        }
+        config.real_server_override = overrides;
+    }
+}

@@ -1,0 +1,204 @@
+//! Overrides of commands in a file, so that they outlive the daemon. A file that cannot be understood is put aside and
+//! named; it never keeps the daemon from running.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::model::RealServerOverride;
+
+/// Where state is kept when nobody says otherwise.
+pub const STATE_DIRECTORY: &str = "/var/lib/tandem";
+/// Version of the file's form.
+const VERSION: u32 = 1;
+
+/// The file's form. Overrides are text, each for itself: one that cannot be read does not take the others along.
+#[derive(Debug, Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    overrides: Vec<String>,
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Keeper {
+    path: PathBuf,
+    /// Number of the newest value that was written: values may arrive out of order.
+    written: Mutex<u64>,
+}
+
+impl Keeper {
+    /// The file of a daemon of that instance name (empty for the only one).
+    pub fn new(directory: &Path, instance: &str) -> Self {
+        let name = match instance {
+            "" => "overrides.json".to_owned(),
+            name => format!("overrides-{}.json", name.replace(['/', '\0'], "_")),
+        };
+        Self { path: directory.join(name), written: Mutex::new(0) }
+    }
+
+    /// What was kept, and what is wrong with it.
+    pub fn read(&self) -> (Vec<RealServerOverride>, Option<String>) {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return (Vec::new(), None),
+            Err(error) => {
+                let problem = format!("{} cannot be read: {error}", self.path.display());
+                return (Vec::new(), Some(problem));
+            }
+        };
+        let (overrides, problem) = understood(&text);
+        let Some(problem) = problem else { return (overrides, None) };
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(".damaged");
+        let put_aside = match fs::copy(&self.path, &aside) {
+            Ok(_) => format!("it is kept as {}", Path::new(&aside).display()),
+            Err(error) => format!("it cannot be put aside: {error}"),
+        };
+        (overrides, Some(format!("{} is damaged: {problem}; {put_aside}", self.path.display())))
+    }
+
+    /// Keeps these overrides, unless newer ones are kept already. After a crash there is the old file or the new one,
+    /// whole.
+    ///
+    /// # Errors
+    /// The file system's, with the file's name.
+    pub fn write(&self, number: u64, overrides: &[RealServerOverride]) -> Result<(), String> {
+        let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if number <= *written {
+            return Ok(());
+        }
+        let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
+        let result = if overrides.is_empty() && !self.path.exists() {
+            // Nothing to say, and nothing to take back.
+            Ok(())
+        } else {
+            serde_json::to_vec_pretty(&Document { version: VERSION, overrides })
+                .map_err(io::Error::other)
+                .and_then(|text| replace(&self.path, &text, 0o600))
+        };
+        result.map_err(|error| format!("{}: {error}", self.path.display()))?;
+        *written = number;
+        Ok(())
+    }
+}
+
+fn understood(text: &[u8]) -> (Vec<RealServerOverride>, Option<String>) {
+    let document: Document = match serde_json::from_slice(text) {
+        Ok(document) => document,
+        Err(error) => return (Vec::new(), Some(error.to_string())),
+    };
+    if document.version != VERSION {
+        let problem = format!("it has version {}, this Tandem knows version {VERSION}", document.version);
+        return (Vec::new(), Some(problem));
+    }
+    let (mut overrides, mut problem) = (Vec::new(), None);
+    for line in &document.overrides {
+        match line.parse() {
+            Ok(one) => overrides.push(one),
+            Err(error) => problem = Some(format!("{line:?}: {error}")),
+        }
+    }
+    (overrides, problem)
+}
+
+/// Puts a text in the place of a file: written beside it, on the disk before it gets the name.
+///
+/// # Errors
+/// The file system's.
+pub fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // A link is followed, so that it stays one.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder)?;
+    }
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(name);
+    let _ = fs::remove_file(&beside);
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        file.write_all(text)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)?;
+        // The name, too.
+        fs::File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("tandem-kept-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        folder
+    }
+
+    fn some() -> Vec<RealServerOverride> {
+        vec!["TCP 10.0.0.1:80 10.1.0.1:80 drain by root(uid=0,pid=1)".parse().unwrap()]
+    }
+
+    #[test]
+    fn what_is_kept_comes_back() {
+        let folder = place("back");
+        let keeper = Keeper::new(&folder, "two/x");
+        assert_eq!(keeper.read(), (Vec::new(), None));
+        keeper.write(1, &[]).unwrap();
+        assert!(!folder.exists(), "nothing is said about nothing");
+        keeper.write(3, &some()).unwrap();
+        // One that was overtaken.
+        keeper.write(2, &[]).unwrap();
+        let again = Keeper::new(&folder, "two/x");
+        assert_eq!(again.read(), (some(), None));
+        assert_eq!(Keeper::new(&folder, "").read(), (Vec::new(), None), "another daemon's are its own");
+        again.write(1, &[]).unwrap();
+        assert_eq!(again.read(), (Vec::new(), None));
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_is_put_aside() {
+        let folder = place("damaged");
+        fs::create_dir_all(&folder).unwrap();
+        let keeper = Keeper::new(&folder, "");
+        let file = folder.join("overrides.json");
+        for (text, left, says) in [
+            ("{\"version\":1,\"overri", 0, "EOF"),
+            ("", 0, "EOF"),
+            ("{\"version\":2,\"overrides\":[]}", 0, "it has version 2"),
+            (
+                "{\"version\":1,\"overrides\":[\"TCP 10.0.0.1:80 10.1.0.1:80 drain by root(uid=0,pid=1)\",\"x\"]}",
+                1,
+                "is no ADDRESS:PORT",
+            ),
+        ] {
+            fs::write(&file, text).unwrap();
+            let (read, problem) = keeper.read();
+            let problem = problem.unwrap();
+            assert_eq!(read.len(), left, "{text}");
+            assert!(problem.contains(says) && problem.contains("overrides.json is damaged"), "{problem}");
+            assert_eq!(fs::read_to_string(folder.join("overrides.json.damaged")).unwrap(), text);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_said() {
+        let folder = place("file");
+        fs::write(&folder, "a file, no folder").unwrap();
+        let error = Keeper::new(&folder, "").write(1, &some()).unwrap_err();
+        assert!(error.contains("overrides.json"), "{error}");
+        fs::remove_file(folder).unwrap();
+    }
+}

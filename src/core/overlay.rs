@@ -1,0 +1,121 @@
+//! The configuration in its layers: what the blocks of the file say, the file's `real_server_override` lines over that,
+//! the overrides of commands over both. Each may change while the others stay.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::include::Persisted;
+use super::overrides::{Decided, is_of};
+use super::servers::Picture;
+use crate::check::status::Status;
+use crate::config::model::{Config, RealServerOverride};
+use crate::config::overrides::{NoTarget, apply};
+use crate::config::resolve::Facts;
+use crate::config::{self, Loaded};
+
+/// The layers.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    /// What the blocks say.
+    bare: Arc<Config>,
+    /// With the file's own overrides.
+    base: Arc<Config>,
+    /// Those of commands.
+    overrides: Vec<RealServerOverride>,
+    /// Which version of them this is.
+    number: u64,
+}
+
+/// Reads a file, and the same without its overrides.
+pub(super) fn load(path: &Path) -> (Loaded, Config) {
+    let facts = Facts::of_this_machine();
+    let loaded = config::load(path, &facts);
+    let bare = if loaded.config.real_server_override.is_empty() {
+        loaded.config.clone()
+    } else {
+        config::load(path, &Facts { without_overrides: true, ..facts }).config
+    };
+    (loaded, bare)
+}
+
+impl Overlay {
+    /// The layers of a file. `base`: the file with its own overrides, `bare`: without them.
+    pub fn new(base: Config, bare: Config, overrides: Vec<RealServerOverride>) -> Self {
+        Self { bare: Arc::new(bare), base: Arc::new(base), overrides, number: 0 }
+    }
+
+    /// The configuration without overrides of commands.
+    pub const fn base(&self) -> &Arc<Config> {
+        &self.base
+    }
+
+    /// The overrides of commands.
+    pub fn overrides(&self) -> &[RealServerOverride] {
+        &self.overrides
+    }
+
+    /// Puts the overrides of commands over a configuration. Those without effect come back, with why.
+    pub fn over(&self, config: &mut Config) -> Vec<(RealServerOverride, NoTarget)> {
+        let without = apply(config, &self.overrides);
+        without.into_iter().filter_map(|(n, why)| Some((self.overrides.get(n)?.clone(), why))).collect()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Config {
+        let mut config = (*self.base).clone();
+        self.over(&mut config);
+        config
+    }
+
+    /// After a reload.
+    pub fn reloaded(&mut self, base: Config, bare: Config) {
+        (self.base, self.bare) = (Arc::new(base), Arc::new(bare));
+    }
+
+    /// After a command.
+    pub fn decided(&mut self, decided: &Decided) {
+        self.overrides.clone_from(&decided.overrides);
+        self.number += 1;
+    }
+
+    /// After a command whose effect stands in a file that the configuration includes: that layer changes, as a reload
+    /// would find it, and the one above it has nothing more to say.
+    pub fn persisted(&mut self, decided: &Decided, persisted: &Persisted) {
+        self.overrides.retain(|one| !is_of(one, &decided.service, decided.server));
+        self.number += 1;
+        let mut lines = self.base.real_server_override.clone();
+        let known = persisted.before.as_ref().and_then(|old| lines.iter().position(|one| one == old));
+        match (known, &persisted.after) {
+            (Some(at), Some(new)) => {
+                if let Some(line) = lines.get_mut(at) {
+                    *line = new.clone();
+                }
+            }
+            (Some(at), None) => {
+                lines.remove(at);
+            }
+            (None, Some(new)) => lines.push(new.clone()),
+            (None, None) => {}
+        }
+        let mut base = (*self.bare).clone();
+        apply(&mut base, &lines);
+        base.real_server_override = lines;
+        self.base = Arc::new(base);
+    }
+
+    /// The number of these overrides: greater with each change.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// All of it for whoever asks.
+    pub fn picture(&self, config: &Arc<Config>, status: Arc<Status>, now: std::time::Instant) -> Picture {
+        Picture {
+            base: Arc::clone(&self.base),
+            config: Arc::clone(config),
+            overrides: self.overrides.clone(),
+            status,
+            now,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use super::*;
+use crate::config;
+use crate::config::resolve::Facts;
+
+const FILE: &str = "virtual_server 10.0.0.1 80 {
+ protocol TCP
+ lb_kind NAT
+ real_server 10.1.0.1 80 { weight 4\n TCP_CHECK { } }
+ real_server 10.1.0.2 80 { admin_state drain }
+ real_server 10.1.0.2 81 { }
+}
+virtual_server 10.0.0.1 53 {
+ protocol UDP
+ lb_kind NAT
+ real_server 10.1.0.1 53 { }
+ real_server 10.1.0.3 53 { }
+}
+";
+
+fn base() -> Config {
+    config::load_text("x.conf".as_ref(), FILE.as_bytes(), &Facts::default()).config
+}
+
+/// `SERVER ORDER [SERVICE]`, as a person would say it.
+fn change(text: &str) -> Change {
+    let (order, rest) = text.split_once(' ').unwrap();
+    let (server, service) = rest.split_once(" of ").map_or((rest, None), |(a, b)| (a, Some(b)));
+    let (server, argument) = server.split_once(' ').map_or((server, None), |(a, b)| (a, Some(b)));
+    let order = match order {
+        "weight" => Order::Weight(argument.unwrap().parse().unwrap()),
+        "drain" => Order::State(AdminState::Drain),
+        "disable" => Order::State(AdminState::Disabled),
+        "enable" => Order::Enable,
+        "add" => Order::Add { weight: None, like: argument.map(|like| like.parse().unwrap()) },
+        "delete" => Order::Delete,
+        other => panic!("{other}"),
+    };
+    Change {
+        service: service.map(|name| name.parse().unwrap()),
+        server: server.parse().unwrap(),
+        order,
+        persist: false,
+    }
+}
+
+/// Says these things one after the other; the overrides and what was answered last.
+fn said(changes: &[&str]) -> (Vec<String>, String) {
+    let (base, mut overrides, mut answer) = (base(), Vec::new(), String::new());
+    for text in changes {
+        match decide(&base, &overrides, &change(text), &Said::default()) {
+            Ok(decided) => {
+                answer = decided.words;
+                overrides = decided.overrides;
+            }
+            Err(failure) => {
+                answer = format!("{}: {}", failure.code, failure.problem);
+                let more: Vec<String> = failure.candidates;
+                answer += &more.iter().map(|one| format!("; {one}")).collect::<String>();
+            }
+        }
+    }
+    let shown = |one: &RealServerOverride| {
+        assert_eq!((one.by.as_deref(), one.at.as_deref()), (Some(""), Some("")));
+        format!("{} {}", one.server, change_words(one))
+    };
+    (overrides.iter().map(shown).collect(), answer)
+}
+
+#[test]
+fn one_word_after_the_other() {
+    let tcp1 = "10.1.0.1:80";
+    for (changes, overrides, answer) in [
+        (&["weight 10.1.0.1:80 9"][..], vec![format!("{tcp1} weight 9")], "weight 4 -> 9"),
+        (
+            &["weight 10.1.0.1:80 9", "drain 10.1.0.1:80"],
+            vec![format!("{tcp1} weight 9 drain")],
+            "enabled -> drain",
+        ),
+        (
+            &["weight 10.1.0.1:80 9", "drain 10.1.0.1:80", "enable 10.1.0.1:80"],
+            vec![],
+            "drain -> enabled, weight 9 -> 4",
+        ),
+        (&["drain 10.1.0.1:80", "drain 10.1.0.1:80"], vec![format!("{tcp1} drain")], "as it was"),
+        (&["enable 10.1.0.1:80"], vec![], "as it was"),
+        // What the file drains is enabled by a word of its own, and drained again by taking that back.
+        (&["enable 10.1.0.2:80"], vec!["10.1.0.2:80 enabled".to_owned()], "drain -> enabled"),
+        (
+            &["enable 10.1.0.2:80", "drain 10.1.0.2:80"],
+            vec!["10.1.0.2:80 drain".to_owned()],
+            "enabled -> drain",
+        ),
+        (&["delete 10.1.0.1:80"], vec![format!("{tcp1} delete")], "deleted"),
+        (&["weight 10.1.0.1:80 9", "delete 10.1.0.1:80"], vec![format!("{tcp1} delete")], "deleted"),
+        (&["delete 10.1.0.1:80", "enable 10.1.0.1:80"], vec![], "added, weight 4, enabled"),
+        (
+            &["delete 10.1.0.1:80", "drain 10.1.0.1:80"],
+            vec![format!("{tcp1} delete")],
+            "deleted: real server 10.1.0.1:80 of TCP 10.0.0.1:80 is deleted by a command",
+        ),
+        (&["add 10.1.0.9:80 of 10.0.0.1:80"], vec!["10.1.0.9:80 add".to_owned()], "added, weight 4, enabled"),
+        (
+            &["add 10.1.0.9:80 10.1.0.2:81 of 10.0.0.1:80", "drain 10.1.0.9", "enable 10.1.0.9"],
+            vec!["10.1.0.9:80 add like 10.1.0.2:81".to_owned()],
+            "drain -> enabled",
+        ),
+        (&["add 10.1.0.9:80 of 10.0.0.1:80", "delete 10.1.0.9"], vec![], "deleted"),
+        (&["delete 10.1.0.1:80", "add 10.1.0.1:80 of 10.0.0.1:80"], vec![], "added, weight 4, enabled"),
+        // An address alone, where it is enough: also within one virtual server.
+        (&["drain 10.1.0.3"], vec!["10.1.0.3:53 drain".to_owned()], "enabled -> drain"),
+        (&["drain 10.1.0.1 of TCP 10.0.0.1:80"], vec![format!("{tcp1} drain")], "enabled -> drain"),
+    ] {
+        let (found, told) = said(changes);
+        assert_eq!((found, told.as_str()), (overrides, answer), "{changes:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_names_what_may_be_meant() {
+    for (changes, wanted) in [
+        (
+            &["drain 10.1.0.1"][..],
+            "ambiguous: 10.1.0.1 may be one of 2 real servers; 10.1.0.1:80 of TCP 10.0.0.1:80; 10.1.0.1:53 of UDP \
+             10.0.0.1:53",
+        ),
+        (
+            &["drain 10.1.0.2"],
+            "ambiguous: 10.1.0.2 may be one of 2 real servers; 10.1.0.2:80 of TCP 10.0.0.1:80; 10.1.0.2:81 of TCP \
+             10.0.0.1:80",
+        ),
+        (
+            &["drain 10.1.0.3:80"],
+            "no-real-server: there is no real server 10.1.0.3:80; 10.1.0.3:53 of UDP 10.0.0.1:53",
+        ),
+        (
+            &["drain 10.1.0.1:80 of TCP 10.0.0.9:80"],
+            "no-virtual-server: there is no virtual server TCP 10.0.0.9:80; TCP 10.0.0.1:80; UDP 10.0.0.1:53",
+        ),
+        (&["add 10.1.0.9:80"], "ambiguous: to which virtual server?; TCP 10.0.0.1:80; UDP 10.0.0.1:53"),
+        (&["add 10.1.0.9 of 10.0.0.1:80"], "real-server: 10.1.0.9 has no port"),
+        (
+            &["add 10.1.0.1:80 of 10.0.0.1:80"],
+            "already-there: TCP 10.0.0.1:80 has a real server 10.1.0.1:80 already",
+        ),
+        (
+            &["delete 10.1.0.1:53", "delete 10.1.0.3:53"],
+            "only-one: 10.1.0.3:53 is the only real server of UDP 10.0.0.1:53: without it the whole virtual server \
+             would go",
+        ),
+        (
+            &["add 10.1.0.9:80 10.1.0.2:81 of 10.0.0.1:80", "delete 10.1.0.2:81"],
+            "in-use: real server 10.1.0.9:80 was added like 10.1.0.2:81",
+        ),
+    ] {
+        assert_eq!(said(changes).1, wanted, "{changes:?}");
+    }
+}
+
+/// The file changes below the overrides: they are kept, and can be taken back.
+#[test]
+fn overrides_whose_target_is_gone() {
+    let other = config::load_text(
+        "x.conf".as_ref(),
+        b"virtual_server 10.0.0.1 80 {\n protocol TCP\n real_server 10.1.0.2 80 { }\n real_server 10.1.0.3 80 { }\n}",
+        &Facts::default(),
+    );
+    let old: Vec<RealServerOverride> = vec![
+        "TCP 10.0.0.1:80 10.1.0.1:80 drain".parse().unwrap(),
+        "UDP 10.0.0.1:53 10.1.0.1:53 delete".parse().unwrap(),
+    ];
+    let decided = decide(&other.config, &old, &change("drain 10.1.0.2"), &Said::default()).unwrap();
+    assert_eq!(decided.overrides.len(), 3);
+    for (text, left) in [("enable 10.1.0.1:80", 1), ("delete 10.1.0.1:80", 1), ("enable 10.1.0.1:53", 1)] {
+        let decided = decide(&other.config, &old, &change(text), &Said::default()).unwrap();
+        assert_eq!(decided.overrides.len(), left, "{text}");
+        assert_eq!(decided.words, "nothing is left of it");
+    }
+    let refused = decide(&other.config, &old, &change("weight 10.1.0.1:80 3"), &Said::default());
+    assert_eq!(refused.unwrap_err().status, 404);
+}
+
+#[test]
+fn one_override_over_another() {
+    let joined = |below: &str, above: &str| {
+        let read =
+            |text: &str| format!("10.0.0.1:80 10.1.0.1:80 {text}").parse::<RealServerOverride>().unwrap();
+        let below = (!below.is_empty()).then(|| read(below));
+        over(below, &read(above)).map(|one| change_words(&one))
+    };
+    for (below, above, wanted) in [
+        ("", "drain", Some("drain")),
+        ("weight 5", "drain", Some("weight 5 drain")),
+        ("weight 5 drain", "weight 6 enabled", Some("weight 6 enabled")),
+        ("weight 5", "delete", Some("delete")),
+        ("delete", "drain", Some("drain")),
+        ("add weight 5", "drain", Some("add weight 5 drain")),
+        ("add weight 5", "delete", None),
+        ("drain", "add", Some("add")),
+    ] {
+        assert_eq!(joined(below, above), wanted.map(str::to_owned), "{below} | {above}");
+    }
+}

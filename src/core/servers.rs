@@ -1,0 +1,244 @@
+//! What is told of real servers: configuration, overrides and the state of the checks in one document. Pure.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::overrides::change_words;
+use crate::check::connections::Connections;
+use crate::check::plan::Plan;
+use crate::check::quorum::Serving;
+use crate::check::ramp;
+use crate::check::status::{RealStatus, ServiceStatus, Status};
+use crate::config::model::{
+    AdminState, Config, OverrideKind, RealServer, RealServerOverride, ServiceName, VirtualServer,
+};
+use crate::config::overrides::apply;
+use crate::control::view::{
+    DrainingView, LastFailure, OverrideView, Overrides, RealServerView, Servers, VirtualServerView,
+};
+
+/// Everything at one moment.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// The configuration without the overrides of commands.
+    pub base: Arc<Config>,
+    /// The one in force.
+    pub config: Arc<Config>,
+    /// The overrides of commands.
+    pub overrides: Vec<RealServerOverride>,
+    /// What the checks say.
+    pub status: Arc<Status>,
+    /// When.
+    pub now: Instant,
+}
+
+impl Picture {
+    /// True when somebody has connections that are worth counting.
+    pub fn drains(&self) -> bool {
+        let mut reals = self.config.virtual_server.iter().flat_map(|server| &server.real_server);
+        reals.any(|real| real.admin_state == Some(AdminState::Drain))
+    }
+
+    /// The overrides: those of the file, then those of commands.
+    pub fn overrides(&self) -> Overrides {
+        // What the file's own came to has been reported when it was read.
+        let mut all: Vec<OverrideView> =
+            self.base.real_server_override.iter().map(|one| view(one, true, None)).collect();
+        let without: BTreeMap<usize, String> = if self.overrides.is_empty() {
+            BTreeMap::new()
+        } else {
+            let mut config = (*self.base).clone();
+            apply(&mut config, &self.overrides).into_iter().map(|(n, why)| (n, why.to_string())).collect()
+        };
+        for (n, one) in self.overrides.iter().enumerate() {
+            all.push(view(one, false, without.get(&n).cloned()));
+        }
+        Overrides { overrides: all }
+    }
+
+    /// The virtual servers, or one of them. `connections`: the kernel's counts, where somebody drains.
+    pub fn servers(&self, only: Option<&ServiceName>, connections: &Connections) -> Servers {
+        let wanted = only.map(|name| name.find(&self.config));
+        let status: BTreeMap<String, &ServiceStatus> =
+            self.status.services.iter().map(|service| (service.name.to_string(), service)).collect();
+        let overrides = self.overrides().overrides;
+        let mut by_service: BTreeMap<&str, Vec<&OverrideView>> = BTreeMap::new();
+        for one in &overrides {
+            by_service.entry(&one.virtual_server).or_default().push(one);
+        }
+        let counted = if self.drains() { self.counted(connections) } else { BTreeMap::new() };
+        let mut servers = Servers::default();
+        for (n, server) in self.config.virtual_server.iter().enumerate() {
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&n)) {
+                continue;
+            }
+            let Some(name) = ServiceName::of(server, &self.config.virtual_server_group) else { continue };
+            let text = name.to_string();
+            let service = Service {
+                base: name.find(&self.base).first().and_then(|at| self.base.virtual_server.get(*at)),
+                status: status.get(&text).copied(),
+                overrides: by_service.get(text.as_str()).map_or(&[], Vec::as_slice),
+                server,
+                now: self.now,
+            };
+            servers.virtual_servers.push(service.view(&text, &counted));
+        }
+        servers
+    }
+
+    /// The connections of real servers that drain, by the names of both.
+    fn counted(&self, connections: &Connections) -> BTreeMap<(String, String), u64> {
+        let plan = Plan::new(&self.config);
+        let mut counted = BTreeMap::new();
+        for service in &plan.services {
+            for real in service.reals.iter().filter(|real| real.state == AdminState::Drain) {
+                let counts =
+                    service.members.iter().map(|member| connections.get(&(member.key, real.at(&member.key))));
+                let sum = counts.flatten().map(|count| u64::from(*count)).reduce(|a, b| a + b);
+                counted.extend(sum.map(|sum| ((service.name.to_string(), real.name.clone()), sum)));
+            }
+        }
+        counted
+    }
+}
+
+/// One virtual server, from all sides.
+struct Service<'a> {
+    server: &'a VirtualServer,
+    base: Option<&'a VirtualServer>,
+    status: Option<&'a ServiceStatus>,
+    overrides: &'a [&'a OverrideView],
+    now: Instant,
+}
+
+impl Service<'_> {
+    fn view(&self, name: &str, counted: &BTreeMap<(String, String), u64>) -> VirtualServerView {
+        let status: BTreeMap<&str, &RealStatus> = self
+            .status
+            .iter()
+            .flat_map(|service| &service.reals)
+            .map(|real| (real.name.as_str(), real))
+            .collect();
+        let mut reals: Vec<RealServerView> = self
+            .server
+            .real_server
+            .iter()
+            .map(|real| {
+                let at = self.server.at(real);
+                let mut view = self.real(real, at, status.get(at.to_string().as_str()).copied());
+                view.connections = counted.get(&(name.to_owned(), view.name.clone())).copied();
+                view
+            })
+            .collect();
+        let there = |at: SocketAddr| self.server.find(at).is_some();
+        let base =
+            self.base.into_iter().flat_map(|base| base.real_server.iter().map(move |real| (base, real)));
+        for (base, real) in base.filter(|(base, real)| !there(base.at(real))) {
+            let at = base.at(real);
+            reals.push(RealServerView {
+                name: at.to_string(),
+                admin_state: "deleted".to_owned(),
+                weight_configured: Some(weight(base, real)),
+                overridden: self.of(&at.to_string()),
+                ..RealServerView::default()
+            });
+        }
+        VirtualServerView {
+            name: name.to_owned(),
+            quorum_up: self.status.is_some_and(|status| status.quorum_up),
+            quorum: self.status.map_or(0, |status| status.quorum),
+            weight: self.status.map_or(0, |status| status.weight),
+            serving: match self.status.map(|status| status.serving) {
+                None => "unknown",
+                Some(Serving::RealServers) => "real_servers",
+                Some(Serving::SorryPool) => "sorry_pool",
+                Some(Serving::SorryServer) => "sorry_server",
+            }
+            .to_owned(),
+            real_servers: reals,
+            draining: self
+                .status
+                .iter()
+                .flat_map(|status| &status.draining)
+                .map(|one| DrainingView {
+                    name: one.name.clone(),
+                    seconds_left: one.until.saturating_duration_since(self.now).as_secs_f64(),
+                    connections: one.connections,
+                })
+                .collect(),
+        }
+    }
+
+    fn real(&self, real: &RealServer, at: SocketAddr, status: Option<&RealStatus>) -> RealServerView {
+        let state = real.admin_state.unwrap_or_default();
+        let in_base = self.base.and_then(|base| {
+            let at = base.find(at)?;
+            Some(weight(base, base.real_server.get(at)?))
+        });
+        let ago = |since: Instant| self.now.saturating_duration_since(since).as_secs_f64();
+        RealServerView {
+            name: at.to_string(),
+            admin_state: state.word().to_owned(),
+            up: status.map(|status| status.up),
+            weight_configured: in_base,
+            weight: status
+                .filter(|_| state == AdminState::Enabled)
+                .map_or(0, |status| self.effective(status)),
+            last_failure: status
+                .and_then(|status| status.last_failure.as_ref())
+                .map(|(reason, at)| LastFailure { reason: reason.clone(), ago: ago(*at) }),
+            changed_ago: status.and_then(|status| status.last_change).map(ago),
+            connections: None,
+            overridden: self.of(&at.to_string()),
+        }
+    }
+
+    /// The weight that new connections go by, as the table has it.
+    fn effective(&self, real: &RealStatus) -> u32 {
+        let Some(service) = self.status else { return 0 };
+        let in_turn = match service.serving {
+            Serving::SorryServer => false,
+            Serving::SorryPool => real.sorry,
+            Serving::RealServers => !real.sorry && service.tiers.get(real.tier).copied().unwrap_or(true),
+        };
+        if real.up && in_turn { ramp::part(real.weight, real.tenths) } else { 0 }
+    }
+
+    /// The last word on a real server.
+    fn of(&self, name: &str) -> Option<OverrideView> {
+        self.overrides.iter().rev().find(|one| one.real_server == name).map(|one| (*one).clone())
+    }
+}
+
+fn weight(server: &VirtualServer, real: &RealServer) -> u32 {
+    u32::from(real.weight.or(server.weight).unwrap_or(1))
+}
+
+fn view(one: &RealServerOverride, persisted: bool, without_effect: Option<String>) -> OverrideView {
+    OverrideView {
+        virtual_server: one.service.to_string(),
+        real_server: one.server.to_string(),
+        change: change_words(one),
+        by: one.by.clone(),
+        at: one.at.clone(),
+        persisted,
+        without_effect,
+    }
+}
+
+/// `2 real servers are overridden: 1 drain, 1 weight` at start and reload; empty without any.
+pub fn summary(overrides: &[RealServerOverride]) -> String {
+    let kind = |one: &RealServerOverride| match (one.kind, one.state) {
+        (OverrideKind::Add { .. }, _) => "added",
+        (OverrideKind::Delete, _) => "deleted",
+        (OverrideKind::Change, Some(state)) => state.word(),
+        (OverrideKind::Change, None) => "weight",
+    };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in overrides {
+        *counts.entry(kind(one)).or_default() += 1;
+    }
+    counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,151 @@
+//! What clients of the control socket ask of the worker.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Worker;
+use crate::check::connections::{Connections, parse};
+use crate::clock;
+use crate::control::answer::{Answer, Failure};
+use crate::control::routes::{Change, Request};
+use crate::control::server::{Ask, Caller, Reply};
+use crate::control::view::{About, Changed};
+use crate::core::include::{self, Persisted};
+use crate::core::overrides::{Said, decide, is_of};
+use crate::core::servers::Picture;
+
+impl Worker {
+    /// Answers one request; answers that take their time are made elsewhere.
+    pub(super) fn command(&mut self, ask: Ask) {
+        let Ask { request, caller, reply } = ask;
+        if reply.is_closed() {
+            // Nobody waits for it any more: it would be a change without a witness.
+            return;
+        }
+        let answer = match request {
+            Request::About => Reply::Now(Answer::of(&About {
+                tandem: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                instance: self.options.instance.clone(),
+                versions: vec![1],
+            })),
+            Request::RealServers { service } => {
+                let (mut picture, asker) = (self.picture(), self.check.asker.clone());
+                Reply::Later(Box::new(move || {
+                    picture.status = asker.ask_blocking().unwrap_or_default();
+                    if let Some(name) = service.as_ref().filter(|name| name.find(&picture.config).is_empty())
+                    {
+                        let problem = format!("there is no virtual server {name}");
+                        let cure = "name one as GET /v1/real-servers without ?service= shows it";
+                        return Failure::new(404, "no-virtual-server", problem, cure).into();
+                    }
+                    Answer::of(&picture.servers(service.as_ref(), &connections(&picture)))
+                }))
+            }
+            Request::Overrides => {
+                let picture = self.picture();
+                Reply::Later(Box::new(move || Answer::of(&picture.overrides())))
+            }
+            Request::Change(change) => match self.change(&change, &caller) {
+                Ok(changed) => return self.keep(changed, reply),
+                Err(failure) => {
+                    tracing::info!(
+                        "{caller} asked for a change of real server {} and was refused: {}",
+                        change.server,
+                        failure.problem
+                    );
+                    Reply::Now(failure.into())
+                }
+            },
+        };
+        // A client that is gone wants no answer.
+        let _ = reply.send(answer);
+    }
+
+    fn picture(&self) -> Picture {
+        self.overlay.picture(&self.config, Arc::default(), clock::now())
+    }
+
+    fn change(&mut self, change: &Change, caller: &Caller) -> Result<Changed, Failure> {
+        let said = Said { by: caller.to_string(), at: clock::utc(clock::wall()) };
+        let decided = decide(self.overlay.base(), self.overlay.overrides(), change, &said)?;
+        let name = decided.service.to_string();
+        if name.split_whitespace().count() > 3 || name.contains(['"', '\'', '#', '!', '{', '}']) {
+            let problem = format!("the name of {name} has characters that an override cannot write");
+            return Err(Failure::new(409, "name", problem, "give the group a name of letters and digits"));
+        }
+        let persisted = if change.persist {
+            let file = self.config.global_defs.override_file.as_deref();
+            let file = include::file_of(&self.options.config, file);
+            let mut kept = self.overlay.overrides().iter();
+            let kept = kept.find(|one| is_of(one, &decided.service, decided.server));
+            let target = (&decided.service, decided.server);
+            Some(include::persist(&self.options.config, &file, target, kept, change, &said)?)
+        } else {
+            None
+        };
+        let mut changed = Changed {
+            virtual_server: name,
+            real_server: decided.server.to_string(),
+            change: decided.words.clone(),
+            ..Changed::default()
+        };
+        match &persisted {
+            Some(written @ Persisted { include: None, .. }) => self.overlay.persisted(&decided, written),
+            _ => self.overlay.decided(&decided),
+        }
+        if let Some(written) = persisted {
+            changed.persisted = Some(written.path.display().to_string());
+            changed.notes.extend(written.include.map(|line| {
+                format!(
+                    "{} does not read that file: write \"{line}\" into it. Until then the change is kept as those \
+                     without --persist are",
+                    self.options.config.display()
+                )
+            }));
+        }
+        let lasting =
+            changed.persisted.as_ref().map(|file| format!(", written into {file}")).unwrap_or_default();
+        tracing::info!(
+            "real server {} of {}: {} by {caller}{lasting}",
+            changed.real_server,
+            changed.virtual_server,
+            changed.change
+        );
+        self.config = Arc::new(self.overlay.config());
+        self.check.configure(Arc::clone(&self.config));
+        Ok(changed)
+    }
+
+    /// Keeps the overrides, off this thread: a slow disk holds up no event. Whether or not the client waits for it.
+    fn keep(&self, mut changed: Changed, reply: oneshot::Sender<Reply>) {
+        let (keeper, number) = (Arc::clone(&self.keeper), self.overlay.number());
+        let overrides = self.overlay.overrides().to_vec();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = keeper.write(number, &overrides) {
+                let note = format!("a restart will forget it: {error}");
+                tracing::error!("overrides are not kept, {note}");
+                changed.notes.push(note);
+            }
+            let _ = reply.send(Reply::Now(Answer::of(&changed)));
+        });
+    }
+
+    /// Waits until the overrides are kept, at stop.
+    pub(super) fn keep_now(&self) {
+        if let Err(error) = self.keeper.write(self.overlay.number(), self.overlay.overrides()) {
+            tracing::error!("overrides are not kept, the next start will not know them: {error}");
+        }
+    }
+}
+
+/// The kernel's counts, where anybody drains.
+fn connections(picture: &Picture) -> Connections {
+    if !picture.drains() {
+        return Connections::new();
+    }
+    // The daemon's own network namespace, whichever thread asks.
+    std::fs::read_to_string("/proc/thread-self/net/ip_vs")
+        .map_or_else(|_| Connections::new(), |text| parse(&text))
+}
