@@ -14,6 +14,7 @@
 //! - [`notify`]: what people's programs are told, and in which order.
 //! - [`process`]: runs a user's program: identity, process group, time limit, result.
 //! - [`config`]: text to model, both file forms, with diagnostics.
+//! - [`pattern`]: PCRE2, for what a file says (does it compile) and for the pages that it is looked for in.
 //! - [`clock`]: the one reader of clocks.
 
 #![cfg_attr(
@@ -34,5 +35,6 @@ pub mod core;
 pub mod ipvs;
 pub mod net;
 pub mod notify;
+pub mod pattern;
 pub mod process;
 pub mod vrrp;

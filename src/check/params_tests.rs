@@ -85,6 +85,7 @@ fn defaults_are_keepalived_s() {
         bind_if: None,
         bind_port: None,
         fwmark: None,
+        proxy: None,
         timeout: seconds(5),
     };
     assert_eq!(real.checkers[0].kind, Kind::Tcp(target.clone()));

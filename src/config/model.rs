@@ -12,6 +12,7 @@ mod element;
 mod global;
 mod instance;
 mod object;
+mod probe;
 mod rules;
 mod server;
 mod tracker;
@@ -32,6 +33,7 @@ pub use instance::{
     IpvlanMode, OldChecksum, UnicastPeer, Vmac,
 };
 pub use object::Origin;
+pub use probe::{CertificateRules, ExpectJson, GrpcCheck, SendProxy};
 pub use server::{
     GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel,
     TunnelChecksum, TunnelKind, VirtualServer, VirtualServerGroup,

@@ -22,7 +22,10 @@ fn url(host: &str) -> UrlPlan {
         status: vec![StatusRange { from: 200, to: 299 }],
         regex: None,
         server_name: None,
+        certified: String::new(),
         tls_compliant: false,
+        headers: Vec::new(),
+        json: Vec::new(),
     }
 }
 
@@ -34,6 +37,7 @@ fn plan(address: SocketAddr) -> HttpPlan {
             bind_if: None,
             bind_port: None,
             fwmark: None,
+            proxy: None,
             timeout: LIMIT,
         },
         tls: None,

@@ -1,13 +1,17 @@
 //! One run of a checker, one protocol a file.
 
+pub mod certificate;
 pub mod dns;
 pub mod dns_message;
 pub mod echo;
+pub mod grpc;
+pub mod grpc_message;
 pub mod http;
 pub mod http_answer;
+pub mod http_expect;
 pub mod misc;
 pub mod ping;
-pub mod regex;
+pub mod proxy_header;
 pub mod smtp;
 pub mod smtp_dialogue;
 pub mod source;
@@ -47,6 +51,7 @@ impl Tools {
         self.number = self.number.wrapping_add(1);
         let run = match &plan.kind {
             Kind::Http(_) => Run::Http(http::Request::new(plan, url, &mut self.pages)),
+            Kind::Grpc(_) => Run::Grpc(grpc::Request::new(plan, &mut self.pages.contexts)),
             Kind::Misc(misc) => Run::Misc(Box::new(self.users.request(misc))),
             _ => Run::Probe(Probe {
                 plan: Arc::clone(plan),
@@ -60,6 +65,8 @@ impl Tools {
                 Run::Probe(probe) => probe.check().await,
                 Run::Http(Ok(request)) => request.check().await,
                 Run::Http(Err(failure)) => Err(failure),
+                Run::Grpc(Ok(request)) => request.check().await,
+                Run::Grpc(Err(failure)) => Err(failure),
                 Run::Misc(request) => request.check().await,
             };
             Outcome { result, took: clock::now().saturating_duration_since(began) }
@@ -71,6 +78,7 @@ impl Tools {
 enum Run {
     Probe(Probe),
     Http(Result<http::Request, Failure>),
+    Grpc(Result<grpc::Request, Failure>),
     Misc(Box<misc::Request>),
 }
 
@@ -92,7 +100,7 @@ impl Probe {
             Kind::Dns(dns) => dns::check(dns, u16::from_be_bytes([a, b])).await,
             Kind::Udp(udp) => udp::check(udp, self.token.to_be_bytes()).await,
             Kind::Ping(target) => ping::check(target, self.number, self.token).await,
-            Kind::Http(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
+            Kind::Http(_) | Kind::Grpc(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
                 Err(Failure::Broken(format!("{} was run as a probe", self.plan.kind.name())))
             }
         }

@@ -4,10 +4,10 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use openssl::ssl::{self, ErrorCode, SslContext};
+use openssl::ssl::{self, ErrorCode};
 use tokio::net::TcpStream;
 
-use super::tls::{self, ServerName};
+use super::tls::{self, Session};
 use super::{io_failure, tcp};
 use crate::check::outcome::Failure;
 use crate::check::plan::Target;
@@ -30,6 +30,15 @@ pub enum Got {
     End,
     /// The end of the connection without the farewell of TLS.
     AbruptEnd,
+    /// Nothing yet: [`Stream::ready`] waits for that.
+    Wait(Direction),
+}
+
+/// What a write did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Put {
+    /// This many bytes.
+    Bytes(usize),
     /// Nothing yet: [`Stream::ready`] waits for that.
     Wait(Direction),
 }
@@ -64,20 +73,22 @@ impl Write for Socket {
 }
 
 impl Stream {
-    /// Connects, and shakes hands where there is TLS; without a time limit of its own.
+    /// Connects, shakes hands where there is TLS, and looks at the certificate where the file says so; without a time
+    /// limit of its own.
     ///
     /// # Errors
-    /// Why the connection did not complete.
-    pub async fn open(target: &Target, tls: Option<(&SslContext, ServerName<'_>)>) -> Result<Self, Failure> {
+    /// Why the connection did not complete, or what is wrong with the certificate.
+    pub async fn open(target: &Target, tls: Option<&Session<'_>>) -> Result<Self, Failure> {
         let socket = tcp::connect(target).await?;
-        let Some((context, name)) = tls else { return Ok(Self::Plain(socket)) };
-        let mut stream = tls::begin(context, name, Socket(socket))?;
+        let Some(session) = tls else { return Ok(Self::Plain(socket)) };
+        let mut stream = tls::begin(session, Socket(socket))?;
         while let Err(error) = stream.connect() {
             match direction(&error) {
                 Some(direction) => ready(&stream.get_ref().0, direction, target).await?,
                 None => return Err(handshake_failure(&error, target)),
             }
         }
+        tls::examine(stream.ssl(), session, target)?;
         Ok(Self::Tls(Box::new(stream)))
     }
 
@@ -87,23 +98,33 @@ impl Stream {
     /// Why the connection takes no more.
     pub async fn send(&mut self, mut bytes: &[u8], target: &Target) -> Result<(), Failure> {
         while !bytes.is_empty() {
-            let wrote = match self {
-                Self::Plain(socket) => match socket.try_write(bytes) {
-                    Ok(wrote) => Ok(wrote),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Direction::Write),
-                    Err(error) => return Err(failure(&error, target)),
-                },
-                Self::Tls(stream) => match stream.ssl_write(bytes) {
-                    Ok(wrote) => Ok(wrote),
-                    Err(error) => Err(direction(&error).ok_or_else(|| tls_failure(&error, target))?),
-                },
-            };
-            match wrote {
-                Ok(wrote) => bytes = &bytes[wrote..],
-                Err(direction) => self.ready(direction, target).await?,
+            match self.write(bytes, target)? {
+                Put::Bytes(wrote) => bytes = bytes.get(wrote..).unwrap_or_default(),
+                Put::Wait(direction) => self.ready(direction, target).await?,
             }
         }
         Ok(())
+    }
+
+    /// Writes what there is room for.
+    ///
+    /// # Errors
+    /// Why the connection takes no more.
+    pub fn write(&mut self, bytes: &[u8], target: &Target) -> Result<Put, Failure> {
+        match self {
+            Self::Plain(socket) => match socket.try_write(bytes) {
+                Ok(wrote) => Ok(Put::Bytes(wrote)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Put::Wait(Direction::Write)),
+                Err(error) => Err(failure(&error, target)),
+            },
+            Self::Tls(stream) => match stream.ssl_write(bytes) {
+                Ok(wrote) => Ok(Put::Bytes(wrote)),
+                Err(error) => match direction(&error) {
+                    Some(direction) => Ok(Put::Wait(direction)),
+                    None => Err(tls_failure(&error, target)),
+                },
+            },
+        }
     }
 
     /// Reads what is there.
@@ -135,11 +156,15 @@ impl Stream {
     /// # Errors
     /// Errors of the operating system.
     pub async fn ready(&self, direction: Direction, target: &Target) -> Result<(), Failure> {
-        let socket = match self {
+        ready(self.socket(), direction, target).await
+    }
+
+    /// The socket below, for whoever waits in a way of its own.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
             Self::Plain(socket) => socket,
             Self::Tls(stream) => &stream.get_ref().0,
-        };
-        ready(socket, direction, target).await
+        }
     }
 }
 

@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{
-    BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
+    BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck,
+    UdpCheck,
 };
 use super::object::object;
+use super::probe::GrpcCheck;
 use super::{Command, is_default};
 use crate::config::units::Secs;
 
@@ -343,6 +345,8 @@ object! {
         udp_check: Vec<UdpCheck>,
         /// `PING_CHECK` blocks.
         ping_check: Vec<PingCheck>,
+        /// `GRPC_CHECK` blocks. Beyond keepalived.
+        grpc_check: Vec<GrpcCheck>,
         /// `FILE_CHECK` blocks.
         file_check: Vec<FileCheck>,
         /// `BFD_CHECK` blocks.

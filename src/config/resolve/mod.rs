@@ -5,6 +5,7 @@ mod groups;
 mod health;
 mod instances;
 mod names;
+mod probes;
 mod routing;
 mod scripts;
 mod servers;
