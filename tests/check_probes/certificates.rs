@@ -30,7 +30,8 @@ fn begin(name: &str, key: &PKey<Private>, from: i64, to: i64) -> X509Builder {
     builder.set_serial_number(&serial).unwrap();
     builder.set_subject_name(&subject.build()).unwrap();
     builder.set_pubkey(key).unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().cast_signed();
     builder.set_not_before(&Asn1Time::from_unix(now + from).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::from_unix(now + to).unwrap()).unwrap();
     builder
@@ -58,7 +59,11 @@ impl Authority {
         if !names.is_empty() {
             let mut all = SubjectAlternativeName::new();
             for name in names {
-                if name.parse::<IpAddr>().is_ok() { all.ip(name) } else { all.dns(name) };
+                if name.parse::<IpAddr>().is_ok() {
+                    all.ip(name)
+                } else {
+                    all.dns(name)
+                };
             }
             let all = all.build(&builder.x509v3_context(Some(&self.certificate), None)).unwrap();
             builder.append_extension(all).unwrap();

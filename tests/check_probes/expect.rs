@@ -37,18 +37,27 @@ fn headers_and_json_of_a_page() {
         for (url, wanted) in [
             ("path /\nexpect_header \"X-State: ready\"", "ok"),
             ("path /\nexpect_header X-State", "ok"),
-            ("path /\nexpect_header \"X-State: ready\"\nexpect_header \"content-type: application/json\"", "ok"),
+            (
+                "path /\nexpect_header \"X-State: ready\"\nexpect_header \"content-type: application/json\"",
+                "ok",
+            ),
             (
                 "path /\nexpect_header \"X-State: draining\"",
                 "bad_header: header X-State is \"ready\", not \"draining\"",
             ),
             ("path /\nexpect_header \"X-Other: a\"", "bad_header: header X-Other is missing"),
             ("path /\nexpect_header_regex \"Server: ^nginx/[0-9.]+$\"", "ok"),
-            ("path /\nexpect_header_regex \"X-State: ^drain|^stop\"", "bad_header: header X-State is \"ready\", which"),
+            (
+                "path /\nexpect_header_regex \"X-State: ^drain|^stop\"",
+                "bad_header: header X-State is \"ready\", which",
+            ),
             ("path /\nexpect_json status ok\nexpect_json parts.0.up true\nexpect_json /load 0.50", "ok"),
             ("path /degraded\nexpect_json status ok", "bad_json: field status is \"degraded\", not \"ok\""),
             ("path /degraded\nexpect_json parts.0.up true", "bad_json: field parts.0.up is missing"),
-            ("path /plain\nexpect_json status ok", "bad_json: body is no JSON: expected value at line 1 column 1"),
+            (
+                "path /plain\nexpect_json status ok",
+                "bad_json: body is no JSON: expected value at line 1 column 1",
+            ),
             ("path /plain\nregex well\nexpect_json status ok", "bad_json: body is no JSON"),
             ("path /plain\nregex ill\nexpect_json status ok", "no_match: "),
             // The status comes first. A redirect is an answer like another: nobody goes round in circles.
@@ -60,10 +69,15 @@ fn headers_and_json_of_a_page() {
             assert!(good, "{url}: {said}");
         }
         // A whole farm sees it: down with the reason, in words.
-        let mut running =
-            Running::start(one("127.0.0.1 8080", "HTTP_GET {\nurl {\npath /degraded\nexpect_json status ok\n}\n}"), Default::default());
+        let mut running = Running::start(
+            one("127.0.0.1 8080", "HTTP_GET {\nurl {\npath /degraded\nexpect_json status ok\n}\n}"),
+            Default::default(),
+        );
         let event = running.event().await;
-        assert!(event.starts_with("down: HTTP_GET /degraded: field status is \"degraded\", not \"ok\""), "{event}");
+        assert!(
+            event.starts_with("down: HTTP_GET /degraded: field status is \"degraded\", not \"ok\""),
+            "{event}"
+        );
     });
 }
 
@@ -133,7 +147,8 @@ fn the_header_comes_before_the_first_word_of_mail_and_of_tcp() {
         });
         assert_eq!(run(2525, "SMTP_CHECK {\nhelo_name me\nsend_proxy\n}").await, "ok");
         assert_eq!(run(2525, "TCP_CHECK {\nsend_proxy v2 local\n}").await, "ok");
-        let (lines, port, bytes) = tokio::time::timeout(Duration::from_secs(5), heard).await.unwrap().unwrap();
+        let (lines, port, bytes) =
+            tokio::time::timeout(Duration::from_secs(5), heard).await.unwrap().unwrap();
         assert_eq!(lines, format!("PROXY TCP4 127.0.0.1 127.0.0.1 {port} 2525\r\nHELO me\r\nQUIT\r\n"));
         assert_eq!(bytes, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
     });

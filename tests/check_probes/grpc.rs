@@ -15,13 +15,13 @@ use super::world::{Running, alone, load, one, run_once};
 const PORT: u16 = 50_051;
 
 /// A health service whose answer goes by the name of the service that is asked about.
-fn serve() -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], PORT))).await.unwrap();
+async fn serve() {
+    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], PORT))).await.unwrap();
+    tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(connection(stream));
         }
-    })
+    });
 }
 
 async fn connection(stream: TcpStream) {
@@ -56,7 +56,11 @@ fn message(status: u8) -> Bytes {
     Bytes::from(vec![0, 0, 0, 0, 2, 8, status])
 }
 
-async fn answer(mut respond: SendResponse<Bytes>, service: &str, authority: &str) -> Option<h2::SendStream<Bytes>> {
+async fn answer(
+    mut respond: SendResponse<Bytes>,
+    service: &str,
+    authority: &str,
+) -> Option<h2::SendStream<Bytes>> {
     let head = || Response::builder().status(200).header("content-type", "application/grpc");
     let grpc_status = |code: &'static str| {
         let mut trailers = HeaderMap::new();
@@ -117,8 +121,7 @@ async fn ask(port: u16, words: &str) -> String {
 #[test]
 fn services_are_asked_about_by_name() {
     alone(|| async {
-        let _server = serve();
-        listening(PORT);
+        serve().await;
         for (words, wanted) in [
             ("", "ok"),
             ("service up.Service", "ok"),
@@ -161,14 +164,17 @@ fn services_are_asked_about_by_name() {
             Default::default(),
         );
         let event = running.event().await;
-        assert!(event.starts_with("down: GRPC_CHECK down.Service: service down.Service is NOT_SERVING"), "{event}");
+        assert!(
+            event.starts_with("down: GRPC_CHECK down.Service: service down.Service is NOT_SERVING"),
+            "{event}"
+        );
     });
 }
 
 #[test]
 fn by_tls_through_nginx() {
     alone(|| async {
-        let _server = serve();
+        serve().await;
         let files = Files::new("grpc");
         files.certificate("good", 2048, MessageDigest::sha256(), false);
         let here = files.0.display();
@@ -183,19 +189,22 @@ fn by_tls_through_nginx() {
             ),
         );
         listening(4433);
-        listening(PORT);
         assert_eq!(ask(4433, "tls\nservice up.Service").await, "ok");
         assert_eq!(ask(4434, "tls\nsend_proxy v2").await, "ok");
         let said = ask(4433, "tls\nservice down.Service").await;
         assert_eq!(said, "not_serving: service down.Service is NOT_SERVING, not SERVING");
         let said = ask(4433, "tls\ntls_verify").await;
-        assert!(said.starts_with("untrusted: certificate of CN=good is of no authority that we know"), "{said}");
+        assert!(
+            said.starts_with("untrusted: certificate of CN=good is of no authority that we know"),
+            "{said}"
+        );
         let said = ask(4433, "tls\ntls_expiry 30").await;
         assert!(said.starts_with("certificate_ends: certificate of CN=good ends at "), "{said}");
         // What speaks TLS to a server without, HTTP/1 to one with.
         for (port, words) in [(4433, ""), (4435, "tls"), (PORT, "tls")] {
             let said = ask(port, words).await;
-            let named = ["garbled: HTTP/2: ", "tls: TLS: ", "cut: "].iter().any(|name| said.starts_with(name));
+            let named =
+                ["garbled: HTTP/2: ", "tls: TLS: ", "cut: "].iter().any(|name| said.starts_with(name));
             assert!(named, "{port} {words}: {said}");
         }
     });
@@ -233,7 +242,10 @@ fn garbage_and_endless_frames_end() {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (mut from, mut to) = stream.into_split();
                 // What the client says is read, as by a real server.
-                let reading = tokio::spawn(async move { while from.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {} });
+                let reading =
+                    tokio::spawn(
+                        async move { while from.read(&mut [0; 4096]).await.is_ok_and(|n| n > 0) {} },
+                    );
                 let _ = to.write_all(&first).await;
                 while !again.is_empty() && to.write_all(&again).await.is_ok() {}
                 let _ = reading.await;

@@ -66,11 +66,14 @@ fn a_body_of_100_megabytes_is_not_kept() {
             (block, "regex y", "body_too_long: regex does not match in the first 1048576 bytes"),
             (block, "expect_json a", "bad_json: body is longer than the 1048576 bytes that are read as JSON"),
             (quoted, "expect_json a", "bad_json: body is longer than"),
-            (block, "digest 5d41402abc4b2a76b9719d911017c592", "bad_digest: body has MD5 "),
         ] {
             let said = run(says(head, block, 100), &page(words)).await;
             assert!(said.starts_with(wanted), "{words}: {said}");
         }
+        // A digest is of all of it, which an unoptimised build takes its time for.
+        let digest = page("digest 5d41402abc4b2a76b9719d911017c592");
+        let said = run(says(b"HTTP/1.0 200 OK\r\n\r\n", block, 16), &digest).await;
+        assert!(said.starts_with("bad_digest: body has MD5 "), "{said}");
         let grown = peak() - before;
         assert!(grown < 32 * 1024, "the process grew by {grown} KiB");
     });
@@ -112,7 +115,8 @@ fn broken_bodies_and_heads_have_a_reason() {
 #[test]
 fn dripping_pages_end_in_time() {
     alone(|| async {
-        for head in [&b"HTTP/1.1 200 OK\r\nX-State: "[..], b"HTTP/1.1 200 OK\r\n\r\n{\"a\":\""] {
+        for head in [&b"HTTP/1.1 200 OK\r\nX-State: "[..], b"HTTP/1.1 200 OK\r\nX-State: a\r\n\r\n{\"a\":\""]
+        {
             let port = server(move |mut stream| {
                 let _ = stream.read(&mut [0; 2000]);
                 let _ = stream.write_all(head);
@@ -120,7 +124,8 @@ fn dripping_pages_end_in_time() {
                     std::thread::sleep(Duration::from_millis(30));
                 }
             });
-            let check = page("expect_header X-State\nexpect_json a").replace("HTTP_GET {", "HTTP_GET {\nconnect_timeout 0.4");
+            let check = page("expect_header X-State\nexpect_json a")
+                .replace("HTTP_GET {", "HTTP_GET {\nconnect_timeout 0.4");
             assert_eq!(run(port, &check).await, "timeout: no answer within 0.4s");
         }
     });

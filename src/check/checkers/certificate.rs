@@ -76,7 +76,8 @@ pub fn expiry(shown: &Shown, rules: &TlsPlan, now: i64) -> Result<Option<String>
     let within = |days: u32| left <= i64::from(days) * DAY;
     let words = |word: &str, days: u32| {
         let Shown { subject, ends_at, .. } = shown;
-        let (whole, verb) = (left.unsigned_abs() / DAY.unsigned_abs(), if left > 0 { "ends" } else { "ended" });
+        let (whole, verb) =
+            (left.unsigned_abs() / DAY.unsigned_abs(), if left > 0 { "ends" } else { "ended" });
         let whole = if whole == 1 { "1 day".to_owned() } else { format!("{whole} days") };
         let when = if left > 0 { format!("in {whole}") } else { format!("{whole} ago") };
         format!("certificate of {subject} {verb} at {ends_at}, {when} ({word} {days}): renew it")
@@ -115,7 +116,12 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     fn shown(ends: i64) -> Shown {
-        Shown { subject: "CN=a".to_owned(), names: vec!["a".to_owned(), "b".to_owned()], ends, ends_at: "then".to_owned() }
+        Shown {
+            subject: "CN=a".to_owned(),
+            names: vec!["a".to_owned(), "b".to_owned()],
+            ends,
+            ends_at: "then".to_owned(),
+        }
     }
 
     #[test]
@@ -125,12 +131,37 @@ mod tests {
             (None, None, -DAY, ""),
             (Some(0), None, 1, ""),
             (Some(0), None, 0, "! certificate of CN=a ended at then, 0 days ago (tls_expiry 0): renew it"),
-            (Some(0), None, -3 * DAY, "! certificate of CN=a ended at then, 3 days ago (tls_expiry 0): renew it"),
+            (
+                Some(0),
+                None,
+                -3 * DAY,
+                "! certificate of CN=a ended at then, 3 days ago (tls_expiry 0): renew it",
+            ),
             (Some(14), None, 14 * DAY + 1, ""),
-            (Some(14), None, 14 * DAY, "! certificate of CN=a ends at then, in 14 days (tls_expiry 14): renew it"),
-            (Some(14), Some(30), DAY, "! certificate of CN=a ends at then, in 1 day (tls_expiry 14): renew it"),
-            (Some(14), Some(30), 20 * DAY, "certificate of CN=a ends at then, in 20 days (tls_expiry_warn 30): renew it"),
-            (None, Some(30), -DAY, "certificate of CN=a ended at then, 1 day ago (tls_expiry_warn 30): renew it"),
+            (
+                Some(14),
+                None,
+                14 * DAY,
+                "! certificate of CN=a ends at then, in 14 days (tls_expiry 14): renew it",
+            ),
+            (
+                Some(14),
+                Some(30),
+                DAY,
+                "! certificate of CN=a ends at then, in 1 day (tls_expiry 14): renew it",
+            ),
+            (
+                Some(14),
+                Some(30),
+                20 * DAY,
+                "certificate of CN=a ends at then, in 20 days (tls_expiry_warn 30): renew it",
+            ),
+            (
+                None,
+                Some(30),
+                -DAY,
+                "certificate of CN=a ended at then, 1 day ago (tls_expiry_warn 30): renew it",
+            ),
             (None, Some(30), 31 * DAY, ""),
             (Some(u32::MAX), None, i64::MAX, ""),
         ];
@@ -155,7 +186,11 @@ mod tests {
                 &file,
                 "certificate of CN=a names a, b, not www: write tls_verify_name with a name that it has, or renew it",
             ),
-            (18, &file, "certificate of CN=a is of no authority that we know (odd): put its authority into /etc/ca.pem"),
+            (
+                18,
+                &file,
+                "certificate of CN=a is of no authority that we know (odd): put its authority into /etc/ca.pem",
+            ),
             (
                 20,
                 &Authority::System,

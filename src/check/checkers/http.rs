@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use md5::{Digest, Md5};
 use super::http_answer::{Answer, Sink};
 use super::http_expect::{self, Headers, Patterns};
 use super::stream::{Direction, Got, Stream, within};
@@ -17,6 +16,7 @@ use crate::check::outcome::{Failure, Success};
 use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 use crate::pattern::Regex;
+use md5::{Digest, Md5};
 
 /// The most of a body that is read when its content is of no interest, bytes: its status then decides.
 pub const MAX_BODY: u64 = 16 * 1024 * 1024;

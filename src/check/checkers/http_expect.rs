@@ -61,11 +61,13 @@ impl<'a> Headers<'a> {
             let good = match &wanted.value {
                 HeaderValue::Any => true,
                 HeaderValue::Is(text) => text.as_bytes() == value,
-                HeaderValue::Matches(_) => self.patterns.get(at).and_then(Option::as_ref).is_some_and(|regex| {
-                    let mut regex = regex.lock().unwrap_or_else(PoisonError::into_inner);
-                    // A search that goes astray found nothing.
-                    matches!(regex.find(value, 0), Ok(Some(_)))
-                }),
+                HeaderValue::Matches(_) => {
+                    self.patterns.get(at).and_then(Option::as_ref).is_some_and(|regex| {
+                        let mut regex = regex.lock().unwrap_or_else(PoisonError::into_inner);
+                        // A search that goes astray found nothing.
+                        matches!(regex.find(value, 0), Ok(Some(_)))
+                    })
+                }
             };
             *seen = if good { Seen::Good } else { Seen::Other(shown(&String::from_utf8_lossy(value))) };
         }
@@ -84,7 +86,9 @@ impl<'a> Headers<'a> {
                 (Seen::Other(got), HeaderValue::Matches(regex)) => {
                     format!("header {name} is {got:?}, which {} does not match", regex.pattern)
                 }
-                (Seen::Other(got), HeaderValue::Is(text)) => format!("header {name} is {got:?}, not {text:?}"),
+                (Seen::Other(got), HeaderValue::Is(text)) => {
+                    format!("header {name} is {got:?}, not {text:?}")
+                }
                 (Seen::Other(got), HeaderValue::Any) => format!("header {name} is {got:?}"),
             };
             return Err(Failure::BadHeader(words));
@@ -217,7 +221,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut found = self.here(Found::Array);
-        let step = self.0.split_first().and_then(|(step, rest)| Some((step.parse::<usize>().ok()?, rest)));
+        let step = self.0.split_first().and_then(|(step, rest)| Some((index(step)?, rest)));
         for at in 0usize.. {
             let more = match step {
                 Some((wanted, rest)) if at == wanted => {
@@ -234,6 +238,12 @@ impl<'de> Visitor<'de> for Walk<'_> {
         }
         Ok(found)
     }
+}
+
+/// An index as RFC 6901 has it: digits, without zeros before them.
+fn index(step: &str) -> Option<usize> {
+    let digits = step.bytes().all(|byte| byte.is_ascii_digit()) && (step == "0" || !step.starts_with('0'));
+    step.parse().ok().filter(|_| digits)
 }
 
 /// Whether a key is the one.

@@ -65,7 +65,8 @@ impl Tools {
                 Run::Probe(probe) => probe.check().await,
                 Run::Http(Ok(request)) => request.check().await,
                 Run::Http(Err(failure)) => Err(failure),
-                Run::Grpc(Ok(request)) => request.check().await,
+                // On the heap: every task is as large as its largest run, and HTTP/2 needs much.
+                Run::Grpc(Ok(request)) => Box::pin(request.check()).await,
                 Run::Grpc(Err(failure)) => Err(failure),
                 Run::Misc(request) => request.check().await,
             };

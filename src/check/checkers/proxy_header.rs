@@ -77,7 +77,8 @@ mod tests {
         assert_eq!(header(SendProxy::V1Local, v4, v4_to), b"PROXY UNKNOWN\r\n");
         let sign = b"\x0d\x0a\x0d\x0a\x00\x0d\x0a\x51\x55\x49\x54\x0a";
         assert_eq!(header(SendProxy::V2Local, v6, v6_to), [&sign[..], b"\x20\x00\x00\x00"].concat());
-        let wanted = [&sign[..], b"\x21\x11\x00\x0c\xc0\xa8\x00\x01\xc0\xa8\x00\x0b\xdc\x04\x01\xbb"].concat();
+        let wanted =
+            [&sign[..], b"\x21\x11\x00\x0c\xc0\xa8\x00\x01\xc0\xa8\x00\x0b\xdc\x04\x01\xbb"].concat();
         assert_eq!(header(SendProxy::V2, v4, v4_to), wanted);
         let long = header(SendProxy::V2, v6, v6_to);
         assert_eq!((long.len(), &long[12..16]), (52, &b"\x21\x21\x00\x24"[..]));

@@ -29,8 +29,7 @@ pub async fn check(target: &Target) -> Result<Success, Failure> {
 pub async fn connect(target: &Target) -> Result<TcpStream, Failure> {
     let socket = source::tcp(target)?;
     let connected = socket.connect(target.address).await;
-    let mut stream =
-        connected.map_err(|error| io_failure(&error, target.timeout, target.names_source()))?;
+    let mut stream = connected.map_err(|error| io_failure(&error, target.timeout, target.names_source()))?;
     if let Some(proxy) = target.proxy {
         let said = introduce(&mut stream, proxy).await;
         said.map_err(|error| io_failure(&error, target.timeout, false))?;

@@ -76,7 +76,8 @@ impl Contexts {
     /// # Errors
     /// [`Failure::Certificate`] when a file of the `SSL` block or of `tls_verify` cannot be used.
     pub fn get(&mut self, rules: &TlsPlan) -> Result<Client, Failure> {
-        let known = self.known.iter().find(|(client, verify, _)| *client == rules.client && *verify == rules.verify);
+        let known =
+            self.known.iter().find(|(client, verify, _)| *client == rules.client && *verify == rules.verify);
         let context = match known {
             Some((_, _, known)) => known.clone(),
             None => {

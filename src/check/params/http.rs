@@ -65,7 +65,8 @@ pub(super) fn certified(
     virtualhost: Option<&String>,
     target: SocketAddr,
 ) -> String {
-    let own = rules.name.as_ref().or(named).or(virtualhost).map(|host| bare(host)).filter(|name| !name.is_empty());
+    let own =
+        rules.name.as_ref().or(named).or(virtualhost).map(|host| bare(host)).filter(|name| !name.is_empty());
     own.map_or_else(|| target.ip().to_string(), str::to_owned)
 }
 
@@ -120,7 +121,14 @@ fn regex_plan(url: &Url, pattern: &str) -> RegexPlan {
 }
 
 fn plain_regex(pattern: &str) -> RegexPlan {
-    RegexPlan { pattern: pattern.to_owned(), options: Vec::new(), absent: false, min: 0, max: None, stack: None }
+    RegexPlan {
+        pattern: pattern.to_owned(),
+        options: Vec::new(),
+        absent: false,
+        min: 0,
+        max: None,
+        stack: None,
+    }
 }
 
 /// A host without its port, an address without brackets.
@@ -143,7 +151,7 @@ pub(super) fn server_name(host: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::RegexStack;
+    use crate::config::model::{ExpectJson, RegexStack};
 
     #[test]
     fn server_names_are_hosts_without_ports_and_never_addresses() {
@@ -179,6 +187,47 @@ mod tests {
         assert_eq!(name(&sni, &hosted, Some("outer")), text("host"));
         assert_eq!(name(&named, &hosted, Some("outer")), text("check"));
         assert_eq!(name(&named, &own, Some("outer")), text("url"));
+    }
+
+    #[test]
+    fn a_certificate_is_to_have_the_nearest_name() {
+        let target = SocketAddr::from(([10, 0, 0, 1], 443));
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        for (own, named, virtualhost, wanted) in [
+            ("own", "sni", "host", "own"),
+            ("", "sni", "host", "sni"),
+            ("", "", "host:443", "host"),
+            ("", "", "192.0.2.1:443", "192.0.2.1"),
+            ("", "", "[fd00::1]:443", "fd00::1"),
+            ("", "", "fd00::1", "fd00::1"),
+            ("", "", ":443", "10.0.0.1"),
+            ("", "", "", "10.0.0.1"),
+        ] {
+            let rules = CertificateRules { name: text(own), ..CertificateRules::default() };
+            let got = certified(&rules, text(named).as_ref(), text(virtualhost).as_ref(), target);
+            assert_eq!(got, wanted, "{own} {named} {virtualhost}");
+        }
+    }
+
+    #[test]
+    fn what_a_page_is_to_have() {
+        let url = Url {
+            expect_header: vec!["A: b".to_owned(), "C".to_owned()],
+            expect_header_regex: vec!["D: ^e".to_owned()],
+            expect_json: vec![ExpectJson { path: "a.0".to_owned(), value: None }],
+            ..Url::new("p".to_owned())
+        };
+        let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
+        let header = |name: &str, value| HeaderPlan { name: name.to_owned(), value };
+        let pattern = HeaderValue::Matches(plain_regex("^e"));
+        let wanted = [
+            header("A", HeaderValue::Is("b".to_owned())),
+            header("C", HeaderValue::Any),
+            header("D", pattern),
+        ];
+        assert_eq!(plan.headers, wanted);
+        assert_eq!(plan.json[0].path, ["a", "0"]);
+        assert_eq!((plan.json[0].name.as_str(), &plan.json[0].value), ("a.0", &None));
     }
 
     #[test]

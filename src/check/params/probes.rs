@@ -8,7 +8,8 @@ use super::super::plan::{
 use super::http::{certified, server_name, tls_plan};
 use super::inherit::{Before, Inherit, first_limit};
 use crate::config::model::{
-    BfdCheck, DnsCheck, DnsType, FileCheck, GrpcCheck, MiscCheck, Pace, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
+    BfdCheck, DnsCheck, DnsType, FileCheck, GrpcCheck, MiscCheck, Pace, PingCheck, SmtpCheck, TcpCheck,
+    UdpCheck,
 };
 use crate::config::text::hex::{self, Pattern};
 
@@ -81,8 +82,11 @@ impl Inherit<'_> {
 
     pub(super) fn grpc(&self, check: &GrpcCheck) -> CheckerPlan {
         let target = Target { proxy: check.send_proxy, ..self.target(&check.connection) };
-        let virtualhost =
-            check.virtualhost.as_ref().or(self.real.virtualhost.as_ref()).or(self.server.virtualhost.as_ref());
+        let virtualhost = check
+            .virtualhost
+            .as_ref()
+            .or(self.real.virtualhost.as_ref())
+            .or(self.server.virtualhost.as_ref());
         let named = check.sni_name.as_ref();
         let kind = Kind::Grpc(GrpcPlan {
             tls: check.tls.then(|| tls_plan(self.config.ssl.as_ref(), &check.certificate)),

@@ -6,8 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{
-    BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck,
-    UdpCheck,
+    BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
 };
 use super::object::object;
 use super::probe::GrpcCheck;

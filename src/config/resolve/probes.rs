@@ -65,7 +65,8 @@ impl Resolver<'_> {
         for (word, what) in wrong {
             let problem = format!("{who}: url {}: {what}", url.path);
             let consequence = "the line is passed over: the rest of the url alone decides";
-            let fix = "mend the pattern: what is special to PCRE2 and meant as it stands needs a \\ before it";
+            let fix =
+                "mend the pattern: what is special to PCRE2 and meant as it stands needs a \\ before it";
             self.find(Level::Error, &origin, word, "bad-pattern", problem, consequence, fix);
         }
     }

@@ -62,7 +62,11 @@ mod tests {
             ("/a~", None),
         ] {
             let got = json_path(text);
-            assert_eq!(got.as_deref(), wanted.map(|steps| steps.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).as_deref(), "{text:?}");
+            assert_eq!(
+                got.as_deref(),
+                wanted.map(|steps| steps.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).as_deref(),
+                "{text:?}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use crate::config::keepalived::keyword::{Block, Form, Table, keywords, origin};
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
-use crate::config::model::{DnsCheck, DnsType, GrpcCheck, PingCheck, SmtpCheck, SmtpHost, TcpCheck, UdpCheck};
+use crate::config::model::{
+    DnsCheck, DnsType, GrpcCheck, PingCheck, SmtpCheck, SmtpHost, TcpCheck, UdpCheck,
+};
 
 use super::expect::Proxy;
 

@@ -10,9 +10,7 @@ use crate::config::keepalived::keyword::{Block, Form, Inspection, Table, WholeFo
 use crate::config::keepalived::reader::Reader;
 use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
-use crate::config::model::{
-    IpFamily, Method, Protocol, Scheduler, SorryServer, VirtualServer,
-};
+use crate::config::model::{IpFamily, Method, Protocol, Scheduler, SorryServer, VirtualServer};
 
 use super::health::{Damping, TIER_MODES};
 use super::server::{Forwarding, MethodOf, bare, port};
