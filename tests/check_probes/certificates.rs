@@ -1,7 +1,9 @@
 //! `tls_verify` and `tls_expiry` against OpenSSL's own server, with an authority of the test's own.
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -11,8 +13,11 @@ use openssl::rsa::Rsa;
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
+use tandem::check::checkers::Tools;
+use tandem::check::plan::Plan;
+
 use super::tls::{Files, get, s_server};
-use super::world::alone;
+use super::world::{alone, load};
 
 const DAY: i64 = 86_400;
 
@@ -147,6 +152,51 @@ fn certificates_are_verified_where_the_file_says_so() {
                 let good = if *wanted == "ok" { said == "ok" } else { said.starts_with(wanted) };
                 assert!(good, "{name} {check}: {said}");
             }
+        }
+    });
+}
+
+/// A log that is read again.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_log_warns_once_of_a_certificate_that_ends_soon() {
+    alone(|| async {
+        let files = Files::new("warns");
+        let ours = Authority::new(&files, "ours");
+        ours.sign(&files, "good", &["www.example.org"], -DAY, 10 * DAY + 60, MessageDigest::sha256());
+        let _server = s_server(&files, "good", "");
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let config = load(
+            "virtual_server 192.0.2.1 80 {\n protocol TCP\n connect_timeout 3\n real_server 127.0.0.1 4433 {\n\
+             SSL_GET {\n tls_expiry 2\n tls_expiry_warn 14\n url {\n path /\n}\n}\n}\n}\n",
+        );
+        let plan = Plan::new(&config).services[0].reals[0].checkers[0].clone();
+        let mut tools = Tools::default();
+        for _ in 0..3 {
+            assert!(tools.run(&plan, 0).await.result.is_ok());
+        }
+        let said = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = said.lines().filter(|line| line.contains("WARN")).collect();
+        assert_eq!(lines.len(), 1, "{said}");
+        for part in
+            ["127.0.0.1:4433: certificate of CN=good ends at ", ", in 10 days (tls_expiry_warn 14): renew it"]
+        {
+            assert!(lines[0].contains(part), "{said}");
         }
     });
 }

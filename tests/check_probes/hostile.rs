@@ -3,9 +3,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use super::world::{alone, load, run_once};
+use openssl::hash::MessageDigest;
+
+use super::tls::{Files, listening};
+use super::world::{Program, alone, load, run_once};
 
 /// Serves every connection with that function, on a thread of its own; the port.
 fn server(talk: impl Fn(TcpStream) + Send + 'static) -> u16 {
@@ -128,5 +132,46 @@ fn dripping_pages_end_in_time() {
                 .replace("HTTP_GET {", "HTTP_GET {\nconnect_timeout 0.4");
             assert_eq!(run(port, &check).await, "timeout: no answer within 0.4s");
         }
+    });
+}
+
+/// A TLS server whose records carry no content, as fast as it can: other checks have their turn, and the time limit counts.
+#[test]
+fn endless_records_of_tls_without_content_end_in_time() {
+    alone(|| async {
+        let files = Files::new("records");
+        files.certificate("good", 2048, MessageDigest::sha256(), false);
+        let mut child = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:4433", "-tls1_3"])
+            .args(["-cert", &files.path("good.pem"), "-key", &files.path("good.key")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Its command for a new key; nothing else is said.
+        let mut commands = child.stdin.take().unwrap();
+        std::thread::spawn(move || while commands.write_all(&b"k\n".repeat(1000)).is_ok() {});
+        let _server = Program(child);
+        listening(4433);
+        let check = page("").replace("HTTP_GET {", "SSL_GET {\nconnect_timeout 0.7");
+        let began = Instant::now();
+        let mut others = 0;
+        let counting = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                others += 1;
+            }
+        };
+        let said = tokio::select! {
+            said = run(4433, &check) => said,
+            () = counting => unreachable!(),
+        };
+        assert!(
+            said.starts_with("timeout: ") || said.starts_with("tls: ") || said.starts_with("cut: "),
+            "{said}"
+        );
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert!(others > 2 || !said.starts_with("timeout"), "nobody else had a turn");
     });
 }

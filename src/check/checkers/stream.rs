@@ -12,6 +12,9 @@ use super::{io_failure, tcp};
 use crate::check::outcome::Failure;
 use crate::check::plan::Target;
 
+/// Reads from the socket in one call of OpenSSL; a record takes two.
+const READS_A_CALL: usize = 64;
+
 /// One connection.
 #[derive(Debug)]
 pub enum Stream {
@@ -54,17 +57,30 @@ pub enum Direction {
 
 /// A socket as OpenSSL wants it: reads and writes that say at once when they cannot.
 #[derive(Debug)]
-pub struct Socket(TcpStream);
+pub struct Socket {
+    socket: TcpStream,
+    /// Reads before OpenSSL is told that nothing is there.
+    left: usize,
+}
+
+impl Socket {
+    const fn new(socket: TcpStream) -> Self {
+        Self { socket, left: READS_A_CALL }
+    }
+}
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        // It takes records without content for as long as they come: one call might never end.
+        let Some(left) = self.left.checked_sub(1) else { return Err(io::ErrorKind::WouldBlock.into()) };
+        self.left = left;
+        self.socket.try_read(buffer)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        self.socket.try_write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -81,12 +97,13 @@ impl Stream {
     pub async fn open(target: &Target, tls: Option<&Session<'_>>) -> Result<Self, Failure> {
         let socket = tcp::connect(target).await?;
         let Some(session) = tls else { return Ok(Self::Plain(socket)) };
-        let mut stream = tls::begin(session, Socket(socket))?;
+        let mut stream = tls::begin(session, Socket::new(socket))?;
         while let Err(error) = stream.connect() {
             match direction(&error) {
-                Some(direction) => ready(&stream.get_ref().0, direction, target).await?,
+                Some(direction) => ready(&stream.get_ref().socket, direction, target).await?,
                 None => return Err(handshake_failure(&error, target)),
             }
+            stream.get_mut().left = READS_A_CALL;
         }
         tls::examine(stream.ssl(), session, target)?;
         Ok(Self::Tls(Box::new(stream)))
@@ -117,13 +134,16 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Put::Wait(Direction::Write)),
                 Err(error) => Err(failure(&error, target)),
             },
-            Self::Tls(stream) => match stream.ssl_write(bytes) {
-                Ok(wrote) => Ok(Put::Bytes(wrote)),
-                Err(error) => match direction(&error) {
-                    Some(direction) => Ok(Put::Wait(direction)),
-                    None => Err(tls_failure(&error, target)),
-                },
-            },
+            Self::Tls(stream) => {
+                stream.get_mut().left = READS_A_CALL;
+                match stream.ssl_write(bytes) {
+                    Ok(wrote) => Ok(Put::Bytes(wrote)),
+                    Err(error) => match direction(&error) {
+                        Some(direction) => Ok(Put::Wait(direction)),
+                        None => Err(tls_failure(&error, target)),
+                    },
+                }
+            }
         }
     }
 
@@ -139,15 +159,18 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Got::Wait(Direction::Read)),
                 Err(error) => Err(failure(&error, target)),
             },
-            Self::Tls(stream) => match stream.ssl_read(buffer) {
-                Ok(read) => Ok(Got::Bytes(read)),
-                Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Got::End),
-                Err(error) if tls::is_abrupt_end(&error) => Ok(Got::AbruptEnd),
-                Err(error) => match direction(&error) {
-                    Some(direction) => Ok(Got::Wait(direction)),
-                    None => Err(tls_failure(&error, target)),
-                },
-            },
+            Self::Tls(stream) => {
+                stream.get_mut().left = READS_A_CALL;
+                match stream.ssl_read(buffer) {
+                    Ok(read) => Ok(Got::Bytes(read)),
+                    Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Got::End),
+                    Err(error) if tls::is_abrupt_end(&error) => Ok(Got::AbruptEnd),
+                    Err(error) => match direction(&error) {
+                        Some(direction) => Ok(Got::Wait(direction)),
+                        None => Err(tls_failure(&error, target)),
+                    },
+                }
+            }
         }
     }
 
@@ -163,7 +186,7 @@ impl Stream {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => &stream.get_ref().0,
+            Self::Tls(stream) => &stream.get_ref().socket,
         }
     }
 }

@@ -18,7 +18,7 @@ use openssl::ssl::{
     self, ErrorCode, Ssl, SslContext, SslFiletype, SslMethod, SslOptions, SslRef, SslSessionCacheMode,
     SslVerifyMode, SslVersion,
 };
-use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509CheckFlags;
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 
@@ -125,31 +125,34 @@ fn context(client: &ClientCertificate, verify: Option<&Authority>) -> Result<Ssl
             builder.check_private_key().map_err(|error| bad("key", file, &brief(&error)))?;
         }
     }
-    match verify {
-        // Known authorities only: those of the SSL block are for our own chain.
-        Some(authority) => {
-            let mut store = X509StoreBuilder::new().map_err(own)?;
-            match authority {
-                Authority::System => store.set_default_paths().map_err(own)?,
-                Authority::File(file) => {
-                    let bad = |error: &dyn std::fmt::Display| {
-                        Failure::Certificate(format!("the authorities of tls_verify {file}: {error}"))
-                    };
-                    let pem = fs::read(file).map_err(|error| bad(&error))?;
-                    let authorities = X509::stack_from_pem(&pem).map_err(|error| bad(&brief(&error)))?;
-                    if authorities.is_empty() {
-                        return Err(bad(&"no certificate in it"));
-                    }
-                    for authority in authorities {
-                        store.add_cert(authority).map_err(|error| bad(&brief(&error)))?;
-                    }
-                }
-            }
-            builder.set_verify_cert_store(store.build()).map_err(own)?;
-        }
-        None => {}
+    if let Some(authority) = verify {
+        // These alone: those of the SSL block are for our own chain.
+        builder.set_verify_cert_store(store(authority)?).map_err(own)?;
     }
     Ok(builder.build())
+}
+
+/// Whose signatures are good.
+fn store(authority: &Authority) -> Result<X509Store, Failure> {
+    let own = |error: ErrorStack| Failure::Broken(error.to_string());
+    let mut store = X509StoreBuilder::new().map_err(own)?;
+    match authority {
+        Authority::System => store.set_default_paths().map_err(own)?,
+        Authority::File(file) => {
+            let bad = |error: &dyn std::fmt::Display| {
+                Failure::Certificate(format!("the authorities of tls_verify {file}: {error}"))
+            };
+            let pem = fs::read(file).map_err(|error| bad(&error))?;
+            let authorities = X509::stack_from_pem(&pem).map_err(|error| bad(&brief(&error)))?;
+            if authorities.is_empty() {
+                return Err(bad(&"no certificate in it"));
+            }
+            for authority in authorities {
+                store.add_cert(authority).map_err(|error| bad(&brief(&error)))?;
+            }
+        }
+    }
+    Ok(store.build())
 }
 
 /// A TLS client on a connection, before its handshake.
