@@ -1,6 +1,7 @@
 //! What must hold of any bytes that come from outside. `targets/` runs these checks under libFuzzer,
 //! `tests/fuzz_seeds.rs` runs them over the seeds and over everything that was ever found.
 
+mod probes;
 mod receive;
 
 use std::borrow::Cow;
@@ -25,7 +26,8 @@ const FINDINGS_ARE_PRINTABLE: bool = true;
 
 /// The names of all targets.
 #[allow(dead_code, reason = "each target knows its own name")]
-pub(crate) const TARGETS: [&str; 7] = ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink"];
+pub(crate) const TARGETS: [&str; 8] =
+    ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink", "probes"];
 
 /// Findings behind a variable, a sequence or a conditional point at the column that was written, not at that of the
 /// expanded text. Not so yet: until then such columns are not checked.
@@ -41,6 +43,7 @@ pub(crate) fn run(target: &str, bytes: &[u8]) {
         "bfd" => bfd(bytes),
         "receive" => receive::receive(bytes),
         "netlink" => netlink(bytes),
+        "probes" => probes::probes(bytes),
         other => panic!("there is no target {other}"),
     }
 }

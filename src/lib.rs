@@ -15,6 +15,7 @@
 //! - [`process`]: runs a user's program: identity, process group, time limit, result.
 //! - [`config`]: text to model, both file forms, with diagnostics.
 //! - [`control`]: the local door: HTTP and JSON over a unix socket, for commands.
+//! - [`pattern`]: PCRE2, for what a file says (does it compile) and for the pages that it is looked for in.
 //! - [`clock`]: the one reader of clocks.
 
 #![cfg_attr(
@@ -36,5 +37,6 @@ pub mod core;
 pub mod ipvs;
 pub mod net;
 pub mod notify;
+pub mod pattern;
 pub mod process;
 pub mod vrrp;

@@ -7,8 +7,16 @@
     reason = "a test is a driver: it reads clocks and sleeps"
 )]
 
+#[path = "check_probes/certificates.rs"]
+mod certificates;
 #[path = "check_probes/datagrams.rs"]
 mod datagrams;
+#[path = "check_probes/expect.rs"]
+mod expect;
+#[path = "check_probes/grpc.rs"]
+mod grpc;
+#[path = "check_probes/hostile.rs"]
+mod hostile;
 #[path = "check_probes/ping.rs"]
 mod ping;
 #[path = "check_probes/smtp.rs"]

@@ -130,6 +130,24 @@ pub enum Failure {
     /// The pattern of `regex_no_match` is in the body.
     #[error("regex {0} matches the body, and must not (regex_no_match)")]
     BadMatch(String),
+    /// A header of `expect_header` or `expect_header_regex` is missing or another one.
+    #[error("{0}")]
+    BadHeader(String),
+    /// The body is no JSON, or has not what `expect_json` says.
+    #[error("{0}")]
+    BadJson(String),
+    /// `tls_verify`: the certificate is of no authority that we trust, of another name, or out of its time.
+    #[error("{0}")]
+    Untrusted(String),
+    /// `tls_expiry`: the certificate ends too soon.
+    #[error("{0}")]
+    Expiry(String),
+    /// A gRPC server refused the question.
+    #[error("{0}")]
+    GrpcStatus(String),
+    /// A gRPC server says that the service does not serve.
+    #[error("{0}")]
+    NotServing(String),
     /// TLS failed, in the handshake or later.
     #[error("TLS: {0}")]
     Tls(String),
@@ -197,6 +215,12 @@ impl Failure {
             Self::BodyTooLong(_) => "body_too_long",
             Self::NoMatch(_) => "no_match",
             Self::BadMatch(_) => "bad_match",
+            Self::BadHeader(_) => "bad_header",
+            Self::BadJson(_) => "bad_json",
+            Self::Untrusted(_) => "untrusted",
+            Self::Expiry(_) => "certificate_ends",
+            Self::GrpcStatus(_) => "grpc_status",
+            Self::NotServing(_) => "not_serving",
             Self::Tls(_) => "tls",
             Self::NoCloseNotify => "no_close_notify",
             Self::Certificate(_) => "certificate",

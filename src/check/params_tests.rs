@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::plan::{Kind, Target};
+use super::super::plan::{Authority, Kind, Target};
 use super::inherit::{CONNECT_TIMEOUT, LONGEST, SHORTEST_PAUSE};
 use super::*;
 use crate::config::model::{
-    BfdCheck, Command, Connection, DnsCheck, FileCheck, HttpGet, HttpProtocol, MiscCheck, Pace, PingCheck,
-    ScriptUser, SmtpCheck, SmtpHost, SorryServer, StatusRange, TcpCheck, TrackFile, UdpCheck, Url,
+    BfdCheck, CertificateRules, Command, Connection, DnsCheck, FileCheck, GrpcCheck, HttpGet, HttpProtocol,
+    MiscCheck, Pace, PingCheck, ScriptUser, SendProxy, SmtpCheck, SmtpHost, SorryServer, StatusRange,
+    TcpCheck, TrackFile, UdpCheck, Url,
 };
 use crate::config::model::{Method, Protocol};
 use crate::config::units::Secs;
@@ -85,6 +86,7 @@ fn defaults_are_keepalived_s() {
         bind_if: None,
         bind_port: None,
         fwmark: None,
+        proxy: None,
         timeout: seconds(5),
     };
     assert_eq!(real.checkers[0].kind, Kind::Tcp(target.clone()));
@@ -379,4 +381,56 @@ fn the_other_checkers_defaults_are_keepalived_s() {
             "BFD_CHECK: b; 0 x 1s, alpha",
         ]
     );
+}
+
+/// GRPC_CHECK, PROXY headers and what is asked of certificates.
+#[test]
+fn words_beyond_keepalived_s_find_their_plan() {
+    let mut real = RealServer::new(ip("10.0.0.3"));
+    real.virtualhost = Some("grpc.example.org:50051".to_owned());
+    let rules = CertificateRules {
+        verify: Some("system".to_owned()),
+        expiry: Some(3),
+        expiry_warn: Some(30),
+        ..CertificateRules::default()
+    };
+    real.grpc_check.push(GrpcCheck::default());
+    real.grpc_check.push(GrpcCheck {
+        service: Some("a.B".to_owned()),
+        tls: true,
+        certificate: CertificateRules { verify: Some("/ca".to_owned()), ..rules.clone() },
+        send_proxy: Some(SendProxy::V2),
+        ..GrpcCheck::default()
+    });
+    real.tcp_check.push(TcpCheck { send_proxy: Some(SendProxy::V1), ..TcpCheck::default() });
+    let page = |proxy| HttpGet {
+        url: vec![url("/p")],
+        certificate: rules.clone(),
+        send_proxy: proxy,
+        ..HttpGet::default()
+    };
+    real.http_get.push(page(None));
+    real.ssl_get.push(page(Some(SendProxy::V2Local)));
+    let mut server = server(vec![real]);
+    server.port = Some(50051);
+    let config = Config { virtual_server: vec![server], ..Config::default() };
+    let checkers = Plan::new(&config).services.remove(0).reals.remove(0).checkers;
+    let proxies: Vec<_> = checkers.iter().map(|c| c.kind.target().and_then(|target| target.proxy)).collect();
+    let wanted = [Some(SendProxy::V1), None, Some(SendProxy::V2Local), None, Some(SendProxy::V2)];
+    assert_eq!(proxies, wanted);
+    let names: Vec<_> = checkers.iter().map(|checker| checker.kind.name()).collect();
+    assert_eq!(names, ["TCP_CHECK", "HTTP_GET", "SSL_GET", "GRPC_CHECK", "GRPC_CHECK"]);
+    let Kind::Http(http) = &checkers[1].kind else { panic!() };
+    assert_eq!(http.tls, None, "HTTP_GET has no certificate");
+    let Kind::Http(ssl) = &checkers[2].kind else { panic!() };
+    let tls = ssl.tls.as_ref().unwrap();
+    assert_eq!((&tls.verify, tls.expiry, tls.expiry_warn), (&Some(Authority::System), Some(3), Some(30)));
+    assert_eq!(ssl.urls[0].certified, "grpc.example.org");
+    let Kind::Grpc(plain) = &checkers[3].kind else { panic!() };
+    assert_eq!((plain.service.as_str(), &plain.tls), ("", &None));
+    assert_eq!(plain.authority, "grpc.example.org:50051");
+    let Kind::Grpc(grpc) = &checkers[4].kind else { panic!() };
+    assert_eq!(grpc.server_name.as_deref(), Some("grpc.example.org"));
+    assert_eq!(grpc.tls.as_ref().unwrap().verify, Some(Authority::File("/ca".to_owned())));
+    assert_eq!((checkers[4].rules.retry, checkers[4].rules.delay_before_retry), (1, seconds(1)));
 }

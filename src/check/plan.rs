@@ -11,7 +11,9 @@ use super::identity::Identity;
 use super::members::{self, Member};
 use super::quorum;
 use super::tiers;
-use crate::config::model::{AdminState, Command, DnsType, HttpProtocol, ScriptUser, Secret, StatusRange};
+use crate::config::model::{
+    AdminState, Command, DnsType, HttpProtocol, ScriptUser, Secret, SendProxy, StatusRange,
+};
 use crate::config::text::hex::Pattern;
 use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
 
@@ -156,6 +158,7 @@ impl Hash for CheckerPlan {
             Kind::Misc(misc) => misc.argv.hash(state),
             Kind::File(file) => file.name.hash(state),
             Kind::Bfd(name) => name.hash(state),
+            Kind::Grpc(grpc) => grpc.service.hash(state),
             Kind::Tcp(_) | Kind::Ping(_) | Kind::Smtp(_) | Kind::Dns(_) | Kind::Udp(_) => {}
         }
     }
@@ -174,6 +177,8 @@ pub enum Kind {
     Dns(DnsPlan),
     /// UDP_CHECK.
     Udp(UdpPlan),
+    /// GRPC_CHECK.
+    Grpc(GrpcPlan),
     /// PING_CHECK; the port is of no use.
     Ping(Target),
     /// MISC_CHECK.
@@ -194,6 +199,7 @@ impl Kind {
             Self::Smtp(_) => "SMTP_CHECK",
             Self::Dns(_) => "DNS_CHECK",
             Self::Udp(_) => "UDP_CHECK",
+            Self::Grpc(_) => "GRPC_CHECK",
             Self::Ping(_) => "PING_CHECK",
             Self::Misc(_) => "MISC_CHECK",
             Self::File(_) => "FILE_CHECK",
@@ -209,6 +215,7 @@ impl Kind {
             Self::Smtp(smtp) => Some(&smtp.target),
             Self::Dns(dns) => Some(&dns.target),
             Self::Udp(udp) => Some(&udp.target),
+            Self::Grpc(grpc) => Some(&grpc.target),
             Self::Misc(_) | Self::File(_) | Self::Bfd(_) => None,
         }
     }
@@ -227,6 +234,8 @@ pub struct Target {
     pub bind_port: Option<u16>,
     /// Firewall mark of the check's packets (SO_MARK).
     pub fwmark: Option<u32>,
+    /// The PROXY header that a TCP connection begins with.
+    pub proxy: Option<SendProxy>,
     /// `connect_timeout`: for the whole exchange, not the connect alone.
     pub timeout: Duration,
 }
@@ -243,8 +252,8 @@ impl Target {
 pub struct HttpPlan {
     /// Where to.
     pub target: Target,
-    /// SSL_GET, with what we show to the server.
-    pub tls: Option<ClientCertificate>,
+    /// SSL_GET: what we show to the server, and what is asked of its certificate.
+    pub tls: Option<TlsPlan>,
     /// Protocol version of the request line.
     pub protocol: HttpProtocol,
     /// The pages, never empty.
@@ -267,8 +276,45 @@ pub struct UrlPlan {
     pub regex: Option<RegexPlan>,
     /// SSL_GET: the name said in the handshake (SNI); `None` = nothing.
     pub server_name: Option<String>,
+    /// The name, or the address, that a certificate must have where it is verified.
+    pub certified: String,
     /// SSL_GET: an end without the farewell of TLS is a failure.
     pub tls_compliant: bool,
+    /// Headers that the answer must have.
+    pub headers: Vec<HeaderPlan>,
+    /// What the body must have, as JSON.
+    pub json: Vec<JsonPlan>,
+}
+
+/// One header that an answer must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderPlan {
+    /// Its name, in any case.
+    pub name: String,
+    /// Its value.
+    pub value: HeaderValue,
+}
+
+/// The value of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// Whatever it is.
+    Any,
+    /// Exactly this, blanks around it left out.
+    Is(String),
+    /// What this pattern matches.
+    Matches(RegexPlan),
+}
+
+/// One value that a body must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonPlan {
+    /// The path as the file writes it.
+    pub name: String,
+    /// Its steps: keys, and indexes from 0.
+    pub path: Vec<String>,
+    /// The value; `None`: any.
+    pub value: Option<String>,
 }
 
 /// `regex` and its kin.
@@ -288,6 +334,35 @@ pub struct RegexPlan {
     pub stack: Option<(usize, usize)>,
 }
 
+/// TLS of a check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsPlan {
+    /// What we show.
+    pub client: ClientCertificate,
+    /// Whose signature the server's certificate must have; `None`: anybody's.
+    pub verify: Option<Authority>,
+    /// It must not end within so many days.
+    pub expiry: Option<u32>,
+    /// The log warns when it ends within so many days.
+    pub expiry_warn: Option<u32>,
+}
+
+impl TlsPlan {
+    /// Something is asked of the server's certificate.
+    pub const fn asks(&self) -> bool {
+        self.verify.is_some() || self.expiry.is_some() || self.expiry_warn.is_some()
+    }
+}
+
+/// Who may have signed a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authority {
+    /// The machine's authorities.
+    System,
+    /// Those of a PEM file.
+    File(String),
+}
+
 /// What SSL_GET shows to servers that ask (the `SSL` block): names of PEM files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientCertificate {
@@ -299,6 +374,23 @@ pub struct ClientCertificate {
     pub key: Option<String>,
     /// Password of the key.
     pub password: Option<Secret>,
+}
+
+/// One GRPC_CHECK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcPlan {
+    /// Where to.
+    pub target: Target,
+    /// By TLS rather than in the clear.
+    pub tls: Option<TlsPlan>,
+    /// With TLS: the name said in the handshake (SNI); `None` = nothing.
+    pub server_name: Option<String>,
+    /// With TLS: the name, or the address, that the certificate must have where it is verified.
+    pub certified: String,
+    /// Authority of the request, as the Host header of a page.
+    pub authority: String,
+    /// The service that is asked about; empty: the whole server.
+    pub service: String,
 }
 
 /// One MISC_CHECK.

@@ -13,6 +13,7 @@ mod global;
 mod instance;
 mod object;
 mod overrides;
+mod probe;
 mod rules;
 mod server;
 mod tracker;
@@ -34,6 +35,7 @@ pub use instance::{
 };
 pub use object::Origin;
 pub use overrides::{AdminState, OverrideKind, RealServerOverride, ServiceName};
+pub use probe::{CertificateRules, ExpectJson, GrpcCheck, SendProxy};
 pub use server::{
     GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel,
     TunnelChecksum, TunnelKind, VirtualServer, VirtualServerGroup,

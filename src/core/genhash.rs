@@ -9,7 +9,7 @@ use crate::check::checkers::http::{self, Reader};
 use crate::check::checkers::http_answer::Sink;
 use crate::check::checkers::{stream, tls};
 use crate::check::outcome::Failure;
-use crate::check::plan::{ClientCertificate, HttpPlan, Target, UrlPlan};
+use crate::check::plan::{HttpPlan, Target, TlsPlan, UrlPlan};
 use crate::clock;
 use crate::config::model::HttpProtocol;
 
@@ -62,6 +62,7 @@ pub fn fetch(page: &Page) -> Result<Fetched, Failure> {
         bind_if: None,
         bind_port: None,
         fwmark: page.fwmark,
+        proxy: None,
         timeout: page.timeout,
     };
     let url = UrlPlan {
@@ -71,14 +72,17 @@ pub fn fetch(page: &Page) -> Result<Fetched, Failure> {
         status: Vec::new(),
         regex: None,
         server_name: page.virtualhost.clone().filter(|_| page.tls == Some(true)),
+        certified: String::new(),
         tls_compliant: false,
+        headers: Vec::new(),
+        json: Vec::new(),
     };
-    let client = page.tls.map(|_| ClientCertificate::default());
-    let context = client.as_ref().map(|client| tls::Contexts::default().get(client)).transpose()?;
-    let plan = HttpPlan { target, tls: client, protocol: page.protocol, urls: Vec::new() };
+    let rules = page.tls.map(|_| TlsPlan::default());
+    let client = rules.as_ref().map(|rules| tls::Contexts::default().get(rules)).transpose()?;
+    let plan = HttpPlan { target, tls: rules, protocol: page.protocol, urls: Vec::new() };
     let mut keeper = Keeper { keep: page.keep, ..Keeper::default() };
     let began: Instant = clock::now();
-    runtime.block_on(stream::within(page.timeout, http::read(&plan, &url, context.as_ref(), &mut keeper)))?;
+    runtime.block_on(stream::within(page.timeout, http::read(&plan, &url, client.as_ref(), &mut keeper)))?;
     let took = clock::now().saturating_duration_since(began);
     let of_body: [u8; 16] = keeper.md5.finalize().into();
     let of_wire: Option<[u8; 16]> = keeper.raw_md5.map(|md5| md5.finalize().into());

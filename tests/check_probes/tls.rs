@@ -20,7 +20,7 @@ use tandem::check::plan::Plan;
 use super::world::{PATIENCE, Program, alone, load};
 
 /// Files of a test.
-struct Files(PathBuf);
+pub struct Files(pub PathBuf);
 
 impl Drop for Files {
     fn drop(&mut self) {
@@ -29,18 +29,18 @@ impl Drop for Files {
 }
 
 impl Files {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tandem-tls-{}-{name}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
     /// A self-signed certificate `NAME.pem` with its key `NAME.key`, and the key under a password `NAME.locked`.
-    fn certificate(&self, name: &str, bits: u32, digest: MessageDigest, expired: bool) {
+    pub fn certificate(&self, name: &str, bits: u32, digest: MessageDigest, expired: bool) {
         let key = PKey::from_rsa(Rsa::generate(bits).unwrap()).unwrap();
         let mut subject = X509NameBuilder::new().unwrap();
         subject.append_entry_by_text("CN", name).unwrap();
@@ -62,7 +62,7 @@ impl Files {
 }
 
 /// OpenSSL's server on port 4433, which answers every GET with a page about the connection.
-fn s_server(files: &Files, certificate: &str, words: &str) -> Program {
+pub fn s_server(files: &Files, certificate: &str, words: &str) -> Program {
     let pem = files.path(&format!("{certificate}.pem"));
     let key = files.path(&format!("{certificate}.key"));
     let child = Command::new("openssl")
@@ -77,7 +77,7 @@ fn s_server(files: &Files, certificate: &str, words: &str) -> Program {
     Program(child)
 }
 
-fn listening(port: u16) {
+pub fn listening(port: u16) {
     let began = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(began.elapsed() < PATIENCE, "nobody listens on {port}");
@@ -86,7 +86,7 @@ fn listening(port: u16) {
 }
 
 /// One run of the checker: `ok`, or the failure's name with its words.
-async fn get(root: &str, check: &str, url: &str) -> String {
+pub async fn get(root: &str, check: &str, url: &str) -> String {
     let config = load(&format!(
         "{root}\nvirtual_server 192.0.2.1 80 {{\n protocol TCP\n connect_timeout 3\n real_server 127.0.0.1 4433 {{\nSSL_GET {{\n \
          {check}\nurl {{\n path /\n{url}\n}}\n}}\n}}\n}}\n"
@@ -178,24 +178,14 @@ fn nginx_over_tls() {
     alone(|| async {
         let files = Files::new("nginx");
         files.certificate("good", 2048, MessageDigest::sha256(), false);
-        fs::create_dir_all(files.0.join("html")).unwrap();
-        fs::write(files.0.join("html/index.html"), "hello").unwrap();
         let here = files.0.display();
-        let settings = format!(
-            "daemon off; pid {here}/pid; error_log {here}/error.log; worker_processes 1; user root;\nevents {{}}\n\
-             http {{ access_log off; client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path \
-             {here}/f; uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;\nserver {{ listen 127.0.0.1:4433 ssl; \
-             root {here}/html; ssl_certificate {here}/good.pem; ssl_certificate_key {here}/good.key; }} }}\n"
+        let nginx = nginx(
+            &files,
+            &format!(
+                "server {{ listen 127.0.0.1:4433 ssl; root {here}/html; ssl_certificate {here}/good.pem; \
+                 ssl_certificate_key {here}/good.key; }}"
+            ),
         );
-        fs::write(files.0.join("nginx.conf"), settings).unwrap();
-        let child = Command::new("nginx")
-            .args(["-c", &files.path("nginx.conf"), "-p", files.0.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // By its master: a kill would leave the worker behind.
-        let nginx = Nginx(child.id(), Program(child));
         listening(4433);
         assert_eq!(get("", "tls_compliant", "digest 5d41402abc4b2a76b9719d911017c592").await, "ok");
         assert_eq!(get("", "http_protocol 1.1", "regex ^h.*o$").await, "ok");
@@ -205,8 +195,29 @@ fn nginx_over_tls() {
     });
 }
 
+/// nginx with these servers; a page "hello" lies below `html`.
+pub fn nginx(files: &Files, servers: &str) -> Nginx {
+    fs::create_dir_all(files.0.join("html")).unwrap();
+    fs::write(files.0.join("html/index.html"), "hello").unwrap();
+    let here = files.0.display();
+    let settings = format!(
+        "daemon off; pid {here}/pid; error_log {here}/error.log; worker_processes 1; user root;\nevents {{}}\n\
+         http {{ access_log off; client_body_temp_path {here}/b; proxy_temp_path {here}/p; fastcgi_temp_path \
+         {here}/f; uwsgi_temp_path {here}/u; scgi_temp_path {here}/s;\n{servers}\n}}\n"
+    );
+    fs::write(files.0.join("nginx.conf"), settings).unwrap();
+    let child = Command::new("nginx")
+        .args(["-c", &files.path("nginx.conf"), "-p", files.0.to_str().unwrap()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // By its master: a kill would leave the worker behind.
+    Nginx(child.id(), Program(child))
+}
+
 /// nginx, told to stop in an orderly way.
-struct Nginx(u32, #[allow(dead_code, reason = "dropped after")] Program);
+pub struct Nginx(u32, #[allow(dead_code, reason = "dropped after")] Program);
 
 impl Drop for Nginx {
     fn drop(&mut self) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
+use tandem::check::checkers::Tools;
 use tandem::check::driver::{self, Outputs};
 use tandem::check::event::Event;
 use tandem::check::outcome::{Failure, Success};
@@ -132,9 +133,21 @@ pub fn kind(config: &Config) -> Kind {
     Plan::new(config).services[0].reals[0].checkers[0].kind.clone()
 }
 
+/// One run of the first checker of a virtual server, first url: `ok`, or the failure's name with its words.
+pub async fn run_once(config: &Config) -> String {
+    let plan = Plan::new(config).services[0].reals[0].checkers[0].clone();
+    let began = Instant::now();
+    let result = Tools::default().run(&plan, 0).await.result;
+    assert!(began.elapsed() < PATIENCE, "ended after {:?}", began.elapsed());
+    match result {
+        Ok(_) => "ok".to_owned(),
+        Err(failure) => format!("{}: {failure}", failure.name()),
+    }
+}
+
 /// A target for a checker that is called directly.
 pub fn target(address: SocketAddr, timeout: Duration) -> Target {
-    Target { address, bindto: None, bind_if: None, bind_port: None, fwmark: None, timeout }
+    Target { address, bindto: None, bind_if: None, bind_port: None, fwmark: None, proxy: None, timeout }
 }
 
 /// The same target with a firewall mark.

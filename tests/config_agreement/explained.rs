@@ -178,9 +178,16 @@ pub(crate) const EXTRA: &[Extra] = &[
         "missing-value",
         "keepalived takes a bare param_match for an exact match; there is no word for that",
     ),
+    (None, "bad-pattern", "keepalived -t does not compile patterns"),
     (Some("121.conf"), "bad-value", "no hardware address: keepalived takes the line without a look"),
     (None, "bad-value", "keepalived takes the value without a word, or cuts it to what it can use"),
 ];
+
+/// Files that we refuse and keepalived takes: the file, why.
+pub(crate) const REFUSED: &[(&str, &str)] = &[(
+    "http regex",
+    "keepalived compiles a pattern when its checker starts, logs that it is none, and runs without it; its -t says nothing",
+)];
 
 const NO_BFD: &str =
     "names a BFD instance that both drop, for want of a neighbour; keepalived says it of that one only";

@@ -6,7 +6,7 @@ use std::fmt;
 use tandem::config::Loaded;
 use tandem::config::diagnostic::{Diagnostic, Level};
 
-use super::explained::{EXTRA, FATAL, NOT_REPORTED, STOPPED};
+use super::explained::{EXTRA, FATAL, NOT_REPORTED, REFUSED, STOPPED};
 use super::kinds::Kind;
 use super::matching::Fate;
 use super::verdict::Problem;
@@ -112,7 +112,10 @@ impl Report {
         let worst = findings.iter().map(|found| found.level).max();
         let clean =
             problems.iter().all(|problem| problem.kind == Kind::ScriptSecurity) && matches!(rc, 0 | 6);
-        if clean && stopped.is_none() && (worst == Some(Level::Error) || !loaded.readable) {
+        let refused = REFUSED.iter().find(|(name, _)| *name == file);
+        if let Some((_, why)) = refused {
+            self.explained.entry(why).or_default().push(format!("{file}: refused"));
+        } else if clean && stopped.is_none() && (worst == Some(Level::Error) || !loaded.readable) {
             self.failures.push(format!("refused: {file}: keepalived accepts it"));
         }
         // A fatal mistake is an error here as well, and what keepalived fails is never clean.

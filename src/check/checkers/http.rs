@@ -8,16 +8,15 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use md5::{Digest, Md5};
-use openssl::ssl::SslContext;
-
 use super::http_answer::{Answer, Sink};
-use super::regex::Regex;
+use super::http_expect::{self, Headers, Patterns};
 use super::stream::{Direction, Got, Stream, within};
-use super::tls::Contexts;
+use super::tls::{Client, Contexts, Session};
 use crate::check::outcome::{Failure, Success};
-use crate::check::plan::{CheckerPlan, HttpPlan, Kind, RegexPlan, UrlPlan};
+use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
+use crate::pattern::Regex;
+use md5::{Digest, Md5};
 
 /// The most of a body that is read when its content is of no interest, bytes: its status then decides.
 pub const MAX_BODY: u64 = 16 * 1024 * 1024;
@@ -31,7 +30,7 @@ const READS_A_TURN: usize = 16;
 /// What runs share: TLS contexts and compiled patterns.
 #[derive(Debug, Default)]
 pub struct Shared {
-    contexts: Contexts,
+    pub(super) contexts: Contexts,
     patterns: HashMap<RegexPlan, Result<Arc<Mutex<Regex>>, Failure>>,
 }
 
@@ -53,8 +52,9 @@ impl Shared {
 pub struct Request {
     plan: Arc<CheckerPlan>,
     url: usize,
-    tls: Option<SslContext>,
+    tls: Option<Client>,
     pattern: Option<Arc<Mutex<Regex>>>,
+    header_patterns: Patterns,
 }
 
 impl Request {
@@ -64,9 +64,14 @@ impl Request {
     /// [`Failure::BadRequest`] when the file's words make no request, [`Failure::Certificate`].
     pub fn new(plan: &Arc<CheckerPlan>, url: usize, shared: &mut Shared) -> Result<Self, Failure> {
         let (http, wanted) = parts(plan, url)?;
-        let tls = http.tls.as_ref().map(|client| shared.contexts.get(client)).transpose()?;
+        let tls = http.tls.as_ref().map(|rules| shared.contexts.get(rules)).transpose()?;
         let pattern = wanted.regex.as_ref().map(|regex| shared.pattern(regex)).transpose()?;
-        Ok(Self { plan: Arc::clone(plan), url, tls, pattern })
+        let header_patterns = wanted.headers.iter().map(|header| match &header.value {
+            HeaderValue::Matches(regex) => shared.pattern(regex).map(Some),
+            HeaderValue::Any | HeaderValue::Is(_) => Ok(None),
+        });
+        let header_patterns = header_patterns.collect::<Result<_, _>>()?;
+        Ok(Self { plan: Arc::clone(plan), url, tls, pattern, header_patterns })
     }
 
     /// One run: sends the request and reads the whole answer, within the time limit.
@@ -75,7 +80,7 @@ impl Request {
     /// What is wrong with the connection or with the answer.
     pub async fn check(self) -> Result<Success, Failure> {
         let (http, wanted) = parts(&self.plan, self.url)?;
-        let mut judge = Judge::new(wanted);
+        let mut judge = Judge::new(wanted, &self.header_patterns);
         within(http.target.timeout, read(http, wanted, self.tls.as_ref(), &mut judge)).await?;
         judge.verdict(self.pattern.as_deref())
     }
@@ -109,13 +114,19 @@ pub trait Reader: Sink {
 pub async fn read(
     http: &HttpPlan,
     url: &UrlPlan,
-    tls: Option<&SslContext>,
+    tls: Option<&Client>,
     reader: &mut impl Reader,
 ) -> Result<(), Failure> {
     let target = &http.target;
     let head = request(http.protocol, url)?;
-    let tls = tls.map(|context| (context, url.server_name.as_deref()));
-    let mut stream = Stream::open(target, tls).await?;
+    let session = tls.zip(http.tls.as_ref()).map(|(client, rules)| Session {
+        client,
+        rules,
+        server_name: url.server_name.as_deref(),
+        certified: &url.certified,
+        protocol: &[],
+    });
+    let mut stream = Stream::open(target, session.as_ref()).await?;
     stream.send(head.as_bytes(), target).await?;
     drop(head);
     let mut answer = Answer::default();
@@ -196,15 +207,17 @@ struct Judge<'a> {
     md5: Option<Box<Md5>>,
     /// The same over the chunks as they come: what keepalived's genhash prints for such a page.
     raw_md5: Option<Box<Md5>>,
-    /// The beginning of the body, for the pattern.
+    headers: Headers<'a>,
+    /// The beginning of the body, for the pattern and as JSON.
     text: Vec<u8>,
     read: u64,
 }
 
 impl<'a> Judge<'a> {
-    fn new(wanted: &'a UrlPlan) -> Self {
+    fn new(wanted: &'a UrlPlan, header_patterns: &'a Patterns) -> Self {
         Self {
             wanted,
+            headers: Headers::new(&wanted.headers, header_patterns),
             md5: wanted.digest.as_ref().map(|_| Box::new(Md5::new())),
             raw_md5: None,
             text: Vec::new(),
@@ -234,17 +247,33 @@ impl<'a> Judge<'a> {
                 });
             }
         }
+        for json in &self.wanted.json {
+            if self.read > self.text.len() as u64 {
+                let words = format!("body is longer than the {MAX_TEXT} bytes that are read as JSON");
+                return Err(Failure::BadJson(words));
+            }
+            http_expect::json(&self.text, json)?;
+        }
         Ok(Success::default())
+    }
+
+    /// The body itself is looked at.
+    const fn keeps_text(&self) -> bool {
+        self.wanted.regex.is_some() || !self.wanted.json.is_empty()
     }
 }
 
 impl Sink for Judge<'_> {
+    fn head(&mut self, line: &[u8]) {
+        self.headers.line(line);
+    }
+
     fn body(&mut self, part: &[u8]) {
         self.read = self.read.saturating_add(part.len() as u64);
         if let Some(md5) = &mut self.md5 {
             md5.update(part);
         }
-        if self.wanted.regex.is_some() {
+        if self.keeps_text() {
             let room = MAX_TEXT.saturating_sub(self.text.len()).min(part.len());
             self.text.extend_from_slice(&part[..room]);
         }
@@ -261,7 +290,7 @@ impl Reader for Judge<'_> {
     fn judge_head(&mut self, got: u16) -> Result<(), Failure> {
         let wanted = &self.wanted.status;
         if wanted.iter().any(|range| (range.from..=range.to).contains(&got)) {
-            Ok(())
+            self.headers.verdict()
         } else {
             Err(Failure::BadStatus { got, wanted: wanted.clone() })
         }
@@ -269,7 +298,7 @@ impl Reader for Judge<'_> {
 
     fn is_full(&self) -> bool {
         // A digest is of the whole page, however long: the time limit ends it.
-        self.md5.is_none() && self.read > if self.wanted.regex.is_some() { MAX_TEXT as u64 } else { MAX_BODY }
+        self.md5.is_none() && self.read > if self.keeps_text() { MAX_TEXT as u64 } else { MAX_BODY }
     }
 }
 

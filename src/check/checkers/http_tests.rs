@@ -25,7 +25,10 @@ fn url(host: &str) -> UrlPlan {
         status: vec![StatusRange { from: 200, to: 299 }],
         regex: None,
         server_name: None,
+        certified: String::new(),
         tls_compliant: false,
+        headers: Vec::new(),
+        json: Vec::new(),
     }
 }
 
@@ -37,6 +40,7 @@ fn plan(address: SocketAddr) -> HttpPlan {
             bind_if: None,
             bind_port: None,
             fwmark: None,
+            proxy: None,
             timeout: PATIENCE,
         },
         tls: None,

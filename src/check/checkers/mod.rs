@@ -1,13 +1,17 @@
 //! One run of a checker, one protocol a file.
 
+pub mod certificate;
 pub mod dns;
 pub mod dns_message;
 pub mod echo;
+pub mod grpc;
+pub mod grpc_message;
 pub mod http;
 pub mod http_answer;
+pub mod http_expect;
 pub mod misc;
 pub mod ping;
-pub mod regex;
+pub mod proxy_header;
 pub mod smtp;
 pub mod smtp_dialogue;
 pub mod source;
@@ -80,12 +84,13 @@ impl Tools {
     fn prepare(&mut self, plan: &Arc<CheckerPlan>, url: usize) -> Result<Run, Result<Success, Failure>> {
         self.number = self.number.wrapping_add(1);
         match &plan.kind {
-            Kind::Tcp(target) => match tcp::begin(target) {
+            Kind::Tcp(target) if target.proxy.is_none() => match tcp::begin(target) {
                 Err(failure) => Err(Err(failure)),
                 Ok(Begun::Connected(_)) => Err(Ok(Success::default())),
                 Ok(Begun::Waiting(socket)) => Ok(Run::Connect(Arc::clone(plan), socket)),
             },
             Kind::Http(_) => http::Request::new(plan, url, &mut self.pages).map(Run::Http).map_err(Err),
+            Kind::Grpc(_) => grpc::Request::new(plan, &mut self.pages.contexts).map(Run::Grpc).map_err(Err),
             Kind::Misc(misc) => Ok(Run::Misc(Box::new(self.users.request(misc)))),
             _ => Ok(Run::Probe(Probe {
                 plan: Arc::clone(plan),
@@ -110,6 +115,7 @@ enum Run {
     Connect(Arc<CheckerPlan>, Socket),
     Probe(Probe),
     Http(http::Request),
+    Grpc(grpc::Request),
     Misc(Box<misc::Request>),
 }
 
@@ -123,6 +129,7 @@ impl Run {
             // The dialogues are large and rare: they must not decide what a connection costs.
             Self::Probe(probe) => Box::pin(probe.check()).await,
             Self::Http(request) => Box::pin(request.check()).await,
+            Self::Grpc(request) => Box::pin(request.check()).await,
             Self::Misc(request) => Box::pin(request.check()).await,
         }
     }
@@ -145,7 +152,8 @@ impl Probe {
             Kind::Dns(dns) => dns::check(dns, u16::from_be_bytes([a, b])).await,
             Kind::Udp(udp) => udp::check(udp, self.token.to_be_bytes()).await,
             Kind::Ping(target) => ping::check(target, self.number, self.token).await,
-            Kind::Tcp(_) | Kind::Http(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
+            Kind::Tcp(target) => tcp::check(target).await,
+            Kind::Http(_) | Kind::Grpc(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => {
                 Err(Failure::Broken(format!("{} was run as a probe", self.plan.kind.name())))
             }
         }

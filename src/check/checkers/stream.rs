@@ -5,13 +5,16 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use openssl::ssl::{self, ErrorCode, SslContext};
+use openssl::ssl::{self, ErrorCode};
 use tokio::net::TcpStream;
 
-use super::tls::{self, ServerName};
+use super::tls::{self, Session};
 use super::{io_failure, tcp};
 use crate::check::outcome::Failure;
 use crate::check::plan::Target;
+
+/// Reads from the socket in one call of OpenSSL; a record takes two.
+const READS_A_CALL: usize = 64;
 
 /// One connection.
 #[derive(Debug)]
@@ -35,6 +38,15 @@ pub enum Got {
     Wait(Direction),
 }
 
+/// What a write did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Put {
+    /// This many bytes.
+    Bytes(usize),
+    /// Nothing yet: [`Stream::ready`] waits for that.
+    Wait(Direction),
+}
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -46,17 +58,30 @@ pub enum Direction {
 
 /// A socket as OpenSSL wants it: reads and writes that say at once when they cannot.
 #[derive(Debug)]
-pub struct Socket(TcpStream);
+pub struct Socket {
+    socket: TcpStream,
+    /// Reads before OpenSSL is told that nothing is there.
+    left: usize,
+}
+
+impl Socket {
+    const fn new(socket: TcpStream) -> Self {
+        Self { socket, left: READS_A_CALL }
+    }
+}
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        // It takes records without content for as long as they come: one call might never end.
+        let Some(left) = self.left.checked_sub(1) else { return Err(io::ErrorKind::WouldBlock.into()) };
+        self.left = left;
+        self.socket.try_read(buffer)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
+        self.socket.try_write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -65,20 +90,23 @@ impl Write for Socket {
 }
 
 impl Stream {
-    /// Connects, and shakes hands where there is TLS; without a time limit of its own.
+    /// Connects, shakes hands where there is TLS, and looks at the certificate where the file says so; without a time
+    /// limit of its own.
     ///
     /// # Errors
-    /// Why the connection did not complete.
-    pub async fn open(target: &Target, tls: Option<(&SslContext, ServerName<'_>)>) -> Result<Self, Failure> {
+    /// Why the connection did not complete, or what is wrong with the certificate.
+    pub async fn open(target: &Target, tls: Option<&Session<'_>>) -> Result<Self, Failure> {
         let socket = tcp::connect(target).await?;
-        let Some((context, name)) = tls else { return Ok(Self::Plain(socket)) };
-        let mut stream = tls::begin(context, name, Socket(socket))?;
+        let Some(session) = tls else { return Ok(Self::Plain(socket)) };
+        let mut stream = tls::begin(session, Socket::new(socket))?;
         while let Err(error) = stream.connect() {
             match direction(&error) {
-                Some(direction) => ready(&stream.get_ref().0, direction, target).await?,
+                Some(direction) => ready(&stream.get_ref().socket, direction, target).await?,
                 None => return Err(handshake_failure(&error, target)),
             }
+            stream.get_mut().left = READS_A_CALL;
         }
+        tls::examine(stream.ssl(), session, target)?;
         Ok(Self::Tls(Box::new(stream)))
     }
 
@@ -88,23 +116,36 @@ impl Stream {
     /// Why the connection takes no more.
     pub async fn send(&mut self, mut bytes: &[u8], target: &Target) -> Result<(), Failure> {
         while !bytes.is_empty() {
-            let wrote = match self {
-                Self::Plain(socket) => match socket.try_write(bytes) {
-                    Ok(wrote) => Ok(wrote),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Direction::Write),
-                    Err(error) => return Err(failure(&error, target)),
-                },
-                Self::Tls(stream) => match stream.ssl_write(bytes) {
-                    Ok(wrote) => Ok(wrote),
-                    Err(error) => Err(direction(&error).ok_or_else(|| tls_failure(&error, target))?),
-                },
-            };
-            match wrote {
-                Ok(wrote) => bytes = &bytes[wrote..],
-                Err(direction) => self.ready(direction, target).await?,
+            match self.write(bytes, target)? {
+                Put::Bytes(wrote) => bytes = bytes.get(wrote..).unwrap_or_default(),
+                Put::Wait(direction) => self.ready(direction, target).await?,
             }
         }
         Ok(())
+    }
+
+    /// Writes what there is room for.
+    ///
+    /// # Errors
+    /// Why the connection takes no more.
+    pub fn write(&mut self, bytes: &[u8], target: &Target) -> Result<Put, Failure> {
+        match self {
+            Self::Plain(socket) => match socket.try_write(bytes) {
+                Ok(wrote) => Ok(Put::Bytes(wrote)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Put::Wait(Direction::Write)),
+                Err(error) => Err(failure(&error, target)),
+            },
+            Self::Tls(stream) => {
+                stream.get_mut().left = READS_A_CALL;
+                match stream.ssl_write(bytes) {
+                    Ok(wrote) => Ok(Put::Bytes(wrote)),
+                    Err(error) => match direction(&error) {
+                        Some(direction) => Ok(Put::Wait(direction)),
+                        None => Err(tls_failure(&error, target)),
+                    },
+                }
+            }
+        }
     }
 
     /// Reads what is there.
@@ -119,15 +160,18 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Got::Wait(Direction::Read)),
                 Err(error) => Err(failure(&error, target)),
             },
-            Self::Tls(stream) => match stream.ssl_read(buffer) {
-                Ok(read) => Ok(Got::Bytes(read)),
-                Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Got::End),
-                Err(error) if tls::is_abrupt_end(&error) => Ok(Got::AbruptEnd),
-                Err(error) => match direction(&error) {
-                    Some(direction) => Ok(Got::Wait(direction)),
-                    None => Err(tls_failure(&error, target)),
-                },
-            },
+            Self::Tls(stream) => {
+                stream.get_mut().left = READS_A_CALL;
+                match stream.ssl_read(buffer) {
+                    Ok(read) => Ok(Got::Bytes(read)),
+                    Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Got::End),
+                    Err(error) if tls::is_abrupt_end(&error) => Ok(Got::AbruptEnd),
+                    Err(error) => match direction(&error) {
+                        Some(direction) => Ok(Got::Wait(direction)),
+                        None => Err(tls_failure(&error, target)),
+                    },
+                }
+            }
         }
     }
 
@@ -136,11 +180,15 @@ impl Stream {
     /// # Errors
     /// Errors of the operating system.
     pub async fn ready(&self, direction: Direction, target: &Target) -> Result<(), Failure> {
-        let socket = match self {
+        ready(self.socket(), direction, target).await
+    }
+
+    /// The socket below, for whoever waits in a way of its own.
+    pub fn socket(&self) -> &TcpStream {
+        match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => &stream.get_ref().0,
-        };
-        ready(socket, direction, target).await
+            Self::Tls(stream) => &stream.get_ref().socket,
+        }
     }
 }
 

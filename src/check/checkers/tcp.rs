@@ -5,12 +5,14 @@ use std::io;
 use std::net::TcpStream as StdTcpStream;
 
 use socket2::Socket;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use super::stream::within;
-use super::{io_failure, source};
+use super::{io_failure, proxy_header, source};
 use crate::check::outcome::{Failure, Success};
 use crate::check::plan::Target;
+use crate::config::model::SendProxy;
 
 /// A connection that was asked for.
 #[derive(Debug)]
@@ -66,15 +68,26 @@ pub async fn check(target: &Target) -> Result<Success, Failure> {
     }
 }
 
-/// Connects from where the file says; without a time limit of its own.
+/// Connects from where the file says, and sends the PROXY header where it asks for one; without a time limit of its own.
 ///
 /// # Errors
 /// The reason why the connection did not complete.
 pub async fn connect(target: &Target) -> Result<TcpStream, Failure> {
-    match begin(target)? {
-        Begun::Connected(socket) => register(target, socket),
-        Begun::Waiting(socket) => wait(target, socket).await,
+    let mut stream = match begin(target)? {
+        Begun::Connected(socket) => register(target, socket)?,
+        Begun::Waiting(socket) => wait(target, socket).await?,
+    };
+    if let Some(proxy) = target.proxy {
+        let said = introduce(&mut stream, proxy).await;
+        said.map_err(|error| io_failure(&error, target.timeout, false))?;
     }
+    Ok(stream)
+}
+
+/// Says on whose behalf the connection is: our own.
+async fn introduce(stream: &mut TcpStream, proxy: SendProxy) -> io::Result<()> {
+    let header = proxy_header::encode(proxy, stream.local_addr()?, stream.peer_addr()?);
+    stream.write_all(&header).await
 }
 
 async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {

@@ -14,6 +14,7 @@ fn target(address: SocketAddr) -> Target {
         bind_if: None,
         bind_port: None,
         fwmark: None,
+        proxy: None,
         timeout: Duration::from_millis(300),
     }
 }

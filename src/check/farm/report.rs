@@ -104,6 +104,8 @@ pub(super) fn result_words(
         Kind::Smtp(SmtpPlan { target, .. }) | Kind::Udp(UdpPlan { target, .. }) => {
             format!("{name} of {}: ", target.address)
         }
+        // The failure names the service.
+        Kind::Grpc(_) => format!("{name}: "),
         Kind::File(FilePlan { name: which, .. }) | Kind::Bfd(which) => format!("{name} {which}: "),
     };
     match tries {

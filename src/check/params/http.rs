@@ -2,9 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::super::plan::{CheckerPlan, ClientCertificate, HttpPlan, Kind, RegexPlan, UrlPlan};
+use super::super::plan::{
+    Authority, CheckerPlan, ClientCertificate, HeaderPlan, HeaderValue, HttpPlan, JsonPlan, Kind, RegexPlan,
+    Target, TlsPlan, UrlPlan,
+};
 use super::inherit::{Before, Inherit};
-use crate::config::model::{HttpGet, HttpProtocol, StatusRange, Url};
+use crate::config::model::{CertificateRules, HttpGet, HttpProtocol, Ssl, StatusRange, Url};
+use crate::config::text::expect;
 
 impl Inherit<'_> {
     pub(super) fn http(&self, check: &HttpGet) -> CheckerPlan {
@@ -13,17 +17,11 @@ impl Inherit<'_> {
 
     pub(super) fn ssl(&self, check: &HttpGet) -> CheckerPlan {
         let own = self.config.ssl.as_ref();
-        let client = own.map_or_else(ClientCertificate::default, |ssl| ClientCertificate {
-            ca: ssl.ca.clone(),
-            certificate: ssl.certificate.clone(),
-            key: ssl.key.clone(),
-            password: ssl.password.clone(),
-        });
-        self.page(check, Some(client))
+        self.page(check, Some(tls_plan(own, &check.certificate)))
     }
 
-    fn page(&self, check: &HttpGet, tls: Option<ClientCertificate>) -> CheckerPlan {
-        let target = self.target(&check.connection);
+    fn page(&self, check: &HttpGet, tls: Option<TlsPlan>) -> CheckerPlan {
+        let target = Target { proxy: check.send_proxy, ..self.target(&check.connection) };
         let virtualhost = check
             .virtualhost
             .as_ref()
@@ -41,6 +39,37 @@ impl Inherit<'_> {
     }
 }
 
+/// What we show, and what we ask for.
+pub(super) fn tls_plan(own: Option<&Ssl>, rules: &CertificateRules) -> TlsPlan {
+    TlsPlan {
+        client: own.map_or_else(ClientCertificate::default, |ssl| ClientCertificate {
+            ca: ssl.ca.clone(),
+            certificate: ssl.certificate.clone(),
+            key: ssl.key.clone(),
+            password: ssl.password.clone(),
+        }),
+        verify: rules.verify.as_ref().map(|file| match file.as_str() {
+            "system" => Authority::System,
+            file => Authority::File(file.to_owned()),
+        }),
+        expiry: rules.expiry,
+        expiry_warn: rules.expiry_warn,
+    }
+}
+
+/// The name that a certificate must have: the one that the file gives for it, that of the handshake, the virtual host, the
+/// address.
+pub(super) fn certified(
+    rules: &CertificateRules,
+    named: Option<&String>,
+    virtualhost: Option<&String>,
+    target: SocketAddr,
+) -> String {
+    let own =
+        rules.name.as_ref().or(named).or(virtualhost).map(|host| bare(host)).filter(|name| !name.is_empty());
+    own.map_or_else(|| target.ip().to_string(), str::to_owned)
+}
+
 fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: SocketAddr) -> UrlPlan {
     let slash = if url.path.starts_with('/') { "" } else { "/" };
     let status = if url.status_code.is_empty() {
@@ -49,6 +78,20 @@ fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: So
         url.status_code.clone()
     };
     let virtualhost = url.virtualhost.as_ref().or(virtualhost);
+    let (exact, patterns) = (url.expect_header.iter(), url.expect_header_regex.iter());
+    let exact = exact.filter_map(|text| {
+        let (name, value) = expect::header(text)?;
+        let value = value.map_or(HeaderValue::Any, |value| HeaderValue::Is(value.to_owned()));
+        Some(HeaderPlan { name: name.to_owned(), value })
+    });
+    let patterns = patterns.filter_map(|text| {
+        let (name, value) = expect::header(text)?;
+        Some(HeaderPlan { name: name.to_owned(), value: HeaderValue::Matches(plain_regex(value?)) })
+    });
+    let json = url.expect_json.iter().filter_map(|json| {
+        let path = expect::json_path(&json.path)?;
+        Some(JsonPlan { name: json.path.clone(), path, value: json.value.clone() })
+    });
     let own_name = url.sni_name.as_ref().or(check.sni_name.as_ref());
     let named = own_name.or(virtualhost.filter(|_| check.enable_sni));
     UrlPlan {
@@ -58,7 +101,10 @@ fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: So
         status,
         regex: url.regex.as_ref().map(|pattern| regex_plan(url, pattern)),
         server_name: named.and_then(|name| server_name(name)),
+        certified: certified(&check.certificate, own_name, virtualhost, target),
         tls_compliant: url.tls_compliant || check.tls_compliant,
+        headers: exact.chain(patterns).collect(),
+        json: json.collect(),
     }
 }
 
@@ -74,20 +120,38 @@ fn regex_plan(url: &Url, pattern: &str) -> RegexPlan {
     }
 }
 
-/// A host as a server name (SNI, RFC 6066): without a port, and never an address.
-fn server_name(host: &str) -> Option<String> {
+fn plain_regex(pattern: &str) -> RegexPlan {
+    RegexPlan {
+        pattern: pattern.to_owned(),
+        options: Vec::new(),
+        absent: false,
+        min: 0,
+        max: None,
+        stack: None,
+    }
+}
+
+/// A host without its port, an address without brackets.
+fn bare(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
-        Some((name, port)) if !name.contains(':') && port.bytes().all(|b| b.is_ascii_digit()) => name,
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => {
+            if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host }
+        }
         _ => host,
     };
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    (address.is_err() && !name.is_empty()).then(|| name.to_owned())
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// A host as a server name (SNI, RFC 6066): without a port, and never an address.
+pub(super) fn server_name(host: &str) -> Option<String> {
+    let name = bare(host);
+    (name.parse::<IpAddr>().is_err() && !name.is_empty()).then(|| name.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::RegexStack;
+    use crate::config::model::{ExpectJson, RegexStack};
 
     #[test]
     fn server_names_are_hosts_without_ports_and_never_addresses() {
@@ -123,6 +187,47 @@ mod tests {
         assert_eq!(name(&sni, &hosted, Some("outer")), text("host"));
         assert_eq!(name(&named, &hosted, Some("outer")), text("check"));
         assert_eq!(name(&named, &own, Some("outer")), text("url"));
+    }
+
+    #[test]
+    fn a_certificate_is_to_have_the_nearest_name() {
+        let target = SocketAddr::from(([10, 0, 0, 1], 443));
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        for (own, named, virtualhost, wanted) in [
+            ("own", "sni", "host", "own"),
+            ("", "sni", "host", "sni"),
+            ("", "", "host:443", "host"),
+            ("", "", "192.0.2.1:443", "192.0.2.1"),
+            ("", "", "[fd00::1]:443", "fd00::1"),
+            ("", "", "fd00::1", "fd00::1"),
+            ("", "", ":443", "10.0.0.1"),
+            ("", "", "", "10.0.0.1"),
+        ] {
+            let rules = CertificateRules { name: text(own), ..CertificateRules::default() };
+            let got = certified(&rules, text(named).as_ref(), text(virtualhost).as_ref(), target);
+            assert_eq!(got, wanted, "{own} {named} {virtualhost}");
+        }
+    }
+
+    #[test]
+    fn what_a_page_is_to_have() {
+        let url = Url {
+            expect_header: vec!["A: b".to_owned(), "C".to_owned()],
+            expect_header_regex: vec!["D: ^e".to_owned()],
+            expect_json: vec![ExpectJson { path: "a.0".to_owned(), value: None }],
+            ..Url::new("p".to_owned())
+        };
+        let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
+        let header = |name: &str, value| HeaderPlan { name: name.to_owned(), value };
+        let pattern = HeaderValue::Matches(plain_regex("^e"));
+        let wanted = [
+            header("A", HeaderValue::Is("b".to_owned())),
+            header("C", HeaderValue::Any),
+            header("D", pattern),
+        ];
+        assert_eq!(plan.headers, wanted);
+        assert_eq!(plan.json[0].path, ["a", "0"]);
+        assert_eq!((plan.json[0].name.as_str(), &plan.json[0].value), ("a.0", &None));
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl Inherit<'_> {
         plans.extend(real.misc_check.iter().map(|check| self.misc(check)));
         plans.extend(real.udp_check.iter().map(|check| self.udp(check)));
         plans.extend(real.ping_check.iter().map(|check| self.ping(check)));
+        plans.extend(real.grpc_check.iter().map(|check| self.grpc(check)));
         plans.extend(real.file_check.iter().filter_map(|check| self.file(check)));
         plans.extend(real.bfd_check.iter().map(|check| self.bfd(check)));
         plans
@@ -89,6 +90,7 @@ impl Inherit<'_> {
             bind_port: pick(connections, |c| written(c.bind_port)),
             // 0 is the mark of packets that nobody marked.
             fwmark: pick(connections, |c| c.fwmark.filter(|mark| *mark != 0)),
+            proxy: None,
             timeout: first_limit([
                 pick(connections, |c| c.connect_timeout.filter(|secs| !secs.0.is_zero())),
                 self.real.connect_timeout,

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::super::plan::{
-    CheckerPlan, DnsPlan, FilePlan, Kind, MiscPlan, ReplyPlan, SmtpPlan, Target, UdpPlan,
+    CheckerPlan, DnsPlan, FilePlan, GrpcPlan, Kind, MiscPlan, ReplyPlan, SmtpPlan, Target, UdpPlan,
 };
+use super::http::{certified, server_name, tls_plan};
 use super::inherit::{Before, Inherit, first_limit};
 use crate::config::model::{
-    BfdCheck, DnsCheck, DnsType, FileCheck, MiscCheck, Pace, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
+    BfdCheck, DnsCheck, DnsType, FileCheck, GrpcCheck, MiscCheck, Pace, PingCheck, SmtpCheck, TcpCheck,
+    UdpCheck,
 };
 use crate::config::text::hex::{self, Pattern};
 
@@ -20,13 +22,15 @@ const FILE_WEIGHT: i16 = 1;
 
 impl Inherit<'_> {
     pub(super) fn tcp(&self, check: &TcpCheck) -> CheckerPlan {
-        self.checker(Kind::Tcp(self.target(&check.connection)), &check.pace, 1, Before::Secs(1))
+        let target = Target { proxy: check.send_proxy, ..self.target(&check.connection) };
+        self.checker(Kind::Tcp(target), &check.pace, 1, Before::Secs(1))
     }
 
     /// One checker a `host`; what a `host` does not write comes from the checker. Without any `host` the checker's own
     /// words are the one.
     pub(super) fn smtp(&self, check: &SmtpCheck) -> Vec<CheckerPlan> {
         let one = |target: Target| {
+            let target = Target { proxy: check.send_proxy, ..target };
             let helo = check.helo_name.clone().unwrap_or_else(|| HELO.to_owned());
             self.checker(Kind::Smtp(SmtpPlan { target, helo }), &check.pace, 1, Before::Secs(1))
         };
@@ -73,6 +77,26 @@ impl Inherit<'_> {
             max: check.max_reply_length.unwrap_or(MAX_REPLY),
         });
         let kind = Kind::Udp(UdpPlan { target: self.target(&check.connection), payload, reply });
+        self.checker(kind, &check.pace, 1, Before::Secs(1))
+    }
+
+    pub(super) fn grpc(&self, check: &GrpcCheck) -> CheckerPlan {
+        let target = Target { proxy: check.send_proxy, ..self.target(&check.connection) };
+        let virtualhost = check
+            .virtualhost
+            .as_ref()
+            .or(self.real.virtualhost.as_ref())
+            .or(self.server.virtualhost.as_ref());
+        let named = check.sni_name.as_ref();
+        let kind = Kind::Grpc(GrpcPlan {
+            tls: check.tls.then(|| tls_plan(self.config.ssl.as_ref(), &check.certificate)),
+            // Unlike old web servers a gRPC server knows the name: it is always said.
+            server_name: named.or(virtualhost).and_then(|name| server_name(name)),
+            certified: certified(&check.certificate, named, virtualhost, target.address),
+            authority: virtualhost.cloned().unwrap_or_else(|| target.address.to_string()),
+            service: check.service.clone().unwrap_or_default(),
+            target,
+        });
         self.checker(kind, &check.pace, 1, Before::Secs(1))
     }
 

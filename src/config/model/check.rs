@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::object::object;
-use super::{Command, is_default};
+use super::{CertificateRules, Command, ExpectJson, SendProxy, is_default};
 use crate::config::units::Secs;
 
 /// Where a check connects to, from where, and how often: the keywords that most checkers share.
@@ -99,6 +99,8 @@ object! {
         connection: Connection,
         /// Timing.
         pace: Pace,
+        /// A PROXY header first. Beyond keepalived.
+        send_proxy: Option<SendProxy>,
     }
 }
 
@@ -153,6 +155,10 @@ object! {
         sni_name: Option<String>,
         /// SSL_GET: a missing close-notify is a failure.
         tls_compliant: bool,
+        /// SSL_GET: what is asked of the certificate. Beyond keepalived.
+        certificate: CertificateRules,
+        /// A PROXY header first. Beyond keepalived.
+        send_proxy: Option<SendProxy>,
     }
 }
 
@@ -184,6 +190,12 @@ object! {
         tls_compliant: bool,
         /// SSL_GET: server name of this url.
         sni_name: Option<String>,
+        /// Headers that the answer must have, `Name: value` or `Name` alone. Beyond keepalived.
+        expect_header: Vec<String>,
+        /// Headers that must match (PCRE2), `Name: pattern`. Beyond keepalived.
+        expect_header_regex: Vec<String>,
+        /// What the body must have, as JSON. Beyond keepalived.
+        expect_json: Vec<ExpectJson>,
     }
 }
 
@@ -218,6 +230,8 @@ object! {
         pace: Pace,
         /// Name said in HELO; default smtpchecker.keepalived.org.
         helo_name: Option<String>,
+        /// A PROXY header first. Beyond keepalived.
+        send_proxy: Option<SendProxy>,
         /// Old: further targets.
         host: Vec<SmtpHost>,
     }

@@ -10,6 +10,7 @@ use super::check::{
 };
 use super::object::object;
 use super::overrides::AdminState;
+use super::probe::GrpcCheck;
 use super::{Command, is_default};
 use crate::config::units::Secs;
 
@@ -354,6 +355,8 @@ object! {
         udp_check: Vec<UdpCheck>,
         /// `PING_CHECK` blocks.
         ping_check: Vec<PingCheck>,
+        /// `GRPC_CHECK` blocks. Beyond keepalived.
+        grpc_check: Vec<GrpcCheck>,
         /// `FILE_CHECK` blocks.
         file_check: Vec<FileCheck>,
         /// `BFD_CHECK` blocks.

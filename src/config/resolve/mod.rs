@@ -6,6 +6,7 @@ mod health;
 mod instances;
 mod names;
 mod overrides;
+mod probes;
 mod routing;
 mod scripts;
 mod servers;

@@ -25,7 +25,7 @@ fn identity(server: &VirtualServer) -> Identity {
 fn has_checker(real: &RealServer) -> bool {
     let connects = real.tcp_check.len() + real.http_get.len() + real.ssl_get.len() + real.smtp_check.len();
     let others = real.dns_check.len() + real.misc_check.len() + real.udp_check.len() + real.ping_check.len();
-    connects + others + real.file_check.len() + real.bfd_check.len() > 0
+    connects + others + real.grpc_check.len() + real.file_check.len() + real.bfd_check.len() > 0
 }
 
 impl Resolver<'_> {
@@ -63,6 +63,7 @@ impl Resolver<'_> {
             self.service_words(server, &name);
             self.farm(server, &name, &config.virtual_server_group);
             self.checks(server, &name, &global);
+            self.probes(server, &name);
             if server.real_server.is_empty() {
                 let problem = format!("{name} has no real server");
                 let fix = "write real_server ADDRESS PORT { … } into it";

@@ -267,6 +267,7 @@ impl Resolver<'_> {
         real.smtp_check.iter_mut().for_each(|check| look(&mut check.connection, &check.origin));
         real.http_get.iter_mut().for_each(|check| look(&mut check.connection, &check.origin));
         real.ssl_get.iter_mut().for_each(|check| look(&mut check.connection, &check.origin));
+        real.grpc_check.iter_mut().for_each(|check| look(&mut check.connection, &check.origin));
     }
 
     fn no_digits(

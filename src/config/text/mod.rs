@@ -6,6 +6,7 @@ use std::fmt;
 
 mod address;
 mod encap;
+pub mod expect;
 pub mod hex;
 mod numbers;
 pub mod overrides;

@@ -21,15 +21,19 @@ use super::sample::Sampler;
 mod auth;
 mod check;
 mod elements;
+mod expect;
 mod global;
 mod global_forms;
+mod group;
 mod health;
 mod instance;
 mod instance_forms;
 mod overrides;
+mod page;
 mod pattern;
 mod server;
 mod service;
+mod told;
 mod tracker;
 
 const ROOT: Table<Config> = keywords! { Config:
@@ -269,6 +273,7 @@ pub(in crate::config) fn catalogue() -> Vec<super::WordEntry> {
     super::entries::<m::MiscCheck>(&mut all);
     super::entries::<m::UdpCheck>(&mut all);
     super::entries::<m::PingCheck>(&mut all);
+    super::entries::<m::GrpcCheck>(&mut all);
     super::entries::<m::FileCheck>(&mut all);
     super::entries::<m::BfdCheck>(&mut all);
     all

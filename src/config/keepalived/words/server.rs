@@ -12,8 +12,8 @@ use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
 use crate::config::model::{Method, RealServer, Tunnel, TunnelChecksum, TunnelKind};
 
-use super::check::{HTTP_GET, SSL_GET};
 use super::health::{ADMIN_STATES, Damping};
+use super::page::{HTTP_GET, SSL_GET};
 
 #[cfg(test)]
 use crate::config::keepalived::sample::Sampler;
@@ -53,6 +53,7 @@ const REAL_SERVER: Table<RealServer> = keywords! { RealServer:
     "MISC_CHECK" => { misc_check: Blocks::<crate::config::model::MiscCheck>::all() };
     "UDP_CHECK" => { udp_check: Blocks::<crate::config::model::UdpCheck>::all() };
     "PING_CHECK" => { ping_check: Blocks::<crate::config::model::PingCheck>::all() };
+    "GRPC_CHECK" => { grpc_check: Blocks::<crate::config::model::GrpcCheck>::all() };
     "FILE_CHECK" => { file_check: Blocks::<crate::config::model::FileCheck>::all() };
     "BFD_CHECK" => { bfd_check: Blocks::<crate::config::model::BfdCheck>::all() };
 };

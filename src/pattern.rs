@@ -1,4 +1,4 @@
-//! `regex` of a page: PCRE2 itself, so that a file's patterns and options mean what they mean to keepalived.
+//! Patterns: PCRE2 itself, so that a file's patterns and options mean what they mean to keepalived.
 
 #![allow(unsafe_code, reason = "PCRE2 is a C library; every call is in this file")]
 
@@ -83,22 +83,7 @@ impl Regex {
     /// # Errors
     /// [`Error::Pattern`] and [`Error::Option`].
     pub fn new(pattern: &str, options: &[String], stack: Option<(usize, usize)>) -> Result<Self, Error> {
-        let mut bits = 0;
-        for option in options {
-            let known = OPTIONS.iter().find(|(name, _)| name == option);
-            bits |= known.ok_or_else(|| Error::Option(option.clone()))?.1;
-        }
-        if bits & ffi::PCRE2_UTF != 0 {
-            // A page with a byte that is no UTF-8 is searched all the same.
-            bits |= ffi::PCRE2_MATCH_INVALID_UTF;
-        }
-        let (mut number, mut at) = (0, 0usize);
-        // SAFETY: the pattern is a readable slice with its length; both out-parameters outlive the call; a null context
-        // means defaults.
-        let code = unsafe {
-            ffi::pcre2_compile_8(pattern.as_ptr(), pattern.len(), bits, &mut number, &mut at, ptr::null_mut())
-        };
-        let code = NonNull::new(code).ok_or_else(|| Error::Pattern { at, words: words(number) })?;
+        let code = compile(pattern, options)?;
         // SAFETY: `code` was just made; null means PCRE2's own allocator. What cannot be compiled to machine code
         // (or where the system forbids it) is interpreted: the result is of no importance.
         let (data, context) = unsafe {
@@ -172,6 +157,36 @@ impl Drop for Regex {
             ffi::pcre2_code_free_8(self.code.as_ptr());
         }
     }
+}
+
+/// Whether a pattern can be compiled with those options.
+///
+/// # Errors
+/// [`Error::Pattern`] and [`Error::Option`].
+pub fn verify(pattern: &str, options: &[String]) -> Result<(), Error> {
+    let code = compile(pattern, options)?;
+    // SAFETY: it was just made, and nobody else knows it.
+    unsafe { ffi::pcre2_code_free_8(code.as_ptr()) };
+    Ok(())
+}
+
+fn compile(pattern: &str, options: &[String]) -> Result<NonNull<ffi::pcre2_code_8>, Error> {
+    let mut bits = 0;
+    for option in options {
+        let known = OPTIONS.iter().find(|(name, _)| name == option);
+        bits |= known.ok_or_else(|| Error::Option(option.clone()))?.1;
+    }
+    if bits & ffi::PCRE2_UTF != 0 {
+        // A page with a byte that is no UTF-8 is searched all the same.
+        bits |= ffi::PCRE2_MATCH_INVALID_UTF;
+    }
+    let (mut number, mut at) = (0, 0usize);
+    // SAFETY: the pattern is a readable slice with its length; both out-parameters outlive the call; a null context
+    // means defaults.
+    let code = unsafe {
+        ffi::pcre2_compile_8(pattern.as_ptr(), pattern.len(), bits, &mut number, &mut at, ptr::null_mut())
+    };
+    NonNull::new(code).ok_or_else(|| Error::Pattern { at, words: words(number) })
 }
 
 /// PCRE2's words for one of its errors.

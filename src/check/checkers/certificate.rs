@@ -1,0 +1,214 @@
+//! What is asked of a server's certificate, and in which words it is refused. Pure: what OpenSSL found comes in.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::check::outcome::Failure;
+use crate::check::plan::{Authority, TlsPlan};
+
+const DAY: i64 = 86_400;
+/// A certificate that ends soon is spoken of again after this time.
+const PAUSE: Duration = Duration::from_secs(86_400);
+/// The most servers whose warnings are remembered; one more is warned of again, at worst with each check.
+const MOST: usize = 100_000;
+
+/// A certificate as a server showed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Its subject: `CN=www.example.org`.
+    pub subject: String,
+    /// The names it is good for, as it lists them; the first few.
+    pub names: Vec<String>,
+    /// When it ends, seconds since 1970.
+    pub ends: i64,
+    /// The same for people.
+    pub ends_at: String,
+}
+
+/// Why OpenSSL would not trust it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Distrust {
+    /// OpenSSL's number for it (X509_V_ERR_...).
+    pub code: i32,
+    /// Its words.
+    pub words: String,
+}
+
+/// OpenSSL's numbers, of which a cure is known.
+mod code {
+    pub(super) const NOT_YET_VALID: i32 = 9;
+    pub(super) const HAS_EXPIRED: i32 = 10;
+    pub(super) const HOSTNAME_MISMATCH: i32 = 62;
+    pub(super) const IP_ADDRESS_MISMATCH: i32 = 64;
+    /// No way from the certificate to an authority.
+    pub(super) const NO_ISSUER: [i32; 5] = [2, 18, 19, 20, 21];
+}
+
+/// The reason for which a certificate is refused: who it is, what is wrong, what to do.
+pub fn refused(shown: &Shown, distrust: &Distrust, authority: &Authority, wanted: &str) -> Failure {
+    let Shown { subject, names, ends_at, .. } = shown;
+    let why = match distrust.code {
+        code::HAS_EXPIRED => format!("ended at {ends_at}: renew it"),
+        code::NOT_YET_VALID => "is not valid yet: set the clocks of both machines right".to_owned(),
+        code::HOSTNAME_MISMATCH | code::IP_ADDRESS_MISMATCH => {
+            let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+            format!("names {names}, not {wanted}: write tls_verify_name with a name that it has, or renew it")
+        }
+        other if code::NO_ISSUER.contains(&other) => {
+            let cure = match authority {
+                Authority::System => "write tls_verify FILE with its authority".to_owned(),
+                Authority::File(file) => format!("put its authority into {file}"),
+            };
+            format!("is of no authority that we know ({}): {cure}", distrust.words)
+        }
+        _ => format!("is refused: {}", distrust.words),
+    };
+    Failure::Untrusted(format!("certificate of {subject} {why}"))
+}
+
+/// What its end means.
+///
+/// # Errors
+/// [`Failure::Expiry`] when it ends too soon. `Ok(Some)`: a warning in words.
+pub fn expiry(shown: &Shown, rules: &TlsPlan, now: i64) -> Result<Option<String>, Failure> {
+    let left = shown.ends.saturating_sub(now);
+    let within = |days: u32| left <= i64::from(days) * DAY;
+    let words = |word: &str, days: u32| {
+        let Shown { subject, ends_at, .. } = shown;
+        let (whole, verb) =
+            (left.unsigned_abs() / DAY.unsigned_abs(), if left > 0 { "ends" } else { "ended" });
+        let whole = if whole == 1 { "1 day".to_owned() } else { format!("{whole} days") };
+        let when = if left > 0 { format!("in {whole}") } else { format!("{whole} ago") };
+        format!("certificate of {subject} {verb} at {ends_at}, {when} ({word} {days}): renew it")
+    };
+    match (rules.expiry, rules.expiry_warn) {
+        (Some(days), _) if within(days) => Err(Failure::Expiry(words("tls_expiry", days))),
+        (_, Some(days)) if within(days) => Ok(Some(words("tls_expiry_warn", days))),
+        _ => Ok(None),
+    }
+}
+
+/// Of which servers was warned, and when.
+#[derive(Debug, Default)]
+pub struct Warned {
+    last: HashMap<SocketAddr, Instant>,
+}
+
+impl Warned {
+    /// True when it is time to speak of that server's certificate: the first time, and once a day.
+    pub fn is_due(&mut self, server: SocketAddr, now: Instant) -> bool {
+        let last = self.last.get(&server);
+        if last.is_some_and(|last| now.saturating_duration_since(*last) < PAUSE) {
+            return false;
+        }
+        if last.is_some() || self.last.len() < MOST {
+            self.last.insert(server, now);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn shown(ends: i64) -> Shown {
+        Shown {
+            subject: "CN=a".to_owned(),
+            names: vec!["a".to_owned(), "b".to_owned()],
+            ends,
+            ends_at: "then".to_owned(),
+        }
+    }
+
+    #[test]
+    fn ends() {
+        // Fails within, warns within, seconds left, what comes of it.
+        let table: &[(Option<u32>, Option<u32>, i64, &str)] = &[
+            (None, None, -DAY, ""),
+            (Some(0), None, 1, ""),
+            (Some(0), None, 0, "! certificate of CN=a ended at then, 0 days ago (tls_expiry 0): renew it"),
+            (
+                Some(0),
+                None,
+                -3 * DAY,
+                "! certificate of CN=a ended at then, 3 days ago (tls_expiry 0): renew it",
+            ),
+            (Some(14), None, 14 * DAY + 1, ""),
+            (
+                Some(14),
+                None,
+                14 * DAY,
+                "! certificate of CN=a ends at then, in 14 days (tls_expiry 14): renew it",
+            ),
+            (
+                Some(14),
+                Some(30),
+                DAY,
+                "! certificate of CN=a ends at then, in 1 day (tls_expiry 14): renew it",
+            ),
+            (
+                Some(14),
+                Some(30),
+                20 * DAY,
+                "certificate of CN=a ends at then, in 20 days (tls_expiry_warn 30): renew it",
+            ),
+            (
+                None,
+                Some(30),
+                -DAY,
+                "certificate of CN=a ended at then, 1 day ago (tls_expiry_warn 30): renew it",
+            ),
+            (None, Some(30), 31 * DAY, ""),
+            (Some(u32::MAX), None, i64::MAX, ""),
+        ];
+        for &(expiry_days, expiry_warn, left, wanted) in table {
+            let rules = TlsPlan { expiry: expiry_days, expiry_warn, ..TlsPlan::default() };
+            let got = match expiry(&shown(NOW.saturating_add(left)), &rules, NOW) {
+                Ok(words) => words.unwrap_or_default(),
+                Err(failure) => format!("! {failure}"),
+            };
+            assert_eq!(got, wanted, "{expiry_days:?} {expiry_warn:?} {left}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_cure() {
+        let file = Authority::File("/etc/ca.pem".to_owned());
+        for (code, authority, wanted) in [
+            (10, &Authority::System, "certificate of CN=a ended at then: renew it"),
+            (9, &file, "certificate of CN=a is not valid yet: set the clocks of both machines right"),
+            (
+                62,
+                &file,
+                "certificate of CN=a names a, b, not www: write tls_verify_name with a name that it has, or renew it",
+            ),
+            (
+                18,
+                &file,
+                "certificate of CN=a is of no authority that we know (odd): put its authority into /etc/ca.pem",
+            ),
+            (
+                20,
+                &Authority::System,
+                "certificate of CN=a is of no authority that we know (odd): write tls_verify FILE with its authority",
+            ),
+            (7, &file, "certificate of CN=a is refused: odd"),
+        ] {
+            let distrust = Distrust { code, words: "odd".to_owned() };
+            assert_eq!(refused(&shown(NOW), &distrust, authority, "www").to_string(), wanted);
+        }
+    }
+
+    #[test]
+    fn once_a_day() {
+        let (mut warned, begin) = (Warned::default(), Instant::now());
+        let (a, b) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 1)));
+        assert!(warned.is_due(a, begin) && warned.is_due(b, begin));
+        assert!(!warned.is_due(a, begin + PAUSE - Duration::from_secs(1)));
+        assert!(warned.is_due(a, begin + PAUSE) && !warned.is_due(a, begin + PAUSE));
+    }
+}
