@@ -368,7 +368,10 @@ fn who_is_suspended_stays_what_it_was_and_is_looked_at_when_it_wakes() {
     assert_eq!(world.next(), None);
 }
 
-fn any_real() -> impl Strategy<Value = (u8, u16, bool, u32)> {
+/// Last octet, weight, whether it has a program, retries.
+type AnyReal = (u8, u16, bool, u32);
+
+fn any_real() -> impl Strategy<Value = AnyReal> {
     (3u8..7, 0u16..4, any::<bool>(), 0u32..2)
 }
 
@@ -380,9 +383,9 @@ fn any_servers(suspend: bool) -> impl Strategy<Value = Vec<VirtualServer>> {
         any::<bool>(),
     );
     prop::collection::btree_map(1u8..4, one, 1..4).prop_map(move |servers| {
-        let one = |(last, (reals, rules, ha_suspend))| {
+        let one = |(last, (reals, rules, ha_suspend)): (u8, (Vec<AnyReal>, _, _))| {
             let mut seen = BTreeSet::new();
-            let reals = reals.into_iter().filter(|(last, ..): &(u8, u16, bool, u32)| seen.insert(*last));
+            let reals = reals.into_iter().filter(|(last, ..)| seen.insert(*last));
             let reals = reals.map(|(last, weight, program, retry)| {
                 let mut real = real(last, weight);
                 real.tcp_check[0].pace.retry = Some(retry);
