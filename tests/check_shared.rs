@@ -371,6 +371,9 @@ fn who_is_suspended_stays_what_it_was_and_is_looked_at_when_it_wakes() {
 /// Last octet, weight, whether it has a program, retries.
 type AnyReal = (u8, u16, bool, u32);
 
+/// Quorum, rise, alpha, inhibit_on_failure, whether there is a sorry server.
+type AnyRules = (u32, u32, bool, bool, bool);
+
 fn any_real() -> impl Strategy<Value = AnyReal> {
     (3u8..7, 0u16..4, any::<bool>(), 0u32..2)
 }
@@ -383,7 +386,7 @@ fn any_servers(suspend: bool) -> impl Strategy<Value = Vec<VirtualServer>> {
         any::<bool>(),
     );
     prop::collection::btree_map(1u8..4, one, 1..4).prop_map(move |servers| {
-        let one = |(last, (reals, rules, ha_suspend)): (u8, (Vec<AnyReal>, _, _))| {
+        let one = |(last, (reals, rules, ha_suspend)): (u8, (Vec<AnyReal>, AnyRules, bool))| {
             let mut seen = BTreeSet::new();
             let reals = reals.into_iter().filter(|(last, ..)| seen.insert(*last));
             let reals = reals.map(|(last, weight, program, retry)| {
