@@ -1,4 +1,5 @@
 //! Equal checks of several virtual servers: one probe, and consequences for each. On a virtual clock and without sockets.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -285,8 +286,7 @@ fn who_comes_hears_what_is_known() {
 
     // A new virtual server would begin with both; it is known that one of them is dead. A new real server of a known
     // virtual server would wait for its first success; it is known that it lives.
-    let servers =
-        [first.clone(), server(2, vec![real(5, 1), real(3, 2)]), server(3, vec![real(3, 7), real(4, 7)])];
+    let servers = [first, server(2, vec![real(5, 1), real(3, 2)]), server(3, vec![real(3, 7), real(4, 7)])];
     assert_eq!(world.reload(&servers), "3*1 | 3*2 5*1 | 3*7");
     assert_eq!(world.runs, runs);
     assert_eq!(
@@ -315,11 +315,11 @@ fn who_comes_hears_what_is_known() {
 
 #[test]
 fn a_run_under_way_counts_for_who_comes_meanwhile() {
-    let first = server(1, vec![real(3, 1)]);
-    let mut world = World::new(&[first.clone()]);
+    let both = [server(1, vec![real(3, 1)]), server(2, vec![real(3, 2)])];
+    let mut world = World::new(&both[..1]);
     let at = world.next().unwrap();
     let job = world.farm.due(LANES[0], at).unwrap();
-    world.reload(&[first, server(2, vec![real(3, 2)])]);
+    world.reload(&both);
     let reaction = world.farm.observe(job.id, &outcome(&job, Answer::Refused), at);
     assert_eq!((reaction.events.len(), world.shown().as_str()), (4, " | "));
 }
@@ -370,7 +370,7 @@ fn who_is_suspended_stays_what_it_was_and_is_looked_at_when_it_wakes() {
     assert_eq!(world.shown(), " |  | 3*3");
     assert_eq!(world.alive(&[3]), "3*1 | 3*2 | 3*3");
     // The last one that goes on keeps the probe alive; without any it rests.
-    world.reload(&[servers[0].clone()]);
+    world.reload(&servers[..1]);
     assert!(world.next().is_some());
     world.carry([]);
     assert_eq!(world.next(), None);
@@ -391,7 +391,7 @@ fn pages_are_asked_for_in_step() {
         real
     };
     let wakes = VirtualServer { ha_suspend: true, ..server(1, vec![paged(1)]) };
-    let mut world = World::new(&[wakes.clone(), server(2, vec![paged(2)])]);
+    let mut world = World::new(&[wakes, server(2, vec![paged(2)])]);
     let mut urls = Vec::new();
     for n in 0..6 {
         if n == 3 {
