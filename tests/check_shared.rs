@@ -1,4 +1,5 @@
 //! Equal checks of several virtual servers: one probe, and consequences for each. On a virtual clock and without sockets.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,7 +13,8 @@ use tandem::check::plan::{Kind, Plan};
 use tandem::config;
 use tandem::config::diagnostic::Level;
 use tandem::config::model::{
-    Command, Config, MiscCheck, Pace, Protocol, RealServer, SorryServer, TcpCheck, VirtualServer,
+    Command, Config, HttpGet, MiscCheck, Pace, Protocol, RealServer, SorryServer, TcpCheck, Url,
+    VirtualServer,
 };
 use tandem::config::resolve::Facts;
 use tandem::config::units::Secs;
@@ -44,6 +46,12 @@ fn dynamic(last: u8, weight: u16) -> RealServer {
     check.misc_dynamic = true;
     real.misc_check.push(check);
     real
+}
+
+/// A check of two pages.
+fn pages() -> HttpGet {
+    let url = ["/a", "/b"].map(|path| Url::new(path.to_owned()));
+    HttpGet { url: url.into(), ..HttpGet::default() }
 }
 
 /// Virtual server 10.9.0.`last`:80.
@@ -87,6 +95,7 @@ fn outcome(job: &Job, answer: Answer) -> Outcome {
 fn octet(job: &Job) -> u8 {
     match &job.plan.kind {
         Kind::Tcp(target) => target.address.ip().to_string(),
+        Kind::Http(http) => http.target.address.ip().to_string(),
         Kind::Misc(misc) => misc.argv[0].clone(),
         other => panic!("{other:?}"),
     }
@@ -277,8 +286,7 @@ fn who_comes_hears_what_is_known() {
 
     // A new virtual server would begin with both; it is known that one of them is dead. A new real server of a known
     // virtual server would wait for its first success; it is known that it lives.
-    let servers =
-        [first.clone(), server(2, vec![real(5, 1), real(3, 2)]), server(3, vec![real(3, 7), real(4, 7)])];
+    let servers = [first, server(2, vec![real(5, 1), real(3, 2)]), server(3, vec![real(3, 7), real(4, 7)])];
     assert_eq!(world.reload(&servers), "3*1 | 3*2 5*1 | 3*7");
     assert_eq!(world.runs, runs);
     assert_eq!(
@@ -307,11 +315,11 @@ fn who_comes_hears_what_is_known() {
 
 #[test]
 fn a_run_under_way_counts_for_who_comes_meanwhile() {
-    let first = server(1, vec![real(3, 1)]);
-    let mut world = World::new(&[first.clone()]);
+    let both = [server(1, vec![real(3, 1)]), server(2, vec![real(3, 2)])];
+    let mut world = World::new(&both[..1]);
     let at = world.next().unwrap();
     let job = world.farm.due(LANES[0], at).unwrap();
-    world.reload(&[first, server(2, vec![real(3, 2)])]);
+    world.reload(&both);
     let reaction = world.farm.observe(job.id, &outcome(&job, Answer::Refused), at);
     assert_eq!((reaction.events.len(), world.shown().as_str()), (4, " | "));
 }
@@ -362,14 +370,49 @@ fn who_is_suspended_stays_what_it_was_and_is_looked_at_when_it_wakes() {
     assert_eq!(world.shown(), " |  | 3*3");
     assert_eq!(world.alive(&[3]), "3*1 | 3*2 | 3*3");
     // The last one that goes on keeps the probe alive; without any it rests.
-    world.reload(&[servers[0].clone()]);
+    world.reload(&servers[..1]);
     assert!(world.next().is_some());
     world.carry([]);
     assert_eq!(world.next(), None);
 }
 
-fn any_real() -> impl Strategy<Value = (u8, u16, bool, u32)> {
-    (3u8..7, 0u16..4, any::<bool>(), 0u32..2)
+/// Last octet, weight, what else it has (1 a program, 2 two pages), retries.
+type AnyReal = (u8, u16, u8, u32);
+
+/// Quorum, rise, alpha, inhibit_on_failure, whether there is a sorry server.
+type AnyRules = (u32, u32, bool, bool, bool);
+
+/// Pages are asked for in turn, and the turn is that of all who go on; one that wakes goes on with them.
+#[test]
+fn pages_are_asked_for_in_step() {
+    let paged = |weight| {
+        let mut real = bare(3, weight);
+        real.http_get.push(pages());
+        real
+    };
+    let wakes = VirtualServer { ha_suspend: true, ..server(1, vec![paged(1)]) };
+    let mut world = World::new(&[wakes, server(2, vec![paged(2)])]);
+    let mut urls = Vec::new();
+    for n in 0..6 {
+        if n == 3 {
+            world.carry([1]);
+        }
+        world.now = world.next().unwrap();
+        let job = world.farm.due(LANES[0], world.now).unwrap();
+        urls.push(job.url);
+        let reaction = world.farm.observe(job.id, &outcome(&job, Answer::Good), world.now);
+        world.take(reaction);
+    }
+    assert_eq!(urls, [0, 1, 0, 0, 1, 0]);
+    // Who comes later goes on where the others are.
+    world.reload(&[server(1, vec![paged(1)]), server(2, vec![paged(2)]), server(3, vec![paged(3)])]);
+    let at = world.next().unwrap();
+    assert_eq!(world.farm.due(LANES[0], at).unwrap().url, 1);
+    assert_eq!(world.users(), [3, 3, 3]);
+}
+
+fn any_real() -> impl Strategy<Value = AnyReal> {
+    (3u8..7, 0u16..4, 0u8..3, 0u32..2)
 }
 
 /// Two or three virtual servers whose real servers, of which there are four, are mostly the same.
@@ -380,14 +423,16 @@ fn any_servers(suspend: bool) -> impl Strategy<Value = Vec<VirtualServer>> {
         any::<bool>(),
     );
     prop::collection::btree_map(1u8..4, one, 1..4).prop_map(move |servers| {
-        let one = |(last, (reals, rules, ha_suspend))| {
+        let one = |(last, (reals, rules, ha_suspend)): (u8, (Vec<AnyReal>, AnyRules, bool))| {
             let mut seen = BTreeSet::new();
-            let reals = reals.into_iter().filter(|(last, ..): &(u8, u16, bool, u32)| seen.insert(*last));
-            let reals = reals.map(|(last, weight, program, retry)| {
+            let reals = reals.into_iter().filter(|(last, ..)| seen.insert(*last));
+            let reals = reals.map(|(last, weight, more, retry)| {
                 let mut real = real(last, weight);
                 real.tcp_check[0].pace.retry = Some(retry);
-                if program {
-                    real.misc_check = dynamic(last, weight).misc_check;
+                match more {
+                    1 => real.misc_check = dynamic(last, weight).misc_check,
+                    2 => real.http_get.push(pages()),
+                    _ => {}
                 }
                 real
             });
@@ -446,8 +491,8 @@ proptest! {
     fn sharing_makes_no_other_table(
         first in any_servers(true), answers in any_answers(), steps in prop::collection::vec(any_step(), 1..8),
     ) {
-        // They do not begin at the same moment: one more of each of the eight checks in each stretch of time.
-        let slack = 8 * steps.len();
+        // They do not begin at the same moment: one more of each of the twelve checks in each stretch of time.
+        let slack = 12 * steps.len();
         let (mut shared, mut own) = (World::new(&first), World::new(&alone(&first)));
         let mut answers = answers;
         for step in steps {

@@ -261,6 +261,16 @@ async fn omega_tells_at_stop_and_a_full_channel_is_counted() {
     assert_eq!(running.event().await.0, What::QuorumUp);
 }
 
+#[tokio::test]
+async fn who_asks_is_answered_until_the_end() {
+    let running = start(Config::default(), 1);
+    let asker = running.asker.clone();
+    let (one, other) = tokio::join!(asker.ask(), asker.ask());
+    assert!(Arc::ptr_eq(&one.unwrap(), &other.unwrap()), "one status for all who wait");
+    running.stop().await;
+    assert!(asker.ask().await.is_none());
+}
+
 #[test]
 fn only_large_tables_rest() {
     let table = [(0, 0), (10, 0), (100, 0), (112, 1008), (1000, 9000), (10_000, 50_000), (u64::MAX, 50_000)];

@@ -49,7 +49,7 @@ fn plan(address: SocketAddr) -> HttpPlan {
     }
 }
 
-async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
+fn request(plan: &HttpPlan) -> Result<Request, Failure> {
     let rules = Rules {
         delay_loop: LIMIT,
         retry: 0,
@@ -63,7 +63,19 @@ async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
     let kind = Kind::Http(plan.clone());
     let checker =
         CheckerPlan { kind, rules, warmup: None, alpha: false, log_all_failures: false, share: true };
-    Request::new(&Arc::new(checker), 0, &mut Shared::default())?.check().await
+    Request::new(&Arc::new(checker), 0, &mut Shared::default())
+}
+
+async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
+    request(plan)?.check().await
+}
+
+/// Ten thousand of them may wait at a time. Above a kilobyte the allocator becomes slow, too.
+#[test]
+fn a_run_that_waits_is_small() {
+    let plan = plan(SocketAddr::from(([127, 0, 0, 1], 80)));
+    let size = size_of_val(&request(&plan).unwrap().check());
+    assert!(size <= 1024, "{size} bytes");
 }
 
 /// Reads one request's head.

@@ -122,7 +122,8 @@ struct RealState {
     timer: Option<Instant>,
     /// What the farm has noted of that.
     armed: Option<Instant>,
-    last_failure: Option<(Failure, Instant)>,
+    /// In a box: most have never failed.
+    last_failure: Option<Box<(Failure, Instant)>>,
     last_change: Option<Instant>,
 }
 

@@ -121,6 +121,13 @@ impl Probes {
         slot.probe.as_mut()
     }
 
+    /// Room for so many, when the first ones come.
+    pub(super) fn reserve(&mut self, count: usize) {
+        if self.slots.is_empty() {
+            self.slots.reserve_exact(count);
+        }
+    }
+
     /// All, in the order of their slots.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ProbeId, &Probe)> {
         (0u32..).zip(&self.slots).filter_map(|(slot, place)| {

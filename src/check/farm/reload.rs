@@ -33,6 +33,7 @@ impl Farm {
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
         let mut desk = Desk { shares: Shares::before(self), fresh: plan.checkers(), now };
+        self.probes.reserve(desk.fresh);
         let tells = plan.init_notifies;
         let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
             .into_iter()

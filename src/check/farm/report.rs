@@ -234,7 +234,7 @@ impl Farm {
                     tier: plan.tier,
                     sorry: plan.sorry,
                     held_until: real.damping.held_until(),
-                    last_failure: real.last_failure.as_ref().map(|(failure, at)| (failure.to_string(), *at)),
+                    last_failure: real.last_failure.as_ref().map(|last| (last.0.to_string(), last.1)),
                     last_change: real.last_change,
                     checkers: real.checkers.iter().map(|checker| self.checker_status(checker)).collect(),
                 })

@@ -80,7 +80,7 @@ impl Farm {
         let weight = checker.weight;
         match &outcome.result {
             Ok(success) => checker.weight = success.weight.or(weight),
-            Err(failure) => real.last_failure = Some((failure.clone(), now)),
+            Err(failure) => real.last_failure = Some(Box::new((failure.clone(), now))),
         }
         let effect = Effect { flip: observed.flip, failed: outcome.result.is_err() };
         // Nearly all results change nothing, and the way ends here.

@@ -116,6 +116,16 @@ impl Farm {
                 probe.users.push(place);
             }
         }
+        // What a reload brought again is kept once.
+        for service in &mut self.services {
+            for (plan, real) in service.plan.reals.iter_mut().zip(&service.reals) {
+                for (known, checker) in plan.checkers.iter_mut().zip(&real.checkers) {
+                    if let Some(probe) = self.probes.get(checker.probe) {
+                        *known = Arc::clone(&probe.plan);
+                    }
+                }
+            }
+        }
     }
 }
 
