@@ -456,7 +456,9 @@ impl Worker {
                 return;
             }
         };
-        self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        let running = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        // Dropped at the end: a large one takes longer than all that is urgent here.
+        let forgotten = std::mem::replace(&mut self.before, running);
         process::set_policy(scripts::policy(&self.config.global_defs));
         threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);
@@ -486,6 +488,7 @@ impl Worker {
             }
             self.judge_machine();
         }
+        drop(forgotten);
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
     }
