@@ -62,9 +62,13 @@ bench-check:
 bench-vrrp:
 	@LAB_REALTIME=1 cargo bench --locked --bench vrrp
 
-# ONLY=reload|memory|load|hup, COUNT=10000 services, RUNS=5 of each. Reloads are measured here; what needs ip_vs in the
-# virtual machine, where this kernel has none.
+# ONLY=reload|memory|load|hup, COUNT services, RUNS of each. What needs ip_vs runs in the virtual machine where this kernel
+# has none, with fewer services: emulation is slow.
 bench-ipvs: setup
-	@ONLY="$${ONLY:-reload}" cargo bench --locked --bench ipvs
-	@[ "$${ONLY:-}" = reload ] || tests/lab/vm.sh env ONLY="$${ONLY:-}" COUNT="$${COUNT:-2000}" RUNS="$${RUNS:-3}" \
-	    "$$(cargo bench --locked --no-run --bench ipvs 2>&1 | sed -n 's|.*Executable.*(\(.*\))$$|'"$$PWD"'/\1|p')"
+	@case "$${ONLY:-}" in load | hup) ;; *) cargo bench --locked --bench ipvs;; esac
+	@case "$${ONLY:-}" in reload | memory) exit;; esac
+	@tests/lab/has-ipvs.sh && [ -z "$${ONLY:-}" ] && exit
+	@program=$$(cargo bench --locked --no-run --bench ipvs 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p')
+	@for part in $${ONLY:-load hup}; do
+	@    tests/lab/vm.sh env ONLY=$$part COUNT="$${COUNT:-2000}" RUNS="$${RUNS:-3}" "$$(realpath "$$program")"
+	@done

@@ -10,7 +10,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a benchmark is a driver: it reads clocks and sleeps"
+    unreachable_pub,
+    missing_docs,
+    reason = "a benchmark is a driver: it reads clocks and sleeps; its files are a program's"
 )]
 
 #[path = "ipvs/daemon.rs"]

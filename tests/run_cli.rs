@@ -157,6 +157,9 @@ fn a_kernel_without_ipvs_is_told_of_with_its_cure() {
         return;
     }
     let place = place("noipvs");
+    assert!(
+        Command::new("ip").args(["address", "add", "10.0.0.1/24", "dev", "eth0"]).status().unwrap().success()
+    );
     let server = "virtual_server 10.0.0.100 80 {\n protocol TCP\n real_server 10.9.0.1 80 {\n }\n}\n";
     fs::write(place.join("vs.conf"), format!("{CONF}{server}")).unwrap();
     let daemon = tandem(&place, &["run", "--config", "vs.conf", "--pid", "vs.pid"]).spawn().unwrap();

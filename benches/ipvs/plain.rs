@@ -23,10 +23,10 @@ pub fn fill(count: usize) {
     let socket = open();
     let family = family(&socket);
     let mut batch = Vec::new();
-    let (mut waiting, mut last) = (0, 0);
+    let mut waiting = 0;
     for n in 0..count {
         for server in 0..=SERVERS {
-            last = batch.len();
+            let last = batch.len();
             let command = if server == 0 { NEW_SERVICE } else { NEW_DEST };
             message(&mut batch, family, command, |b| {
                 nest(b, 1, |b| {

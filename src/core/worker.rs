@@ -482,7 +482,9 @@ impl Worker {
                 return;
             }
         };
-        self.before = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        let running = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        // Dropped at the end: a large one takes longer than all that is urgent here.
+        let forgotten = std::mem::replace(&mut self.before, running);
         self.overlay.reloaded(base, bare);
         log_without(&without);
         self.door.allow(self.config.global_defs.control_group.as_deref());
@@ -515,6 +517,7 @@ impl Worker {
             }
             self.judge_machine();
         }
+        drop(forgotten);
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
     }

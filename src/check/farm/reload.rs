@@ -41,7 +41,14 @@ impl Farm {
             .collect();
         let mut services = Vec::with_capacity(plan.services.len());
         for (s, plan) in plan.services.into_iter().enumerate() {
-            let known = old.remove(&plan.name);
+            let known = match old.remove(&plan.name) {
+                // Nothing of it has changed: nearly all services, at most reloads of a large file.
+                Some(known) if known.plan == plan => {
+                    services.push(known);
+                    continue;
+                }
+                known => known,
+            };
             let begins = tells && known.is_none();
             let (mut first, events) = (Reaction::default(), &mut reaction);
             let state = self.service(s, plan, known, &mut desk, &mut first);
