@@ -114,7 +114,8 @@ fn tandem(place: &Path, words: &str) -> (Option<i32>, String) {
         .current_dir(place)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), said)
 }
 
@@ -146,7 +147,10 @@ fn overrides_outlive_reload_restart_and_a_crash() {
     settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
 
     let (code, said) = tandem(place, "weight 127.0.0.1 9");
-    assert_eq!((code, said.as_str()), (Some(0), "real server 127.0.0.1:8080 of TCP 10.0.0.1:80: weight 4 -> 9\n"));
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "real server 127.0.0.1:8080 of TCP 10.0.0.1:80: weight 4 -> 9\n")
+    );
     assert_eq!(tandem(place, "drain 127.0.0.2:8080 --service 10.0.0.1:80").0, Some(0));
     settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 drain 0/2"]);
     let line = "real server 127.0.0.1:8080 of TCP 10.0.0.1:80: weight 4 -> 9 by root(uid=0,pid=";
@@ -216,7 +220,17 @@ fn what_is_refused_changes_nothing_and_says_what_to_do() {
 
     // A second daemon does not take the door away, and says so; it runs all the same.
     let second = Command::new(env!("CARGO_BIN_EXE_tandem"))
-        .args(["run", "--config", "t.conf", "--instance", "two", "--control", "run/c.sock", "--pid", "two.pid"])
+        .args([
+            "run",
+            "--config",
+            "t.conf",
+            "--instance",
+            "two",
+            "--control",
+            "run/c.sock",
+            "--pid",
+            "two.pid",
+        ])
         .args(["--state-dir", "state"])
         .current_dir(place)
         .stderr(fs::File::create(place.join("two.log")).unwrap())
@@ -237,7 +251,10 @@ fn a_change_that_persists_is_configuration() {
     let daemon = Daemon::start(place);
     let (code, said) = tandem(place, "weight 127.0.0.1 9 --persist");
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("written into overrides.conf") && said.contains("\"include overrides.conf\""), "{said}");
+    assert!(
+        said.contains("written into overrides.conf") && said.contains("\"include overrides.conf\""),
+        "{said}"
+    );
     fs::write(place.join("t.conf"), format!("{CONF}include overrides.conf\n")).unwrap();
     let (code, said) = tandem(place, "drain 127.0.0.1 --persist");
     assert!(code == Some(0) && !said.contains("note:"), "{said}");
@@ -269,7 +286,9 @@ fn clients_that_mean_no_good_cost_the_daemon_nothing() {
     for n in 0..100 {
         let mut stream = UnixStream::connect(&daemon.socket).unwrap();
         let text: &[u8] = match n % 3 {
-            0 => b"POST /v1/real-servers/-/127.0.0.1/drain HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{",
+            0 => {
+                b"POST /v1/real-servers/-/127.0.0.1/drain HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{"
+            }
             1 => b"GET /v1/real-servers HTTP/1.1\r\nx: ",
             _ => b"GET /v1/real-servers HTTP/1.1\r\nhost: x\r\n\r\n",
         };
