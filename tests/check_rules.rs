@@ -579,6 +579,7 @@ proptest! {
             let without = config::overrides::apply(&mut config, overrides).len();
             (Plan::new(&config), without)
         };
+        let said = Said { by: "me".to_owned(), at: "now".to_owned() };
         let mut world = World::new(Plan::new(&base));
         for (next, changes, answers, secs) in rounds {
             if let Some(next) = next {
@@ -587,7 +588,7 @@ proptest! {
             }
             for change in changes {
                 let before = effective(&base, &overrides);
-                match decide(&base, &overrides, &change, &Said::default()) {
+                match decide(&base, &overrides, &change, &said) {
                     Ok(decided) => {
                         overrides = decided.overrides;
                         let after = effective(&base, &overrides);

@@ -7,11 +7,14 @@ use serde::Serialize;
 
 use crate::clock;
 use crate::config::diagnostic::Level;
-use crate::config::model::Config;
+use crate::config::model::{Config, RealServerOverride};
+use crate::config::overrides::apply;
 use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
+use crate::core::kept::Keeper;
 use crate::core::look::{self, Found};
 use crate::core::plan::{Basis, Entry, InstanceNow, Plan, Question, Role};
+use crate::core::servers::summary;
 
 mod text;
 
@@ -44,6 +47,9 @@ pub struct Args {
     /// Name of the Tandem that would apply it, where several run in one network namespace.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     instance: String,
+    /// Folder of its overrides of real servers [default: state_directory of the file, else /var/lib/tandem].
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
     /// text for people, json for programs (one object an entry, one a line).
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
@@ -53,9 +59,13 @@ pub struct Args {
 pub fn run(args: &Args) -> i32 {
     let facts = if args.files_only { Facts::of_the_text() } else { Facts::of_this_machine() };
     let mut loaded = config::load(&args.file, &facts);
-    let before = args.from.as_deref().map(|path| (path, config::load(path, &facts)));
+    let mut before = args.from.as_deref().map(|path| (path, config::load(path, &facts)));
     if let Err(code) = judge(args, &loaded, before.as_ref()) {
         return code;
+    }
+    let overrides = if args.files_only { Vec::new() } else { kept(args, &loaded.config) };
+    for config in [Some(&mut loaded), before.as_mut().map(|(_, old)| old)].into_iter().flatten() {
+        apply(&mut config.config, &overrides);
     }
     let old = before.as_ref().map(|(_, old)| &old.config);
     if old.is_some() {
@@ -77,6 +87,9 @@ pub fn run(args: &Args) -> i32 {
         now: clock::now(),
     };
     let mut plan = Plan::new(&question, &found.kernel);
+    if !overrides.is_empty() {
+        plan.notes.push(format!("with the overrides of earlier commands ({})", summary(&overrides)));
+    }
     if found.running && has_errors(&loaded) {
         plan.notes
             .push("a running Tandem refuses a file with errors: its reload would change nothing".to_owned());
@@ -97,6 +110,11 @@ pub fn run(args: &Args) -> i32 {
         (true, true) => 1,
         (true, false) => 0,
     }
+}
+
+/// Overrides of commands, which a start or a reload puts over the file.
+fn kept(args: &Args, config: &Config) -> Vec<RealServerOverride> {
+    Keeper::new(Keeper::folder(args.state_dir.as_deref(), config), &args.instance).peek()
 }
 
 fn complain(text: &str) {

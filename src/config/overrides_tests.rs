@@ -56,7 +56,7 @@ fn after(text: &str) -> Result<String, String> {
 
 #[test]
 fn what_an_override_makes_of_the_blocks() {
-    let rest = "10.1.0.3:80; 10.1.0.4:80";
+    let rest = "10.1.0.3:80; 10.1.0.4:0";
     for (text, wanted) in [
         ("TCP 10.0.0.1:80 10.1.0.1:8080 weight 9", "10.1.0.1:8080 9, 10.1.0.2:80"),
         ("TCP 10.0.0.1:80 10.1.0.2:80 drain", "10.1.0.1:8080 4, 10.1.0.2:80 drain"),
@@ -98,7 +98,7 @@ fn overrides_without_effect() {
         ),
         (
             "FWM 5 10.1.0.9:80 add",
-            "real server 10.1.0.4:80 has a BFD_CHECK, which is about that server alone: 10.1.0.9:80 cannot be like it",
+            "real server 10.1.0.4:0 has a BFD_CHECK, which is about that server alone: 10.1.0.9:80 cannot be like it",
         ),
     ] {
         assert_eq!(after(text), Err(wanted.to_owned()), "{text}");

@@ -8,10 +8,10 @@ use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::model::RealServerOverride;
+use crate::config::model::{Config, RealServerOverride};
 
 /// Where state is kept when nobody says otherwise.
-pub const STATE_DIRECTORY: &str = "/var/lib/tandem";
+const STATE_DIRECTORY: &str = "/var/lib/tandem";
 /// Version of the file's form.
 const VERSION: u32 = 1;
 
@@ -38,6 +38,17 @@ impl Keeper {
             name => format!("overrides-{}.json", name.replace(['/', '\0'], "_")),
         };
         Self { path: directory.join(name), written: Mutex::new(0) }
+    }
+
+    /// The folder of a daemon with that file: the command line's word, else the file's, else the usual one.
+    pub fn folder<'a>(by_command: Option<&'a Path>, config: &'a Config) -> &'a Path {
+        let by_file = config.global_defs.state_directory.as_deref().map(Path::new);
+        by_command.or(by_file).unwrap_or(Path::new(STATE_DIRECTORY))
+    }
+
+    /// What was kept, as far as it can be read, for those who only look.
+    pub fn peek(&self) -> Vec<RealServerOverride> {
+        fs::read(&self.path).map_or_else(|_| Vec::new(), |text| understood(&text).0)
     }
 
     /// What was kept, and what is wrong with it.

@@ -62,9 +62,14 @@ pub fn decide(
             overrides.remove(at);
         }
         (at, Some(mut entry)) => {
-            entry.by = Some(said.by.clone());
-            entry.at = Some(said.at.clone());
+            let word = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+            (entry.by, entry.at) = (word(&said.by), word(&said.at));
             match at.and_then(|at| overrides.get_mut(at)) {
+                // What was added like one that goes now has been added before.
+                Some(_) if entry.kind == OverrideKind::Delete => {
+                    overrides.retain(|one| !is_of(one, &service, server));
+                    overrides.push(entry);
+                }
                 Some(slot) => *slot = entry,
                 None => overrides.push(entry),
             }

@@ -242,3 +242,83 @@ pub fn summary(overrides: &[RealServerOverride]) -> String {
     }
     counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::farm::Farm;
+    use crate::config;
+    use crate::config::resolve::Facts;
+
+    fn picture(overrides: &[&str]) -> Picture {
+        let text = "virtual_server 10.0.0.1 80 {
+ protocol TCP
+ lb_kind NAT
+ real_server 10.1.0.1 80 { weight 4 }
+ real_server 10.1.0.2 80 { weight 3\n admin_state drain }
+ real_server 10.1.0.3 80 { tier 2 }
+}
+real_server_override TCP 10.0.0.1:80 10.1.0.1:80 weight 5 by me
+";
+        let base = config::load_text("x.conf".as_ref(), text.as_bytes(), &Facts::default()).config;
+        let overrides: Vec<RealServerOverride> = overrides.iter().map(|text| text.parse().unwrap()).collect();
+        let mut config = base.clone();
+        apply(&mut config, &overrides);
+        let now = crate::clock::now();
+        let status = Farm::start(Plan::new(&config), 1, now).0.status();
+        Picture { base: Arc::new(base), config: Arc::new(config), overrides, status: Arc::new(status), now }
+    }
+
+    fn shown(servers: &Servers) -> Vec<String> {
+        let real = |real: &RealServerView| {
+            let word = real.overridden.as_ref().map_or("-", |one| one.change.as_str());
+            let connections = real.connections.map_or_else(|| "-".to_owned(), |count| count.to_string());
+            let configured =
+                real.weight_configured.map_or_else(|| "-".to_owned(), |weight| weight.to_string());
+            format!("{} {} {}/{configured} {connections} {word}", real.name, real.admin_state, real.weight)
+        };
+        servers.virtual_servers.iter().flat_map(|server| &server.real_servers).map(real).collect()
+    }
+
+    #[test]
+    fn one_document_from_all_sides() {
+        let list = "IP Virtual Server version 1.2.1 (size=4096)
+TCP  0A000001:0050 wlc
+  -> 0A010002:0050      Masq    0      7          2
+";
+        let connections = crate::check::connections::parse(list);
+        let plain = picture(&[]);
+        assert_eq!(
+            shown(&plain.servers(None, &connections)),
+            [
+                "10.1.0.1:80 enabled 5/5 - weight 5",
+                "10.1.0.2:80 drain 0/3 9 -",
+                // Another tier serves.
+                "10.1.0.3:80 enabled 0/1 - -",
+            ]
+        );
+        let changed = picture(&[
+            "TCP 10.0.0.1:80 10.1.0.1:80 weight 9 by you",
+            "TCP 10.0.0.1:80 10.1.0.3:80 delete",
+            "TCP 10.0.0.1:80 10.1.0.4:80 add disabled",
+            "TCP 10.0.0.1:80 10.1.0.5:80 drain",
+        ]);
+        assert_eq!(
+            shown(&changed.servers(None, &Connections::new())),
+            [
+                "10.1.0.1:80 enabled 9/5 - weight 9",
+                "10.1.0.2:80 drain 0/3 - -",
+                "10.1.0.4:80 disabled 0/- - add disabled",
+                "10.1.0.3:80 deleted 0/1 - delete",
+            ]
+        );
+        let all = changed.overrides().overrides;
+        let persisted: Vec<bool> = all.iter().map(|one| one.persisted).collect();
+        assert_eq!(persisted, [true, false, false, false, false]);
+        let without = all.last().and_then(|one| one.without_effect.clone());
+        assert_eq!(without.as_deref(), Some("TCP 10.0.0.1:80 has no real server 10.1.0.5:80"));
+        assert_eq!(summary(&changed.overrides), "1 added, 1 deleted, 1 drain, 1 weight");
+        let other = "UDP 10.0.0.1:80".parse().unwrap();
+        assert!(changed.servers(Some(&other), &Connections::new()).virtual_servers.is_empty());
+    }
+}

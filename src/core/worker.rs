@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,8 +14,7 @@ use crate::check;
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::fwmarks;
-use crate::config::model::{Config, FlushOnStop, RealServerOverride};
-use crate::config::overrides::NoTarget;
+use crate::config::model::{Config, FlushOnStop};
 use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
@@ -35,7 +33,7 @@ use super::bfd::Bfd;
 use super::devices::Devices;
 use super::door::Door;
 use super::error::Error;
-use super::kept::{Keeper, STATE_DIRECTORY};
+use super::kept::Keeper;
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
@@ -43,7 +41,8 @@ use super::overlay::{self, Overlay};
 use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, memory, role, scripts, secrets, servers, threads};
+use super::{director, memory, role, scripts, secrets, threads};
+use commands::{kept_overrides, log_without};
 
 mod commands;
 
@@ -563,32 +562,6 @@ impl Worker {
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         tracing::info!("stopped");
-    }
-}
-
-/// The overrides that an earlier run left, over the file.
-fn kept_overrides(options: &Options, base: Config, bare: Config) -> (Keeper, Overlay) {
-    let by_file = base.global_defs.state_directory.as_deref().map(Path::new);
-    let directory = options.state_directory.as_deref().or(by_file).unwrap_or(Path::new(STATE_DIRECTORY));
-    let keeper = Keeper::new(directory, &options.instance);
-    let (overrides, problem) = keeper.read();
-    if let Some(problem) = problem {
-        tracing::error!("overrides of earlier commands: {problem}");
-    }
-    if !overrides.is_empty() {
-        tracing::info!("real servers are overridden by earlier commands: {}", servers::summary(&overrides));
-    }
-    let overlay = Overlay::new(base, bare, overrides);
-    log_without(&overlay.over(&mut (**overlay.base()).clone()));
-    (keeper, overlay)
-}
-
-fn log_without(without: &[(RealServerOverride, NoTarget)]) {
-    for (one, why) in without {
-        tracing::warn!(
-            "the override \"{one}\" has no effect: {why}; {}, or take it back by enable",
-            why.cure()
-        );
     }
 }
 

@@ -117,6 +117,8 @@ impl Director {
                 let program = tandem().display().to_string();
                 argv.extend(COMMON.iter().filter(|_| !realtime()).map(|word| (*word).to_owned()));
                 argv.extend([program, "run".into(), "--config".into(), file, "--pid".into(), path("pid")]);
+                // Hosts of the lab share one file system.
+                argv.extend(["--control".into(), path("control.sock"), "--state-dir".into(), path("state")]);
             }
             Kind::Keepalived => {
                 // A killed one leaves them, and a new one believes them while the number lives again.

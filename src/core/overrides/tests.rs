@@ -47,7 +47,8 @@ fn change(text: &str) -> Change {
 fn said(changes: &[&str]) -> (Vec<String>, String) {
     let (base, mut overrides, mut answer) = (base(), Vec::new(), String::new());
     for text in changes {
-        match decide(&base, &overrides, &change(text), &Said::default()) {
+        let me = Said { by: "me".to_owned(), at: "now".to_owned() };
+        match decide(&base, &overrides, &change(text), &me) {
             Ok(decided) => {
                 answer = decided.words;
                 overrides = decided.overrides;
@@ -60,7 +61,7 @@ fn said(changes: &[&str]) -> (Vec<String>, String) {
         }
     }
     let shown = |one: &RealServerOverride| {
-        assert_eq!((one.by.as_deref(), one.at.as_deref()), (Some(""), Some("")));
+        assert_eq!((one.by.as_deref(), one.at.as_deref()), (Some("me"), Some("now")));
         format!("{} {}", one.server, change_words(one))
     };
     (overrides.iter().map(shown).collect(), answer)
@@ -92,6 +93,12 @@ fn one_word_after_the_other() {
         ),
         (&["delete 10.1.0.1:80"], vec![format!("{tcp1} delete")], "deleted"),
         (&["weight 10.1.0.1:80 9", "delete 10.1.0.1:80"], vec![format!("{tcp1} delete")], "deleted"),
+        // What was added like one that is deleted stays.
+        (
+            &["weight 10.1.0.1:80 9", "add 10.1.0.9:80 10.1.0.1 of 10.0.0.1:80", "delete 10.1.0.1:80"],
+            vec!["10.1.0.9:80 add like 10.1.0.1:80".to_owned(), format!("{tcp1} delete")],
+            "deleted",
+        ),
         (&["delete 10.1.0.1:80", "enable 10.1.0.1:80"], vec![], "added, weight 4, enabled"),
         (
             &["delete 10.1.0.1:80", "drain 10.1.0.1:80"],
@@ -148,8 +155,8 @@ fn what_is_refused_names_what_may_be_meant() {
              would go",
         ),
         (
-            &["add 10.1.0.9:80 10.1.0.2:81 of 10.0.0.1:80", "delete 10.1.0.2:81"],
-            "in-use: real server 10.1.0.9:80 was added like 10.1.0.2:81",
+            &["add 10.1.0.8:80 of 10.0.0.1:80", "add 10.1.0.9:80 10.1.0.8 of 10.0.0.1:80", "delete 10.1.0.8"],
+            "in-use: real server 10.1.0.9:80 was added like 10.1.0.8:80",
         ),
     ] {
         assert_eq!(said(changes).1, wanted, "{changes:?}");

@@ -7,13 +7,18 @@ use tokio::sync::oneshot;
 use super::Worker;
 use crate::check::connections::{Connections, parse};
 use crate::clock;
+use crate::config::model::{Config, RealServerOverride};
+use crate::config::overrides::NoTarget;
 use crate::control::answer::{Answer, Failure};
 use crate::control::routes::{Change, Request};
 use crate::control::server::{Ask, Caller, Reply};
 use crate::control::view::{About, Changed};
 use crate::core::include::{self, Persisted};
+use crate::core::kept::Keeper;
+use crate::core::options::Options;
+use crate::core::overlay::Overlay;
 use crate::core::overrides::{Said, decide, is_of};
-use crate::core::servers::Picture;
+use crate::core::servers::{self, Picture};
 
 impl Worker {
     /// Answers one request; answers that take their time are made elsewhere.
@@ -148,4 +153,29 @@ fn connections(picture: &Picture) -> Connections {
     // The daemon's own network namespace, whichever thread asks.
     std::fs::read_to_string("/proc/thread-self/net/ip_vs")
         .map_or_else(|_| Connections::new(), |text| parse(&text))
+}
+
+/// The overrides that an earlier run left, over the file.
+pub(super) fn kept_overrides(options: &Options, base: Config, bare: Config) -> (Keeper, Overlay) {
+    let folder = Keeper::folder(options.state_directory.as_deref(), &base);
+    let keeper = Keeper::new(folder, &options.instance);
+    let (overrides, problem) = keeper.read();
+    if let Some(problem) = problem {
+        tracing::error!("overrides of earlier commands: {problem}");
+    }
+    if !overrides.is_empty() {
+        tracing::info!("real servers are overridden by earlier commands: {}", servers::summary(&overrides));
+    }
+    let overlay = Overlay::new(base, bare, overrides);
+    log_without(&overlay.over(&mut (**overlay.base()).clone()));
+    (keeper, overlay)
+}
+
+pub(super) fn log_without(without: &[(RealServerOverride, NoTarget)]) {
+    for (one, why) in without {
+        tracing::warn!(
+            "the override \"{one}\" has no effect: {why}; {}, or take it back by enable",
+            why.cure()
+        );
+    }
 }

@@ -1,0 +1,308 @@
+//! Commands to the running daemon, as programs: weight, drain, enable, reload and restart. What becomes of the kernel's table
+//! is another test's; here the table cannot be programmed, and nothing else suffers from that.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test is a driver")]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+const CONF: &str = "virtual_server 10.0.0.1 80 {
+ protocol TCP
+ lb_kind NAT
+ delay_loop 60
+ real_server 127.0.0.1 8080 { weight 4 }
+ real_server 127.0.0.2 8080 { weight 2 }
+}
+";
+
+struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A directory of this test, in a network namespace of its own.
+fn place(name: &str) -> Place {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "network namespaces need root: run `make test` as root or with sudo"
+    );
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    assert!(Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap().success());
+    let place = std::env::temp_dir().join(format!("tandem-commands-{name}-{}", std::process::id()));
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("t.conf"), CONF).unwrap();
+    Place(place)
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+struct Daemon {
+    child: Option<Child>,
+    socket: PathBuf,
+    log: PathBuf,
+}
+
+impl Daemon {
+    fn start(place: &Path) -> Self {
+        let log = place.join("log");
+        let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["run", "--config", "t.conf", "--control", "run/c.sock", "--state-dir", "state"])
+            .current_dir(place)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::OpenOptions::new().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let daemon = Self { child: Some(child), socket: place.join("run/c.sock"), log };
+        until("it answers", || UnixStream::connect(&daemon.socket).is_ok());
+        daemon
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
+        kill(Pid::from_raw(pid), signal).unwrap();
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn reload(&self) {
+        let reloads = || self.log().matches("reloaded").count();
+        let before = reloads();
+        self.signal(Signal::SIGHUP);
+        until("the reload", || reloads() > before);
+    }
+
+    fn end(mut self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
+        self.child.take().unwrap().wait().unwrap().code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A command with its exit code and all that it said.
+fn tandem(place: &Path, words: &str) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args(words.split(' '))
+        .args(["--control", "run/c.sock"])
+        .current_dir(place)
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), said)
+}
+
+/// State and weights of the real servers: `127.0.0.1:8080 drain 0/4`.
+fn shown(place: &Path) -> Vec<String> {
+    let (code, said) = tandem(place, "servers --json");
+    assert_eq!(code, Some(0), "{said}");
+    let servers: Value = serde_json::from_str(&said).unwrap();
+    let reals = servers["virtual_servers"][0]["real_servers"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    reals
+        .iter()
+        .map(|real| {
+            let words = ["name", "admin_state"].map(|word| text(&real[word]));
+            format!("{} {}/{}", words.join(" "), real["weight"], real["weight_configured"])
+        })
+        .collect()
+}
+
+fn settles(place: &Path, wanted: &[&str]) {
+    until(&format!("{wanted:?}"), || shown(place) == wanted);
+}
+
+#[test]
+fn overrides_outlive_reload_restart_and_a_crash() {
+    let place = place("life");
+    let place = place.0.as_path();
+    let daemon = Daemon::start(place);
+    settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
+
+    let (code, said) = tandem(place, "weight 127.0.0.1 9");
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "real server 127.0.0.1:8080 of TCP 10.0.0.1:80: weight 4 -> 9\n")
+    );
+    assert_eq!(tandem(place, "drain 127.0.0.2:8080 --service 10.0.0.1:80").0, Some(0));
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 drain 0/2"]);
+    let line = "real server 127.0.0.1:8080 of TCP 10.0.0.1:80: weight 4 -> 9 by root(uid=0,pid=";
+    assert!(daemon.log().contains(line), "{}", daemon.log());
+
+    let (code, said) = tandem(place, "overrides");
+    assert!(code == Some(0) && said.lines().count() == 3, "{said}");
+    assert!(said.contains("weight 9") && said.contains("root(uid=0,pid=") && said.contains("T"), "{said}");
+
+    // A reload that changes the file below it, a restart, and a crash.
+    fs::write(place.join("t.conf"), CONF.replace("weight 2", "weight 3")).unwrap();
+    daemon.reload();
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 drain 0/3"]);
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+    assert!(!place.join("run/c.sock").exists());
+    let daemon = Daemon::start(place);
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 drain 0/3"]);
+    assert!(daemon.log().contains("overridden by earlier commands: 1 drain, 1 weight"), "{}", daemon.log());
+    assert_eq!(daemon.end(Signal::SIGKILL), None);
+    assert!(place.join("run/c.sock").exists(), "a crash leaves its socket");
+    let daemon = Daemon::start(place);
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 drain 0/3"]);
+
+    for words in ["enable 127.0.0.1", "enable 127.0.0.2"] {
+        assert_eq!(tandem(place, words).0, Some(0));
+    }
+    settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 3/3"]);
+    assert!(tandem(place, "overrides").1.starts_with("no overrides"));
+
+    assert_eq!(tandem(place, "add 127.0.0.3:8080 --weight 7").0, Some(0));
+    assert_eq!(tandem(place, "delete 127.0.0.1").0, Some(0));
+    settles(
+        place,
+        &["127.0.0.2:8080 enabled 3/3", "127.0.0.3:8080 enabled 7/null", "127.0.0.1:8080 deleted 0/4"],
+    );
+    // The file loses what an override is about: it stays, and says so.
+    fs::write(place.join("t.conf"), CONF.replace("127.0.0.1", "127.0.0.9")).unwrap();
+    daemon.reload();
+    let (_, said) = tandem(place, "overrides");
+    assert!(said.contains("no effect: TCP 10.0.0.1:80 has no real server 127.0.0.1:8080"), "{said}");
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn what_is_refused_changes_nothing_and_says_what_to_do() {
+    let place = place("refused");
+    let place = place.0.as_path();
+    let (code, said) = tandem(place, "drain 127.0.0.1");
+    assert!(code == Some(1) && said.contains("no Tandem answers at run/c.sock"), "{said}");
+    fs::write(place.join("t.conf"), CONF.to_owned() + &CONF.replace("10.0.0.1", "10.0.0.2")).unwrap();
+    let daemon = Daemon::start(place);
+    let (code, said) = tandem(place, "drain 127.0.0.1");
+    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(
+        said,
+        "refused: 127.0.0.1 may be one of 2 real servers\n    127.0.0.1:8080 of TCP 10.0.0.1:80\n    127.0.0.1:8080 of TCP \
+         10.0.0.2:80\n    what to do: name its port, and its virtual server (--service, or in the path)\n"
+    );
+    for words in ["drain 127.0.0.7", "weight 127.0.0.1 9 --service 10.9.9.9:80", "add 127.0.0.4"] {
+        assert_eq!(tandem(place, words).0, Some(2), "{words}");
+    }
+    for words in ["drain nobody", "weight 127.0.0.1 70000", "weight 127.0.0.1"] {
+        assert_eq!(tandem(place, words).0, Some(64), "{words}");
+    }
+    assert!(tandem(place, "overrides").1.starts_with("no overrides"));
+    assert!(!place.join("state").exists(), "nothing was kept");
+
+    // A second daemon does not take the door away, and says so; it runs all the same.
+    let second = Command::new(env!("CARGO_BIN_EXE_tandem"))
+        .args([
+            "run",
+            "--config",
+            "t.conf",
+            "--instance",
+            "two",
+            "--control",
+            "run/c.sock",
+            "--pid",
+            "two.pid",
+        ])
+        .args(["--state-dir", "state"])
+        .current_dir(place)
+        .stderr(fs::File::create(place.join("two.log")).unwrap())
+        .spawn()
+        .unwrap();
+    let second = Daemon { child: Some(second), socket: PathBuf::new(), log: place.join("two.log") };
+    until("it says so", || second.log().contains("another daemon listens at run/c.sock"));
+    until("it runs", || second.log().contains("virtual servers"));
+    assert_eq!(second.end(Signal::SIGTERM), Some(0));
+    assert!(tandem(place, "servers").1.contains("TCP 10.0.0.2:80"));
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+#[test]
+fn a_change_that_persists_is_configuration() {
+    let place = place("persist");
+    let place = place.0.as_path();
+    let daemon = Daemon::start(place);
+    let (code, said) = tandem(place, "weight 127.0.0.1 9 --persist");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("written into overrides.conf") && said.contains("\"include overrides.conf\""),
+        "{said}"
+    );
+    fs::write(place.join("t.conf"), format!("{CONF}include overrides.conf\n")).unwrap();
+    let (code, said) = tandem(place, "drain 127.0.0.1 --persist");
+    assert!(code == Some(0) && !said.contains("note:"), "{said}");
+    settles(place, &["127.0.0.1:8080 drain 0/9", "127.0.0.2:8080 enabled 2/2"]);
+    let kept = fs::read_to_string(place.join("state/overrides.json")).unwrap();
+    assert!(!kept.contains("127.0.0.1"), "{kept}");
+    daemon.reload();
+    settles(place, &["127.0.0.1:8080 drain 0/9", "127.0.0.2:8080 enabled 2/2"]);
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+    let daemon = Daemon::start(place);
+    settles(place, &["127.0.0.1:8080 drain 0/9", "127.0.0.2:8080 enabled 2/2"]);
+    let (_, said) = tandem(place, "overrides");
+    assert!(said.contains("weight 9 drain") && said.contains(" file "), "{said}");
+    // Taken back for now, and for good.
+    assert_eq!(tandem(place, "enable 127.0.0.1").0, Some(0));
+    settles(place, &["127.0.0.1:8080 enabled 9/9", "127.0.0.2:8080 enabled 2/2"]);
+    assert_eq!(tandem(place, "enable 127.0.0.1 --persist").0, Some(0));
+    settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+/// Half a request, a head without end, a client that sends nothing: the daemon goes on answering others.
+#[test]
+fn clients_that_mean_no_good_cost_the_daemon_nothing() {
+    let place = place("hostile");
+    let place = place.0.as_path();
+    let daemon = Daemon::start(place);
+    let mut hostile = Vec::new();
+    for n in 0..100 {
+        let mut stream = UnixStream::connect(&daemon.socket).unwrap();
+        let text: &[u8] = match n % 3 {
+            0 => {
+                b"POST /v1/real-servers/-/127.0.0.1/drain HTTP/1.1\r\nhost: x\r\ncontent-length: 50\r\n\r\n{"
+            }
+            1 => b"GET /v1/real-servers HTTP/1.1\r\nx: ",
+            _ => b"GET /v1/real-servers HTTP/1.1\r\nhost: x\r\n\r\n",
+        };
+        stream.write_all(text).unwrap();
+        hostile.push(stream);
+    }
+    for _ in 0..5 {
+        assert_eq!(tandem(place, "servers").0, Some(0));
+    }
+    // A document that stays half is told so, and has changed nothing.
+    let mut answer = String::new();
+    hostile[0].set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    hostile[0].read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(tandem(place, "overrides").1.starts_with("no overrides"));
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
