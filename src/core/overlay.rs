@@ -16,8 +16,9 @@ use crate::config::{self, Loaded};
 /// The layers.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    /// What the blocks say.
-    bare: Arc<Config>,
+    /// What the blocks say; `None`: the file has no overrides of its own, and the next layer is this one. A large
+    /// configuration is held once.
+    bare: Option<Arc<Config>>,
     /// With the file's own overrides.
     base: Arc<Config>,
     /// Those of commands.
@@ -26,22 +27,19 @@ pub struct Overlay {
     number: u64,
 }
 
-/// Reads a file, and the same without its overrides.
-pub(super) fn load(path: &Path) -> (Loaded, Config) {
+/// Reads a file, and where it has overrides the same without them.
+pub(super) fn load(path: &Path) -> (Loaded, Option<Config>) {
     let facts = Facts::of_this_machine();
     let loaded = config::load(path, &facts);
-    let bare = if loaded.config.real_server_override.is_empty() {
-        loaded.config.clone()
-    } else {
-        config::load(path, &Facts { without_overrides: true, ..facts }).config
-    };
+    let has_some = !loaded.config.real_server_override.is_empty();
+    let bare = has_some.then(|| config::load(path, &Facts { without_overrides: true, ..facts }).config);
     (loaded, bare)
 }
 
 impl Overlay {
-    /// The layers of a file. `base`: the file with its own overrides, `bare`: without them.
-    pub fn new(base: Config, bare: Config, overrides: Vec<RealServerOverride>) -> Self {
-        Self { bare: Arc::new(bare), base: Arc::new(base), overrides, number: 0 }
+    /// The layers of a file. `base`: the file with its own overrides, `bare`: without them (`None`: it has none).
+    pub fn new(base: Config, bare: Option<Config>, overrides: Vec<RealServerOverride>) -> Self {
+        Self { bare: bare.map(Arc::new), base: Arc::new(base), overrides, number: 0 }
     }
 
     /// The configuration without overrides of commands.
@@ -61,15 +59,18 @@ impl Overlay {
     }
 
     /// The configuration in force.
-    pub fn config(&self) -> Config {
+    pub fn config(&self) -> Arc<Config> {
+        if self.overrides.is_empty() {
+            return Arc::clone(&self.base);
+        }
         let mut config = (*self.base).clone();
         self.over(&mut config);
-        config
+        Arc::new(config)
     }
 
     /// After a reload.
-    pub fn reloaded(&mut self, base: Config, bare: Config) {
-        (self.base, self.bare) = (Arc::new(base), Arc::new(bare));
+    pub fn reloaded(&mut self, base: Arc<Config>, bare: Option<Config>) {
+        (self.base, self.bare) = (base, bare.map(Arc::new));
     }
 
     /// After a command.
@@ -97,7 +98,8 @@ impl Overlay {
             (None, Some(new)) => lines.push(new.clone()),
             (None, None) => {}
         }
-        let mut base = (*self.bare).clone();
+        let bare = self.bare.get_or_insert_with(|| Arc::clone(&self.base));
+        let mut base = (**bare).clone();
         apply(&mut base, &lines);
         base.real_server_override = lines;
         self.base = Arc::new(base);

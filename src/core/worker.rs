@@ -135,7 +135,7 @@ impl Worker {
         overlay: Overlay,
         signals: Signals,
     ) -> Result<Self, Error> {
-        let config = Arc::new(overlay.config());
+        let config = overlay.config();
         process::set_policy(scripts::policy(&config.global_defs));
         threads::size_buffers(&config.global_defs);
         scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
@@ -465,11 +465,11 @@ impl Worker {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
         let (mut loaded, mut bare) = overlay::load(&path);
-        for config in [&mut loaded.config, &mut bare] {
+        for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
             fwmarks::assign(config, Some(&self.config));
         }
         log_findings(&loaded.diagnostics);
-        let base = loaded.config.clone();
+        let base = (!self.overlay.overrides().is_empty()).then(|| loaded.config.clone());
         let without = self.overlay.over(&mut loaded.config);
         let difference = match judge(&self.config, &loaded) {
             Ok(difference) => difference,
@@ -481,10 +481,11 @@ impl Worker {
                 return;
             }
         };
-        let running = std::mem::replace(&mut self.config, Arc::new(loaded.config));
+        let config = Arc::new(loaded.config);
+        self.overlay.reloaded(base.map_or_else(|| Arc::clone(&config), Arc::new), bare);
+        let running = std::mem::replace(&mut self.config, config);
         // Dropped at the end: a large one takes longer than all that is urgent here.
         let forgotten = std::mem::replace(&mut self.before, running);
-        self.overlay.reloaded(base, bare);
         log_without(&without);
         self.door.allow(self.config.global_defs.control_group.as_deref());
         process::set_policy(scripts::policy(&self.config.global_defs));

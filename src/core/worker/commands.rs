@@ -118,7 +118,7 @@ impl Worker {
             changed.virtual_server,
             changed.change
         );
-        self.config = Arc::new(self.overlay.config());
+        self.config = self.overlay.config();
         self.check.configure(Arc::clone(&self.config));
         Ok(changed)
     }
@@ -156,7 +156,7 @@ fn connections(picture: &Picture) -> Connections {
 }
 
 /// The overrides that an earlier run left, over the file.
-pub(super) fn kept_overrides(options: &Options, base: Config, bare: Config) -> (Keeper, Overlay) {
+pub(super) fn kept_overrides(options: &Options, base: Config, bare: Option<Config>) -> (Keeper, Overlay) {
     let folder = Keeper::folder(options.state_directory.as_deref(), &base);
     let keeper = Keeper::new(folder, &options.instance);
     let (overrides, problem) = keeper.read();
@@ -167,7 +167,9 @@ pub(super) fn kept_overrides(options: &Options, base: Config, bare: Config) -> (
         tracing::info!("real servers are overridden by earlier commands: {}", servers::summary(&overrides));
     }
     let overlay = Overlay::new(base, bare, overrides);
-    log_without(&overlay.over(&mut (**overlay.base()).clone()));
+    if !overlay.overrides().is_empty() {
+        log_without(&overlay.over(&mut (**overlay.base()).clone()));
+    }
     (keeper, overlay)
 }
 
