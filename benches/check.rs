@@ -83,13 +83,15 @@ impl Server {
     fn start(port: u16) -> Self {
         let open = Arc::new(AtomicBool::new(true));
         let wanted = Arc::clone(&open);
+        // There before anybody asks.
+        let mut first = Some(listen(port));
         std::thread::spawn(move || {
             loop {
                 if !wanted.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(1));
                     continue;
                 }
-                let listener = listen(port);
+                let listener = first.take().unwrap_or_else(|| listen(port));
                 while wanted.load(Ordering::Relaxed) {
                     match listener.accept() {
                         Ok((mut socket, _)) => {
