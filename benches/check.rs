@@ -95,8 +95,9 @@ impl Server {
                 while wanted.load(Ordering::Relaxed) {
                     match listener.accept() {
                         Ok((mut socket, _)) => {
-                            // One thread serves all: what a TCP_CHECK connects is closed before anything is read.
-                            let _ = socket.set_read_timeout(Some(Duration::from_millis(50)));
+                            // One thread serves all: what a TCP_CHECK connects is closed before anything is read, and a
+                            // request is on its way, however long a busy machine takes for it.
+                            let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));
                             let mut buffer = [0; 1024];
                             if socket.read(&mut buffer).is_ok_and(|read| read > 0) {
                                 let _ =
