@@ -83,18 +83,21 @@ impl Server {
     fn start(port: u16) -> Self {
         let open = Arc::new(AtomicBool::new(true));
         let wanted = Arc::clone(&open);
+        // There before anybody asks.
+        let mut first = Some(listen(port));
         std::thread::spawn(move || {
             loop {
                 if !wanted.load(Ordering::Relaxed) {
                     std::thread::sleep(Duration::from_millis(1));
                     continue;
                 }
-                let listener = listen(port);
+                let listener = first.take().unwrap_or_else(|| listen(port));
                 while wanted.load(Ordering::Relaxed) {
                     match listener.accept() {
                         Ok((mut socket, _)) => {
-                            // One thread serves all: what a TCP_CHECK connects is closed before anything is read.
-                            let _ = socket.set_read_timeout(Some(Duration::from_millis(50)));
+                            // One thread serves all: what a TCP_CHECK connects is closed before anything is read, and a
+                            // request is on its way, however long a busy machine takes for it.
+                            let _ = socket.set_read_timeout(Some(Duration::from_secs(1)));
                             let mut buffer = [0; 1024];
                             if socket.read(&mut buffer).is_ok_and(|read| read > 0) {
                                 let _ =
