@@ -389,23 +389,23 @@ fn words_beyond_keepalived_s_find_their_plan() {
     let mut real = RealServer::new(ip("10.0.0.3"));
     real.virtualhost = Some("grpc.example.org:50051".to_owned());
     let rules = CertificateRules {
-        verify: Some("system".to_owned()),
-        expiry: Some(3),
-        expiry_warn: Some(30),
+        tls_verify: Some("system".to_owned()),
+        tls_expiry: Some(3),
+        tls_expiry_warn: Some(30),
         ..CertificateRules::default()
     };
     real.grpc_check.push(GrpcCheck::default());
     real.grpc_check.push(GrpcCheck {
         service: Some("a.B".to_owned()),
         tls: true,
-        certificate: CertificateRules { verify: Some("/ca".to_owned()), ..rules.clone() },
+        server_certificate: CertificateRules { tls_verify: Some("/ca".to_owned()), ..rules.clone() },
         send_proxy: Some(SendProxy::V2),
         ..GrpcCheck::default()
     });
     real.tcp_check.push(TcpCheck { send_proxy: Some(SendProxy::V1), ..TcpCheck::default() });
     let page = |proxy| HttpGet {
         url: vec![url("/p")],
-        certificate: rules.clone(),
+        server_certificate: rules.clone(),
         send_proxy: proxy,
         ..HttpGet::default()
     };

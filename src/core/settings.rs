@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// Blocks of the model that group keywords and that no file writes: left out of paths.
-const WRAPPERS: [&str; 2] = ["connection", "pace"];
+const WRAPPERS: [&str; 3] = ["connection", "pace", "server_certificate"];
 /// What stands for a password.
 const MASK: &str = "XXXXXX";
 
@@ -314,12 +314,14 @@ mod tests {
         let mut slower = with.clone();
         slower.http_get[0].pace.delay_loop = Some(Secs::from_secs(9));
         slower.http_get[0].connection.connect_port = Some(8080);
+        slower.http_get[0].server_certificate.tls_expiry = Some(14);
         slower.http_get[0].url[0].virtualhost = Some("www".to_owned());
         assert_eq!(
             lines(&with, &slower),
             [
                 "HTTP_GET 1: connect_port (not set) -> 8080",
                 "HTTP_GET 1: delay_loop (not set) -> 9s",
+                "HTTP_GET 1: tls_expiry (not set) -> 14",
                 "HTTP_GET 1: url /a: virtualhost (not set) -> www"
             ]
         );

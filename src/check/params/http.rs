@@ -17,7 +17,7 @@ impl Inherit<'_> {
 
     pub(super) fn ssl(&self, check: &HttpGet) -> CheckerPlan {
         let own = self.config.ssl.as_ref();
-        self.page(check, Some(tls_plan(own, &check.certificate)))
+        self.page(check, Some(tls_plan(own, &check.server_certificate)))
     }
 
     fn page(&self, check: &HttpGet, tls: Option<TlsPlan>) -> CheckerPlan {
@@ -48,12 +48,12 @@ pub(super) fn tls_plan(own: Option<&Ssl>, rules: &CertificateRules) -> TlsPlan {
             key: ssl.key.clone(),
             password: ssl.password.clone(),
         }),
-        verify: rules.verify.as_ref().map(|file| match file.as_str() {
+        verify: rules.tls_verify.as_ref().map(|file| match file.as_str() {
             "system" => Authority::System,
             file => Authority::File(file.to_owned()),
         }),
-        expiry: rules.expiry,
-        expiry_warn: rules.expiry_warn,
+        expiry: rules.tls_expiry,
+        expiry_warn: rules.tls_expiry_warn,
     }
 }
 
@@ -65,8 +65,13 @@ pub(super) fn certified(
     virtualhost: Option<&String>,
     target: SocketAddr,
 ) -> String {
-    let own =
-        rules.name.as_ref().or(named).or(virtualhost).map(|host| bare(host)).filter(|name| !name.is_empty());
+    let own = rules
+        .tls_verify_name
+        .as_ref()
+        .or(named)
+        .or(virtualhost)
+        .map(|host| bare(host))
+        .filter(|name| !name.is_empty());
     own.map_or_else(|| target.ip().to_string(), str::to_owned)
 }
 
@@ -101,7 +106,7 @@ fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: So
         status,
         regex: url.regex.as_ref().map(|pattern| regex_plan(url, pattern)),
         server_name: named.and_then(|name| server_name(name)),
-        certified: certified(&check.certificate, own_name, virtualhost, target),
+        certified: certified(&check.server_certificate, own_name, virtualhost, target),
         tls_compliant: url.tls_compliant || check.tls_compliant,
         headers: exact.chain(patterns).collect(),
         json: json.collect(),
@@ -203,7 +208,7 @@ mod tests {
             ("", "", ":443", "10.0.0.1"),
             ("", "", "", "10.0.0.1"),
         ] {
-            let rules = CertificateRules { name: text(own), ..CertificateRules::default() };
+            let rules = CertificateRules { tls_verify_name: text(own), ..CertificateRules::default() };
             let got = certified(&rules, text(named).as_ref(), text(virtualhost).as_ref(), target);
             assert_eq!(got, wanted, "{own} {named} {virtualhost}");
         }

@@ -89,10 +89,10 @@ impl Inherit<'_> {
             .or(self.server.virtualhost.as_ref());
         let named = check.sni_name.as_ref();
         let kind = Kind::Grpc(GrpcPlan {
-            tls: check.tls.then(|| tls_plan(self.config.ssl.as_ref(), &check.certificate)),
+            tls: check.tls.then(|| tls_plan(self.config.ssl.as_ref(), &check.server_certificate)),
             // Unlike old web servers a gRPC server knows the name: it is always said.
             server_name: named.or(virtualhost).and_then(|name| server_name(name)),
-            certified: certified(&check.certificate, named, virtualhost, target.address),
+            certified: certified(&check.server_certificate, named, virtualhost, target.address),
             authority: virtualhost.cloned().unwrap_or_else(|| target.address.to_string()),
             service: check.service.clone().unwrap_or_default(),
             target,

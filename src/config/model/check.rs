@@ -156,7 +156,7 @@ object! {
         /// SSL_GET: a missing close-notify is a failure.
         tls_compliant: bool,
         /// SSL_GET: what is asked of the certificate. Beyond keepalived.
-        certificate: CertificateRules,
+        server_certificate: CertificateRules,
         /// A PROXY header first. Beyond keepalived.
         send_proxy: Option<SendProxy>,
     }

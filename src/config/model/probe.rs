@@ -15,16 +15,16 @@ pub struct CertificateRules {
     /// Whose signature it must have: `system` for the machine's authorities, else the name of a PEM file with
     /// certificates of authorities. The name in it is checked as well.
     #[serde(skip_serializing_if = "is_default")]
-    pub verify: Option<String>,
-    /// The name that it must have, with `verify`; default the server name (SNI), else the virtual host, else the address.
+    pub tls_verify: Option<String>,
+    /// The name that it must have, with `tls_verify`; default the server name (SNI), else the virtual host, else the address.
     #[serde(skip_serializing_if = "is_default")]
-    pub name: Option<String>,
+    pub tls_verify_name: Option<String>,
     /// The check fails when it ends within so many days, 0..=3650; 0: when it has ended.
     #[serde(skip_serializing_if = "is_default")]
-    pub expiry: Option<u32>,
+    pub tls_expiry: Option<u32>,
     /// A warning in the log, once a day, when it ends within so many days, 1..=3650.
     #[serde(skip_serializing_if = "is_default")]
-    pub expiry_warn: Option<u32>,
+    pub tls_expiry_warn: Option<u32>,
 }
 
 /// `send_proxy [v1|v2] [local]`: the PROXY header that a check's connection begins with.
@@ -71,7 +71,7 @@ object! {
         /// With `tls`: server name (SNI); default the virtual host, where it is a name.
         sni_name: Option<String>,
         /// With `tls`: what is asked of the certificate.
-        certificate: CertificateRules,
+        server_certificate: CertificateRules,
         /// A PROXY header first.
         send_proxy: Option<SendProxy>,
     }

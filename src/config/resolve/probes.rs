@@ -25,16 +25,22 @@ impl Resolver<'_> {
                 }
                 if !is_tls {
                     let fix = "write SSL_GET, or remove it";
-                    self.useless(&check.certificate, &check.origin, &who, "HTTP_GET", fix);
+                    self.useless(&check.server_certificate, &check.origin, &who, "HTTP_GET", fix);
                 }
-                self.nameless(&check.certificate, &check.origin, &who);
+                self.nameless(&check.server_certificate, &check.origin, &who);
             }
             for check in &real.grpc_check {
                 if !check.tls {
                     let fix = "write tls, or remove it";
-                    self.useless(&check.certificate, &check.origin, &who, "GRPC_CHECK without tls", fix);
+                    self.useless(
+                        &check.server_certificate,
+                        &check.origin,
+                        &who,
+                        "GRPC_CHECK without tls",
+                        fix,
+                    );
                 }
-                self.nameless(&check.certificate, &check.origin, &who);
+                self.nameless(&check.server_certificate, &check.origin, &who);
             }
         }
     }
@@ -74,10 +80,10 @@ impl Resolver<'_> {
     /// Words about a certificate where there is none.
     fn useless(&mut self, rules: &CertificateRules, origin: &Origin, who: &str, what: &str, fix: &str) {
         let words = [
-            ("tls_verify", rules.verify.is_some()),
-            ("tls_verify_name", rules.name.is_some()),
-            ("tls_expiry", rules.expiry.is_some()),
-            ("tls_expiry_warn", rules.expiry_warn.is_some()),
+            ("tls_verify", rules.tls_verify.is_some()),
+            ("tls_verify_name", rules.tls_verify_name.is_some()),
+            ("tls_expiry", rules.tls_expiry.is_some()),
+            ("tls_expiry_warn", rules.tls_expiry_warn.is_some()),
         ];
         if let Some((word, _)) = words.into_iter().find(|(_, is_set)| *is_set) {
             let problem = format!("{who}: {word} in {what}");
@@ -87,7 +93,7 @@ impl Resolver<'_> {
     }
 
     fn nameless(&mut self, rules: &CertificateRules, origin: &Origin, who: &str) {
-        if rules.name.is_some() && rules.verify.is_none() {
+        if rules.tls_verify_name.is_some() && rules.tls_verify.is_none() {
             let problem = format!("{who}: tls_verify_name without tls_verify");
             let consequence = "no certificate is verified: it does nothing";
             let fix = "write tls_verify, or remove it";

@@ -33,10 +33,10 @@ const HTTP: Table<HttpGet> = connecting! { HttpGet:
     "enable_sni" => { enable_sni: FlagSwitch };
     "sni_name" => { sni_name: Text };
     "tls_compliant" => { tls_compliant: FlagSwitch };
-    "tls_verify" => { certificate.verify: TextOr(SYSTEM) };
-    "tls_verify_name" => { certificate.name: Text };
-    "tls_expiry" => { certificate.expiry: Number(0, YEARS) };
-    "tls_expiry_warn" => { certificate.expiry_warn: Number(1, YEARS) };
+    "tls_verify" => { server_certificate.tls_verify: TextOr(SYSTEM) };
+    "tls_verify_name" => { server_certificate.tls_verify_name: Text };
+    "tls_expiry" => { server_certificate.tls_expiry: Number(0, YEARS) };
+    "tls_expiry_warn" => { server_certificate.tls_expiry_warn: Number(1, YEARS) };
     "send_proxy" => { send_proxy: Proxy };
     "nb_get_retry" => { * OldRetry };
 };
