@@ -3,9 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::model::{
-    AdminState, Config, Connection, Method, OverrideKind, RealServer, RealServerOverride, VirtualServer,
-};
+use super::model::{Config, Connection, Method, OverrideKind, RealServer, RealServerOverride, VirtualServer};
 
 /// Why an override has no effect as things are. It is kept: what it is about may come back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -237,11 +235,6 @@ fn turn_address(address: &mut Option<IpAddr>, from: SocketAddr, to: SocketAddr) 
     if *address == Some(from.ip()) {
         *address = Some(to.ip());
     }
-}
-
-/// What people want of a real server, as its block says it.
-pub fn wanted(real: &RealServer) -> AdminState {
-    real.admin_state.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::model::{Command, ServiceName, TcpCheck};
+use super::super::model::{AdminState, Command, ServiceName, TcpCheck};
 use super::*;
 use crate::config;
 use crate::config::resolve::Facts;

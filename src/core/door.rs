@@ -58,7 +58,7 @@ impl Door {
                 tracing::debug!("commands come in at {}", path.display());
             }
             Err(error) => {
-                tracing::error!("no commands reach this daemon: cannot start their thread: {error}")
+                tracing::error!("no commands reach this daemon: cannot start their thread: {error}");
             }
         }
         door

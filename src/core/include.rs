@@ -92,7 +92,7 @@ pub fn persist(
     let included = decided.overrides.is_empty() || on_disk(main, file)?.1;
     let include = (!included).then(|| {
         let beside = file.parent() == main.parent();
-        let name = file.file_name().filter(|_| beside).map_or_else(|| file.as_os_str(), |name| name);
+        let name = file.file_name().filter(|_| beside).unwrap_or(file.as_os_str());
         format!("include {}", Path::new(name).display())
     });
     Ok(Persisted { path: file.to_owned(), include, before, after })

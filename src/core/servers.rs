@@ -1,6 +1,6 @@
 //! What is told of real servers: configuration, overrides and the state of the checks in one document. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,6 +68,9 @@ impl Picture {
         for one in &overrides {
             by_service.entry(&one.virtual_server).or_default().push(one);
         }
+        let own = |server| ServiceName::of(server, &self.base.virtual_server_group);
+        let base: BTreeMap<ServiceName, &VirtualServer> =
+            self.base.virtual_server.iter().filter_map(|server| Some((own(server)?, server))).collect();
         let counted = if self.drains() { self.counted(connections) } else { BTreeMap::new() };
         let mut servers = Servers::default();
         for (n, server) in self.config.virtual_server.iter().enumerate() {
@@ -77,7 +80,7 @@ impl Picture {
             let Some(name) = ServiceName::of(server, &self.config.virtual_server_group) else { continue };
             let text = name.to_string();
             let service = Service {
-                base: name.find(&self.base).first().and_then(|at| self.base.virtual_server.get(*at)),
+                base: base.get(&name).copied(),
                 status: status.get(&text).copied(),
                 overrides: by_service.get(text.as_str()).map_or(&[], Vec::as_slice),
                 server,
@@ -121,26 +124,30 @@ impl Service<'_> {
             .flat_map(|service| &service.reals)
             .map(|real| (real.name.as_str(), real))
             .collect();
+        let base: BTreeMap<SocketAddr, u32> = self
+            .base
+            .iter()
+            .flat_map(|base| base.real_server.iter().map(|real| (base.at(real), weight(base, real))))
+            .collect();
+        let mut there = BTreeSet::new();
         let mut reals: Vec<RealServerView> = self
             .server
             .real_server
             .iter()
             .map(|real| {
                 let at = self.server.at(real);
-                let mut view = self.real(real, at, status.get(at.to_string().as_str()).copied());
+                there.insert(at);
+                let status = status.get(at.to_string().as_str()).copied();
+                let mut view = self.real(real, at, base.get(&at).copied(), status);
                 view.connections = counted.get(&(name.to_owned(), view.name.clone())).copied();
                 view
             })
             .collect();
-        let there = |at: SocketAddr| self.server.find(at).is_some();
-        let base =
-            self.base.into_iter().flat_map(|base| base.real_server.iter().map(move |real| (base, real)));
-        for (base, real) in base.filter(|(base, real)| !there(base.at(real))) {
-            let at = base.at(real);
+        for (at, weight) in base.into_iter().filter(|(at, _)| !there.contains(at)) {
             reals.push(RealServerView {
                 name: at.to_string(),
                 admin_state: "deleted".to_owned(),
-                weight_configured: Some(weight(base, real)),
+                weight_configured: Some(weight),
                 overridden: self.of(&at.to_string()),
                 ..RealServerView::default()
             });
@@ -171,12 +178,14 @@ impl Service<'_> {
         }
     }
 
-    fn real(&self, real: &RealServer, at: SocketAddr, status: Option<&RealStatus>) -> RealServerView {
+    fn real(
+        &self,
+        real: &RealServer,
+        at: SocketAddr,
+        in_base: Option<u32>,
+        status: Option<&RealStatus>,
+    ) -> RealServerView {
         let state = real.admin_state.unwrap_or_default();
-        let in_base = self.base.and_then(|base| {
-            let at = base.find(at)?;
-            Some(weight(base, base.real_server.get(at)?))
-        });
         let ago = |since: Instant| self.now.saturating_duration_since(since).as_secs_f64();
         RealServerView {
             name: at.to_string(),
