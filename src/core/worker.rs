@@ -78,7 +78,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 struct Worker {
     options: Options,
     config: Arc<Config>,
-    /// The configuration before the last reload: names of removed instances are found there.
+    /// Instances before the last reload: what is told of removed ones is found there.
     before: Arc<Config>,
     vrrp: driver::Handle,
     reports: mpsc::Receiver<Report>,
@@ -457,8 +457,7 @@ impl Worker {
             }
         };
         let running = std::mem::replace(&mut self.config, Arc::new(loaded.config));
-        // Dropped at the end: a large one takes longer than all that is urgent here.
-        let forgotten = std::mem::replace(&mut self.before, running);
+        self.before = Arc::new(role::instances_alone(&running));
         process::set_policy(scripts::policy(&self.config.global_defs));
         threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);
@@ -488,7 +487,8 @@ impl Worker {
             }
             self.judge_machine();
         }
-        drop(forgotten);
+        // Not before: to drop a large one takes longer than all that is urgent here.
+        drop(running);
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
     }
