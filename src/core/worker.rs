@@ -217,7 +217,7 @@ impl Worker {
                     self.tell_carried();
                     self.program_active();
                 }
-                Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
+                Ok(()) = self.ipvs.report.changed() => self.take_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
                 Ok(()) = self.devices.marked.changed() => {
                     for error in &self.devices.marked.borrow_and_update().errors {
@@ -387,14 +387,9 @@ impl Worker {
         self.ipvs.desired.send_replace(Arc::new(self.desired.clone()));
     }
 
-    fn log_ipvs(&mut self) {
-        {
-            let report = self.ipvs.report.borrow_and_update();
-            for error in &report.errors {
-                tracing::error!("ipvs: {error}");
-            }
-            self.marking.follow(&self.config, &report.table);
-        }
+    fn take_ipvs(&mut self) {
+        // Its errors are logged by the thread itself, once each.
+        self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
         // Not before: settings of IPVS exist only once its module is loaded.
         if std::mem::take(&mut self.unseen) {
             self.judge_machine();
