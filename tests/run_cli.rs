@@ -104,6 +104,8 @@ fn kernel_settings_of_a_director_are_told_or_set() {
     until("it is set", || forward() == "1");
     fs::write(place.join("set.conf"), format!("{CONF}{server}")).unwrap();
     until("the pid file", || place.join("set.pid").exists());
+    // The settings are judged from then on that IPVS was tried, which takes a run of modprobe.
+    std::thread::sleep(Duration::from_millis(1500));
     kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGHUP).unwrap();
     until("it is put back when the word leaves the file", || forward() == "0");
     // The first look waits for the module of IPVS, however long the kernel takes over that.

@@ -208,8 +208,10 @@ fn edits(daemon: &Daemon, count: usize, asker: &Asker) -> String {
     let _ = kill(Pid::from_raw(i32::try_from(strace.id()).unwrap()), Signal::SIGINT);
     let _ = strace.wait();
     let text = fs::read_to_string(&trace).unwrap_or_default();
-    let netlink = |line: &&str| line.contains("nlmsg_len") && !line.contains("DUMP");
-    let messages: usize = text.lines().filter(netlink).map(|line| line.matches("nlmsg_len=").count()).sum();
+    // The last message of a datagram that changes something asks for an acknowledgement; a question does not.
+    let changes =
+        |line: &&str| line.contains("NLM_F_ACK") && !line.contains("DUMP") && !line.contains("0x300");
+    let messages: usize = text.lines().filter(changes).map(|line| line.matches("nlmsg_len=").count()).sum();
     let options = text.lines().filter(|line| line.contains("setsockopt") && line.contains("SOL_IP")).count();
     format!("{messages} by netlink, {options} by setsockopt")
 }

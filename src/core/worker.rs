@@ -84,7 +84,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 struct Worker {
     options: Options,
     config: Arc<Config>,
-    /// The configuration before the last reload: names of removed instances are found there.
+    /// Instances before the last reload: what is told of removed ones is found there.
     before: Arc<Config>,
     vrrp: driver::Handle,
     reports: mpsc::Receiver<Report>,
@@ -237,7 +237,7 @@ impl Worker {
                     self.tell_carried();
                     self.program_active();
                 }
-                Ok(()) = self.ipvs.report.changed() => self.log_ipvs(),
+                Ok(()) = self.ipvs.report.changed() => self.take_ipvs(),
                 Ok(()) = self.net.applied.changed() => self.take_applied(),
                 Ok(()) = self.devices.marked.changed() => {
                     for error in &self.devices.marked.borrow_and_update().errors {
@@ -408,14 +408,9 @@ impl Worker {
         self.ipvs.desired.send_replace(Arc::new(self.desired.clone()));
     }
 
-    fn log_ipvs(&mut self) {
-        {
-            let report = self.ipvs.report.borrow_and_update();
-            for error in &report.errors {
-                tracing::error!("ipvs: {error}");
-            }
-            self.marking.follow(&self.config, &report.table);
-        }
+    fn take_ipvs(&mut self) {
+        // Its errors are logged by the thread itself, once each.
+        self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
         // Not before: settings of IPVS exist only once its module is loaded.
         if std::mem::take(&mut self.unseen) {
             self.judge_machine();
@@ -484,8 +479,7 @@ impl Worker {
         let config = Arc::new(loaded.config);
         self.overlay.reloaded(base.map_or_else(|| Arc::clone(&config), Arc::new), bare);
         let running = std::mem::replace(&mut self.config, config);
-        // Dropped at the end: a large one takes longer than all that is urgent here.
-        let forgotten = std::mem::replace(&mut self.before, running);
+        self.before = Arc::new(role::instances_alone(&running));
         log_without(&without);
         self.door.allow(self.config.global_defs.control_group.as_deref());
         process::set_policy(scripts::policy(&self.config.global_defs));
@@ -517,7 +511,8 @@ impl Worker {
             }
             self.judge_machine();
         }
-        drop(forgotten);
+        // Not before: to drop a large one takes longer than all that is urgent here.
+        drop(running);
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
     }

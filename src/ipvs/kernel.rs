@@ -217,8 +217,13 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
         self.keeper.look_now();
         let pause = self.reconnect.map_or(RECONNECT_FIRST, |(_, pause)| (pause * 2).min(RECONNECT_LONGEST));
         self.reconnect = Some((clock::now() + pause, pause));
-        // Once, not at every try.
-        if self.failure.as_ref().map(ToString::to_string) != Some(error.to_string()) {
+        // Once, not at every try. Of a kernel without IPVS the first words stay: only the first try loads the module.
+        let absent = |error: &Error| matches!(error, Error::NoIpvs { .. });
+        let known = self.failure.as_ref();
+        if known.is_some_and(absent) && absent(&error) {
+            return;
+        }
+        if known.map(ToString::to_string) != Some(error.to_string()) {
             tracing::error!("IPVS: {error}");
         }
         self.failure = Some(error);
