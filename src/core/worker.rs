@@ -13,7 +13,6 @@ use crate::bfd::report::SessionStates;
 use crate::check;
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::fwmarks;
 use crate::config::model::{Config, FlushOnStop};
 use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
@@ -38,13 +37,13 @@ use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
 use super::overlay::{self, Overlay};
-use super::reload::judge;
 use super::teller::Teller;
 use super::telling::Happening;
 use super::{director, memory, role, scripts, secrets, threads};
-use commands::{kept_overrides, log_without};
+use commands::kept_overrides;
 
 mod commands;
+mod reloading;
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -453,68 +452,6 @@ impl Worker {
             }
         }
         self.vrrp.mailbox.faults(Arc::new(faults));
-    }
-
-    /// A good file is taken over, only its differences; a bad one changes nothing and says why.
-    async fn reload(&mut self) {
-        let path = self.options.config.clone();
-        tracing::info!("SIGHUP: reading {} again", path.display());
-        let (mut loaded, mut bare) = overlay::load(&path);
-        for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
-            fwmarks::assign(config, Some(&self.config));
-        }
-        log_findings(&loaded.diagnostics);
-        let base = (!self.overlay.overrides().is_empty()).then(|| loaded.config.clone());
-        let without = self.overlay.over(&mut loaded.config);
-        let difference = match judge(&self.config, &loaded) {
-            Ok(difference) => difference,
-            Err(refusal) => {
-                tracing::error!(
-                    "reload of {} refused: {refusal}; the configuration in force goes on unchanged",
-                    path.display()
-                );
-                return;
-            }
-        };
-        let config = Arc::new(loaded.config);
-        self.overlay.reloaded(base.map_or_else(|| Arc::clone(&config), Arc::new), bare);
-        let running = std::mem::replace(&mut self.config, config);
-        self.before = Arc::new(role::instances_alone(&running));
-        log_without(&without);
-        self.door.allow(self.config.global_defs.control_group.as_deref());
-        process::set_policy(scripts::policy(&self.config.global_defs));
-        threads::size_buffers(&self.config.global_defs);
-        self.teller.configure(&self.config);
-        self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
-        self.vrrp.mailbox.trackers(self.trackers.values());
-        let plan = self.devices.configure(&self.config).await;
-        self.vrrp.mailbox.reload(setup(&self.config, plan));
-        self.net.fixed.send_modify(|current| {
-            let mut next = addresses::fixed(&self.config);
-            next.inherit(current);
-            *current = Arc::new(next);
-        });
-        self.tell_check();
-        self.check.configure(Arc::clone(&self.config));
-        self.configure_bfd();
-        self.active = Active::of(&self.config);
-        self.marking.configure(&self.config);
-        self.marking.follow(&self.config, &self.ipvs.report.borrow().table);
-        self.program_settings();
-        self.tell_carried();
-        self.program_active();
-        self.tell_faults();
-        if !self.unseen {
-            if self.before.global_defs.director_sysctl == Some(true) {
-                // What is put back now is judged as it was before us.
-                self.devices.settled().await;
-            }
-            self.judge_machine();
-        }
-        // Not before: to drop a large one takes longer than all that is urgent here.
-        drop(running);
-        memory::give_back();
-        tracing::info!("reloaded {}: {difference}", path.display());
     }
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
