@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use openssl::hash::MessageDigest;
 
-use super::tls::{Files, listening};
+use super::tls::Files;
 use super::world::{Program, alone, load, run_once};
 
 /// Serves every connection with that function, on a thread of its own; the port.
@@ -153,7 +153,12 @@ fn endless_records_of_tls_without_content_end_in_time() {
         let mut commands = child.stdin.take().unwrap();
         std::thread::spawn(move || while commands.write_all(&b"k\n".repeat(1000)).is_ok() {});
         let _server = Program(child);
-        listening(4433);
+        // Without a connection of our own: that one would get the commands, and the server would be gone.
+        let began = Instant::now();
+        while !fs::read_to_string("/proc/thread-self/net/tcp").unwrap().contains(":1151 00000000:0000 0A") {
+            assert!(began.elapsed() < Duration::from_secs(20), "nobody listens on 4433");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let check = page("").replace("HTTP_GET {", "SSL_GET {\nconnect_timeout 0.7");
         let began = Instant::now();
         let mut others = 0;

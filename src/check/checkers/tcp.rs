@@ -62,6 +62,9 @@ pub async fn finish(target: &Target, socket: Socket) -> Result<Success, Failure>
 /// # Errors
 /// The reason why the connection did not complete within the target's time limit.
 pub async fn check(target: &Target) -> Result<Success, Failure> {
+    if target.proxy.is_some() {
+        return within(target.timeout, connect(target)).await.map(|_| Success::default());
+    }
     match begin(target)? {
         Begun::Connected(_) => Ok(Success::default()),
         Begun::Waiting(socket) => finish(target, socket).await,
