@@ -7,7 +7,8 @@ use std::ptr::{self, NonNull};
 
 use pcre2_sys as ffi;
 
-/// What one search may cost: a pattern that goes astray ends within some tens of milliseconds, named as such.
+/// What one search may cost from each place where a match may begin: a pattern that goes astray there ends within some
+/// milliseconds, named as such. In a long text there are many such places.
 const MATCH_LIMIT: u32 = 1_000_000;
 
 /// keepalived's `regex_options` and their bits.

@@ -95,7 +95,7 @@ pub async fn run_with(
         answer_after: None,
         count_at: None,
     };
-    let mut counting = None;
+    let (mut counting, mut counting_since) = (None, clock::now());
     driver.react(reaction);
     carried.mark_changed();
     loop {
@@ -108,6 +108,7 @@ pub async fn run_with(
             tokio::task::yield_now().await;
         }
         if driver.count_due(now) && counting.is_none() {
+            counting_since = now;
             counting = Some(tokio::task::spawn_blocking(count));
         }
         let wake = driver.deadline().map(tokio::time::Instant::from_std);
@@ -145,7 +146,7 @@ pub async fn run_with(
             counts = counted(&mut counting) => {
                 counting = None;
                 let count = |service, destination| counts.get(&(service, destination)).copied();
-                let reaction = driver.farm.count(count, clock::now());
+                let reaction = driver.farm.count(count, counting_since);
                 driver.react(reaction);
             }
             question = driver.out.asked.next(), if asked => match question {

@@ -96,6 +96,8 @@ pub struct Health {
     rounds: u32,
     /// A first round of all urls is through, or the checker has been down.
     settled: bool,
+    /// What it says comes from results, not from how it began.
+    proven: bool,
 }
 
 impl Health {
@@ -115,7 +117,13 @@ impl Health {
             passed: 0,
             rounds: 0,
             settled: matches!(begin, Begin::Inherited { .. }),
+            proven: false,
         }
+    }
+
+    /// True once results have said what it says: a whole round was right, or a failure counted.
+    pub const fn is_proven(&self) -> bool {
+        self.proven
     }
 
     /// True while its real server may serve, as far as this checker goes.
@@ -173,6 +181,7 @@ impl Health {
         }
         if round_passed {
             self.settled = true;
+            self.proven = true;
         }
         let pause = if self.up { rules.delay_loop } else { rules.delay_before_rise };
         Observed { flip, again: if hurry { now } else { now + pause }, tries: None }
@@ -182,6 +191,7 @@ impl Health {
         (self.passed, self.rounds) = (0, 0);
         if !self.up {
             self.settled = true;
+            self.proven = true;
             return Observed { flip: None, again: now + rules.delay_loop, tries: None };
         }
         let (count, retry) = match rules.timeout_retry.filter(|_| timed_out) {
@@ -195,6 +205,7 @@ impl Health {
             return Observed { flip: None, again: now + rules.delay_before_retry, tries };
         }
         self.up = false;
+        self.proven = true;
         (self.failures, self.timeouts) = (0, 0);
         self.settled = true;
         Observed { flip: Some(Flip::Down), again: now + rules.delay_loop, tries }

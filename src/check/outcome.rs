@@ -55,6 +55,9 @@ pub enum Failure {
     /// The check has no port: the file gives none for the service, the real server or the checker.
     #[error("no port to connect to: write connect_port")]
     NoPort,
+    /// This machine could not even ask: it has run out of descriptors, ports or memory, or its own packet filter forbids it.
+    #[error("the check could not be run: {0}")]
+    NotRun(String),
     /// Another error of the operating system.
     #[error("{0}")]
     Io(String),
@@ -190,6 +193,13 @@ impl fmt::Display for Unreachable {
 }
 
 impl Failure {
+    /// The check did not get as far as to its server, for reasons of this machine, so that it says nothing about that one. As
+    /// keepalived, which logs such a check and tries again: an address that is on the other director only, or a shortage
+    /// of descriptors here, must not take a farm down.
+    pub const fn says_nothing(&self) -> bool {
+        matches!(self, Self::NotRun(_) | Self::Source(_) | Self::NotPermitted(_))
+    }
+
     /// Name for counters, snake_case; the variants' details are left out.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -199,6 +209,7 @@ impl Failure {
             Self::Cut(_) => "cut",
             Self::Source(_) => "source",
             Self::NoPort => "no_port",
+            Self::NotRun(_) => "not_run",
             Self::Io(_) => "io",
             Self::NotPermitted(_) => "not_permitted",
             Self::Garbled(_) => "garbled",

@@ -231,11 +231,25 @@ async fn cut_connections_are_named() {
     .await;
     let result = check(&plan(address)).await;
     assert!(matches!(result, Err(Failure::Cut(_))), "{result:?}");
-    // Closed without a word, and in the middle of the body.
-    for part in ["", "HTTP/1.0 200 OK\r\nContent-Length: 50\r\n\r\nhello"] {
+    // Closed without a word, and in the middle of the head.
+    for part in ["", "HTTP/1.0 200 OK\r\nContent-Length: 50\r\n"] {
         let (address, _) = says(part).await;
         let result = check(&plan(address)).await;
         assert!(matches!(result, Err(Failure::Cut(_))), "{part}: {result:?}");
+    }
+}
+
+/// As under keepalived: applications that count their own bytes wrongly have been up for years.
+#[tokio::test]
+async fn fewer_bytes_than_announced_are_judged_as_they_are() {
+    let short = "HTTP/1.0 200 OK\r\nContent-Length: 50\r\n\r\nhello";
+    let (address, _) = says(short).await;
+    assert_eq!(check(&plan(address)).await, Ok(Success::default()));
+    for (digest, good) in [(HELLO, true), ("00000000000000000000000000000000", false)] {
+        let (address, _) = says(short).await;
+        let mut plan = plan(address);
+        plan.urls[0].digest = Some(digest.to_owned());
+        assert_eq!(check(&plan).await.is_ok(), good, "{digest}");
     }
 }
 
@@ -364,4 +378,43 @@ async fn bad_words_are_named() {
     bad.urls = vec![url("two\nlines")];
     assert!(matches!(check(&bad).await, Err(Failure::BadRequest(_))));
     assert_eq!(check(&plan("127.0.0.1:0".parse().unwrap())).await, Err(Failure::NoPort));
+}
+
+/// PCRE2 limits what it does from one place, and a long line has many: the check ends in time, and others have their turn.
+#[test]
+fn a_search_that_takes_minutes_holds_up_nobody() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let answer = format!("HTTP/1.0 200 OK\r\n\r\n{}!", "<title>".repeat(130_000));
+        let (address, _) = server(move |mut stream| async move {
+            // The check may be gone before it has all.
+            let _ = stream.write_all(answer.as_bytes()).await;
+        })
+        .await;
+        let mut plan = plan(address);
+        plan.target.timeout = LIMIT;
+        plan.urls[0].regex = Some(RegexPlan {
+            pattern: "<title>.*OK!".to_owned(),
+            options: Vec::new(),
+            absent: false,
+            min: 0,
+            max: None,
+            stack: None,
+        });
+        let mut turns = 0;
+        let counting = async {
+            loop {
+                tokio::time::sleep(LIMIT / 20).await;
+                turns += 1;
+            }
+        };
+        let result = tokio::select! {
+            result = check(&plan) => result,
+            () = counting => unreachable!(),
+        };
+        assert!(matches!(result, Err(Failure::Timeout(_) | Failure::BadRequest(_))), "{result:?}");
+        assert!(turns > 3, "nobody else had a turn");
+    });
+    // The search goes on.
+    runtime.shutdown_background();
 }

@@ -143,6 +143,7 @@ fn failure(target: &Target, error: &io::Error) -> Failure {
     }
     match io_failure(error, target.timeout, target.names_source()) {
         Failure::Io(text) if target.names_source() => Failure::Source(text),
+        Failure::Io(text) => Failure::NotRun(text),
         other => other,
     }
 }

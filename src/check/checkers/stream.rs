@@ -193,6 +193,8 @@ impl Stream {
 }
 
 async fn ready(socket: &TcpStream, direction: Direction, target: &Target) -> Result<(), Failure> {
+    // A socket that is always ready would never give way, neither to others nor to its own time limit.
+    tokio::task::coop::consume_budget().await;
     let waited = match direction {
         Direction::Read => socket.readable().await,
         Direction::Write => socket.writable().await,

@@ -37,7 +37,11 @@ pub fn begin(target: &Target) -> Result<Begun, Failure> {
     {
         Ok(()) => Ok(Begun::Connected(socket)),
         Err(error) if is_waiting(&error) => Ok(Begun::Waiting(socket)),
-        Err(error) => Err(failure(target, &error)),
+        // What the kernel says at once and what is not about the way to the server is about this machine.
+        Err(error) => Err(match failure(target, &error) {
+            Failure::Io(text) => Failure::NotRun(text),
+            other => other,
+        }),
     }
 }
 

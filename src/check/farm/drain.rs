@@ -2,7 +2,7 @@
 //! connections are over, or its time is.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::desired::{self, RealNow};
 use super::super::members::Member;
@@ -11,11 +11,16 @@ use super::{Farm, Note, Reaction, ServiceState};
 use crate::config::model::AdminState;
 use crate::ipvs::table::{DestinationKey, ServiceKey, VirtualService};
 
+/// From the wish for weight 0 until it is in the kernel for sure, and no new connection comes.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// A real server on its way out.
 #[derive(Debug)]
 pub(super) struct Draining {
     pub(super) plan: RealPlan,
     pub(super) until: Instant,
+    /// Since when.
+    pub(super) since: Instant,
     /// Its connections when they were last counted, active and inactive, over all services.
     pub(super) connections: Option<u64>,
 }
@@ -59,7 +64,7 @@ pub(super) fn after(
             longest.as_secs_f64()
         );
         reaction.notes.push(Note { loud: true, text });
-        draining.push(Draining { plan: real, until: now + longest, connections: None });
+        draining.push(Draining { plan: real, until: now + longest, since: now, connections: None });
     }
     draining
 }
@@ -70,8 +75,8 @@ impl Farm {
         self.drain_until.is_some()
     }
 
-    /// Takes counts of connections, active and inactive together. `None`: it is not known, and nothing follows from it.
-    /// Who has none in all of its services goes.
+    /// Takes counts of connections, active and inactive together, from `now` or later. `None`: it is not known, and nothing
+    /// follows from it. Who has none in all of its services goes, but for those whose weight 0 may not be in the kernel yet.
     pub fn count(
         &mut self,
         connections: impl Fn(ServiceKey, DestinationKey) -> Option<u32>,
@@ -83,7 +88,7 @@ impl Farm {
             for one in &mut service.draining {
                 let counts = keys.iter().map(|key| connections(*key, one.plan.at(key)).map(u64::from));
                 one.connections = counts.sum::<Option<u64>>();
-                if one.connections == Some(0) {
+                if one.connections == Some(0) && now >= one.since + SETTLING {
                     one.until = now;
                 }
             }

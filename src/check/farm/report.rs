@@ -174,6 +174,17 @@ pub(super) fn checker_line(
     }
 }
 
+pub(super) fn not_run_line(
+    service: &VirtualPlan,
+    real: &RealPlan,
+    checker: &CheckerPlan,
+    failure: &Failure,
+) -> String {
+    let (subject, name) = (real_subject(service, real), checker.kind.name());
+    let pause = checker.rules.delay_loop.as_secs_f64();
+    format!("{name} of {subject} says nothing, the server stays as it is, again in {pause} s: {failure}")
+}
+
 pub(super) fn weight_line(
     service: &VirtualPlan,
     real: &RealPlan,

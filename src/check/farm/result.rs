@@ -51,7 +51,10 @@ impl Farm {
         if let Err(failure) = &outcome.result {
             *self.failures.entry(failure.name()).or_default() += 1;
         }
-        self.probes.ended(id, outcome.took, matches!(outcome.result, Err(Failure::Timeout(_))));
+        // A UDP_CHECK that waits in vain for a refusal took its time, too.
+        let slow = matches!(outcome.result, Err(Failure::Timeout(_)))
+            || plan.kind.target().is_some_and(|target| outcome.took >= target.timeout);
+        self.probes.ended(id, outcome.took, slow);
         self.probes.schedule(id, again);
         reaction
     }
@@ -70,6 +73,15 @@ impl Farm {
         let real = service.reals.get_mut(place.real())?;
         let checker = real.checkers.get_mut(place.checker())?;
         let seen = match &outcome.result {
+            Err(failure) if failure.says_nothing() => {
+                let told = real.last_failure.as_ref().is_some_and(|last| last.0 == *failure);
+                real.last_failure = Some(Box::new((failure.clone(), now)));
+                if let Some(about) = service.plan.reals.get(place.real()) {
+                    let text = report::not_run_line(&service.plan, about, plan, failure);
+                    reaction.notes.push(Note { loud: !told || plan.log_all_failures, text });
+                }
+                return Some(now + plan.rules.delay_loop);
+            }
             Ok(_) => Seen::Success,
             Err(Failure::Timeout(_)) => Seen::Timeout,
             Err(_) => Seen::Failure,

@@ -36,7 +36,8 @@ impl Shares {
             shares.by_plan.insert(Arc::clone(&probe.plan), id);
             let proven = |place: &&Place| {
                 !is_suspended(&farm.services, &farm.carried, **place)
-                    && checker_at(&farm.services, **place).is_some_and(|checker| checker.known)
+                    && checker_at(&farm.services, **place)
+                        .is_some_and(|checker| checker.known && checker.health.is_proven())
             };
             let user = probe.users.iter().find(proven);
             if let Some(checker) = user.and_then(|place| checker_at(&farm.services, *place)) {
