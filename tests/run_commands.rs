@@ -271,7 +271,17 @@ fn a_change_that_persists_is_configuration() {
     // Taken back for now, and for good.
     assert_eq!(tandem(place, "enable 127.0.0.1").0, Some(0));
     settles(place, &["127.0.0.1:8080 enabled 9/9", "127.0.0.2:8080 enabled 2/2"]);
-    assert_eq!(tandem(place, "enable 127.0.0.1 --persist").0, Some(0));
+    let (code, said) = tandem(place, "enable 127.0.0.1 --persist");
+    assert!(code == Some(0) && said.contains(": weight 9 -> 4\n"), "{said}");
+    settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
+    // Also what a line has taken away.
+    assert_eq!(tandem(place, "delete 127.0.0.1 --persist").0, Some(0));
+    daemon.reload();
+    settles(place, &["127.0.0.2:8080 enabled 2/2"]);
+    let (code, said) = tandem(place, "enable 127.0.0.1");
+    assert!(code == Some(2) && said.contains("--persist"), "{said}");
+    let (code, said) = tandem(place, "enable 127.0.0.1 --persist");
+    assert!(code == Some(0) && said.contains(": added, weight 4, enabled\n"), "{said}");
     settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
     assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
 }

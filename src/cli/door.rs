@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::control::client::{self, Error};
 use crate::control::routes::{ServerName, encoded};
-use crate::control::view::{Changed, Overrides, Refused, Servers};
+use crate::control::view::{Changed, Overrides, RealServerView, Refused, Servers};
 use crate::core::door::default_path;
 
 mod table;
@@ -247,25 +247,29 @@ fn drained(args: &Drain) -> Result<Outcome, Error> {
         };
         let mut reals = servers.virtual_servers.iter().flat_map(|server| &server.real_servers);
         let found = reals.find(|real| real.name == changed.real_server);
-        match found.map(|real| (real.admin_state.as_str(), real.connections)) {
-            // Not in the kernel's table: it has none.
-            Some(("drain", Some(0) | None)) => {
-                eprintln!("it has no connections left");
-                return Ok(Outcome::Done);
-            }
-            Some(("drain", Some(left))) if clock::now() >= until => {
-                eprintln!("it still has {left} connections after {patience} s");
-                return Ok(Outcome::Waits);
-            }
-            Some(("drain", Some(_))) => {}
-            Some((state, _)) => {
-                eprintln!("it does not drain any more: somebody has made it {state}");
-                return Ok(Outcome::Waits);
-            }
-            None => {
-                eprintln!("it is gone");
-                return Ok(Outcome::Done);
-            }
+        if let Some((outcome, says)) = waited(found, clock::now() >= until, patience) {
+            eprintln!("{says}");
+            return Ok(outcome);
+        }
+    }
+}
+
+/// What `--wait` comes to; `None`: it goes on.
+fn waited(real: Option<&RealServerView>, over: bool, patience: u64) -> Option<(Outcome, String)> {
+    let Some(real) = real else { return Some((Outcome::Done, "it is gone".to_owned())) };
+    match (real.admin_state.as_str(), real.connections) {
+        ("drain", Some(0)) => Some((Outcome::Done, "it has no connections left".to_owned())),
+        ("drain", _) if !over => None,
+        ("drain", Some(left)) => {
+            Some((Outcome::Waits, format!("it still has {left} connections after {patience} s")))
+        }
+        // Unknown is not none.
+        ("drain", None) => {
+            let says = "the daemon cannot see how many connections it has: /proc/net/ip_vs cannot be read";
+            Some((Outcome::Waits, says.to_owned()))
+        }
+        (state, _) => {
+            Some((Outcome::Waits, format!("it does not drain any more: somebody has made it {state}")))
         }
     }
 }
@@ -300,4 +304,36 @@ pub fn overrides(args: &ListOverrides) -> i32 {
         }
         None => Outcome::Refused,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_connections_are_not_none() {
+        let real = |state: &str, connections| RealServerView {
+            admin_state: state.to_owned(),
+            connections,
+            ..RealServerView::default()
+        };
+        for (real, over, wanted) in [
+            (real("drain", Some(0)), false, Some("it has no connections left")),
+            (real("drain", Some(3)), false, None),
+            (real("drain", Some(3)), true, Some("it still has 3 connections after 9 s")),
+            (real("drain", None), false, None),
+            (
+                real("drain", None),
+                true,
+                Some("the daemon cannot see how many connections it has: /proc/net/ip_vs cannot be read"),
+            ),
+            (real("enabled", None), false, Some("it does not drain any more: somebody has made it enabled")),
+        ] {
+            let found = waited(Some(&real), over, 9);
+            assert_eq!(found.as_ref().map(|(_, says)| says.as_str()), wanted);
+            let done = found.is_some_and(|(outcome, _)| matches!(outcome, Outcome::Done));
+            assert_eq!(done, real.connections == Some(0));
+        }
+        assert!(matches!(waited(None, false, 9), Some((Outcome::Done, _))));
+    }
 }

@@ -71,6 +71,14 @@ pub enum NoTarget {
         /// The real server.
         server: SocketAddr,
     },
+    /// A port 0 would be that of the service.
+    #[error("{server} names no port, and {service} has one")]
+    NoPort {
+        /// The virtual server.
+        service: String,
+        /// The real server.
+        server: SocketAddr,
+    },
     /// Without it nothing would be left.
     #[error("{server} is the only real server of {service}: without it the whole virtual server would go")]
     OnlyOne {
@@ -92,7 +100,8 @@ impl NoTarget {
             Self::NoModel { .. } => "name a real server of the same virtual server by like",
             Self::OwnSession { .. } => "name another real server by like, or write it into the file",
             Self::OtherFamily { .. } => "name an address of the same family",
-            Self::OtherPort { .. } => "name the port of the virtual server",
+            Self::OtherPort { .. } => "name the port of the virtual server, 0 with a mark",
+            Self::NoPort { .. } => "write ADDRESS:PORT",
             Self::OnlyOne { .. } => "drain or disable it, or remove the virtual server from the file",
         }
     }
@@ -131,7 +140,8 @@ pub fn apply_one(config: &mut Config, one: &RealServerOverride) -> Result<(), No
     let server = one.server;
     let found = service.find(server);
     match (one.kind, found) {
-        (OverrideKind::Change, Some(at)) => {
+        // What was to be added may have come by itself since: it is there, and what was said of it holds.
+        (OverrideKind::Change | OverrideKind::Add { .. }, Some(at)) => {
             let Some(real) = service.real_server.get_mut(at) else { return Ok(()) };
             set(real, one);
         }
@@ -145,9 +155,6 @@ pub fn apply_one(config: &mut Config, one: &RealServerOverride) -> Result<(), No
             let mut real = copy(service, server, like, &name)?;
             set(&mut real, one);
             service.real_server.push(real);
-        }
-        (OverrideKind::Add { .. }, Some(_)) => {
-            return Err(NoTarget::AlreadyThere { service: name, server });
         }
         (OverrideKind::Change | OverrideKind::Delete, None) => {
             return Err(NoTarget::NoServer { service: name, server });
@@ -191,12 +198,16 @@ fn copy(
         return Err(NoTarget::OtherFamily { service: name(), server });
     }
     if method != Method::Nat {
-        if service.address.is_some() && server.port() != service.port.unwrap_or(0) {
+        let port = service.port.filter(|_| service.address.is_some()).unwrap_or(0);
+        if service.has_one_port() && server.port() != port {
             return Err(NoTarget::OtherPort { service: name(), server });
         }
         if service.real_server.iter().any(|real| real.address == server.ip()) {
             return Err(NoTarget::AlreadyThere { service: name(), server });
         }
+    }
+    if method == Method::Nat && server.port() == 0 && service.address.is_some() && from.port() != 0 {
+        return Err(NoTarget::NoPort { service: name(), server });
     }
     let mut real = model.clone();
     real.origin = super::model::Origin::default();

@@ -67,6 +67,8 @@ fn what_an_override_makes_of_the_blocks() {
             "TCP 10.0.0.1:80 10.1.0.9:80 add like 10.1.0.2:80 weight 7 drain",
             "10.1.0.1:8080 4, 10.1.0.2:80, 10.1.0.9:80 7 drain",
         ),
+        // The file has it by now.
+        ("TCP 10.0.0.1:80 10.1.0.2:80 add weight 7 drain", "10.1.0.1:8080 4, 10.1.0.2:80 7 drain"),
     ] {
         assert_eq!(after(text), Ok(format!("{wanted}; {rest}")), "{text}");
     }
@@ -79,7 +81,7 @@ fn overrides_without_effect() {
         ("10.0.0.1:80 10.1.0.1:8080 drain", "10.0.0.1:80 may be TCP 10.0.0.1:80 or UDP 10.0.0.1:80"),
         ("TCP 10.0.0.1:80 10.1.0.1:80 drain", "TCP 10.0.0.1:80 has no real server 10.1.0.1:80"),
         ("TCP 10.0.0.1:80 10.1.0.7:80 delete", "TCP 10.0.0.1:80 has no real server 10.1.0.7:80"),
-        ("TCP 10.0.0.1:80 10.1.0.2:80 add", "TCP 10.0.0.1:80 has a real server 10.1.0.2:80 already"),
+        ("TCP 10.0.0.1:80 10.1.0.9:0 add", "10.1.0.9:0 names no port, and TCP 10.0.0.1:80 has one"),
         (
             "TCP 10.0.0.1:80 10.1.0.9:80 add like 10.1.0.8:80",
             "TCP 10.0.0.1:80 has no real server 10.1.0.8:80 that 10.1.0.9:80 could be like",
@@ -135,6 +137,24 @@ fn a_file_s_own_overrides_are_in_its_blocks() {
         .collect();
     let first = u32::try_from(TWO.lines().count()).unwrap() + 2;
     assert_eq!(told, [("override-without-target", first), ("bad-override", first + 1)]);
+}
+
+/// A port that DR cannot map is mended only after the lines are in: they name what runs then.
+#[test]
+fn ports_that_cannot_be_mapped_are_no_part_of_a_name() {
+    let text = "virtual_server fwmark 5 {\n lb_kind DR\n real_server 10.1.0.1 80 { }\n}
+virtual_server 10.0.0.1 80 {\n lb_kind TUN\n real_server 10.1.0.1 81 { }\n}
+real_server_override FWM 5 10.1.0.1:0 drain
+real_server_override UDP 10.0.0.1:80 10.1.0.1:80 disabled
+";
+    let loaded = config::load_text("x.conf".as_ref(), text.as_bytes(), &Facts::default());
+    let states: Vec<_> = loaded.config.virtual_server.iter().map(|s| s.real_server[0].admin_state).collect();
+    assert_eq!(states, [Some(AdminState::Drain), Some(AdminState::Disabled)]);
+    let mut config = loaded.config;
+    let one = |text: &str| text.parse::<RealServerOverride>().unwrap();
+    let other = apply_one(&mut config, &one("FWM 5 10.1.0.2:80 add")).unwrap_err();
+    assert!(matches!(other, NoTarget::OtherPort { .. }), "{other}");
+    apply_one(&mut config, &one("FWM 5 10.1.0.2:0 add")).unwrap();
 }
 
 #[test]

@@ -66,7 +66,8 @@ impl std::str::FromStr for ServerName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-        let at = text.parse().map(Self::At);
+        // A scope is none of a real server's: the kernel's table has none.
+        let at = text.parse::<SocketAddr>().map(|at| Self::At(SocketAddr::new(at.ip(), at.port())));
         at.or_else(|_| bare.parse().map(Self::Address))
             .map_err(|_| format!("\"{text}\" is no real server: write ADDRESS:PORT, or ADDRESS"))
     }

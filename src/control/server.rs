@@ -33,6 +33,8 @@ const HEAD: usize = 16 * 1024;
 const LARGE: usize = 256 * 1024;
 /// ... and so many of them are held for clients at a time.
 const LARGE_ANSWERS: usize = 16;
+/// Answers that are made at a time: each may hold a whole configuration while it is.
+const MAKERS: usize = 2;
 /// How long a user's name is looked for.
 const NAME_WITHIN: Duration = Duration::from_secs(1);
 
@@ -95,6 +97,7 @@ impl fmt::Debug for Reply {
 pub async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, mut end: oneshot::Receiver<()>) {
     let clients = Arc::new(Semaphore::new(CLIENTS));
     let large = Arc::new(Semaphore::new(LARGE_ANSWERS));
+    let makers = Arc::new(Semaphore::new(MAKERS));
     loop {
         let accepted = tokio::select! {
             _ = &mut end => return,
@@ -107,7 +110,8 @@ pub async fn serve(listener: UnixListener, asks: mpsc::Sender<Ask>, mut end: one
         };
         match Arc::clone(&clients).try_acquire_owned() {
             Ok(place) => {
-                tokio::spawn(client(stream, asks.clone(), Arc::clone(&large), place));
+                let (large, makers) = (Arc::clone(&large), Arc::clone(&makers));
+                tokio::spawn(client(stream, asks.clone(), large, makers, place));
             }
             Err(_) => turn_away(&stream),
         }
@@ -132,14 +136,16 @@ async fn client(
     stream: UnixStream,
     asks: mpsc::Sender<Ask>,
     large: Arc<Semaphore>,
+    makers: Arc<Semaphore>,
     place: OwnedSemaphorePermit,
 ) {
     let credentials = stream.peer_cred().ok();
     let held = Arc::new(std::sync::Mutex::new(None));
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (asks, large, held) = (asks.clone(), Arc::clone(&large), Arc::clone(&held));
+        let makers = Arc::clone(&makers);
         async move {
-            let answer = answered(request, credentials, &asks).await;
+            let answer = answered(request, credentials, &asks, makers).await;
             let answer = match room(&answer, &large) {
                 Ok(permit) => {
                     if let Ok(mut held) = held.lock() {
@@ -190,6 +196,7 @@ async fn answered(
     request: hyper::Request<Incoming>,
     credentials: Option<tokio::net::unix::UCred>,
     asks: &mpsc::Sender<Ask>,
+    makers: Arc<Semaphore>,
 ) -> Answer {
     let (head, body) = request.into_parts();
     let target = head.uri.path_and_query().map_or_else(|| head.uri.path(), |target| target.as_str());
@@ -228,18 +235,23 @@ async fn answered(
     }
     match told.await {
         Ok(Reply::Now(answer)) => answer,
-        Ok(Reply::Later(make)) => match tokio::task::spawn_blocking(make).await {
-            Ok(answer) => answer,
-            Err(error) => Failure::new(
-                500,
-                "defect",
-                format!("no answer could be made: {error}"),
-                "report this as a defect",
-            )
-            .into(),
-        },
+        Ok(Reply::Later(make)) => made(make, makers).await,
         Err(_) => gone().into(),
     }
+}
+
+/// Makes an answer when it has its turn. A client that goes away meanwhile keeps its place until it is made.
+async fn made(make: Box<dyn FnOnce() -> Answer + Send>, makers: Arc<Semaphore>) -> Answer {
+    let turn = makers.acquire_owned().await.ok();
+    let make = move || {
+        let answer = make();
+        drop(turn);
+        answer
+    };
+    tokio::task::spawn_blocking(make).await.unwrap_or_else(|error| {
+        let problem = format!("no answer could be made: {error}");
+        Failure::new(500, "defect", problem, "report this as a defect").into()
+    })
 }
 
 /// The user's name. It may have to be asked for over the network: not for long.

@@ -58,7 +58,8 @@ pub struct RealServerView {
     pub last_failure: Option<LastFailure>,
     /// Seconds since it last went or came; `null` = not since the start.
     pub changed_ago: Option<f64>,
-    /// Its connections, active and inactive, where it drains; `null` = not known.
+    /// Its connections, active and inactive, where it drains: 0 also where the kernel's table has it no more; `null` = not
+    /// known.
     pub connections: Option<u64>,
     /// What a command, or a line of the file, has made different.
     #[serde(rename = "override")]

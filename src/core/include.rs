@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::kept::replace;
-use super::overrides::{Said, decide, is_of, over};
-use crate::config::model::{Config, RealServerOverride, ServiceName};
+use super::overrides::{Said, decide_over, is_of, over};
+use crate::config::model::{Config, OverrideKind, RealServerOverride, ServiceName};
 use crate::config::overrides::apply;
 use crate::config::resolve::Facts;
 use crate::config::{self, is_yaml};
 use crate::control::Failure;
-use crate::control::routes::{Change, ServerName};
+use crate::control::routes::{Change, Order, ServerName};
 
 /// Name of the file where nobody says otherwise, beside the configuration.
 const NAME: &str = "overrides.conf";
@@ -20,17 +20,26 @@ const HEAD: &str = "\
 # `delete` with --persist. Lines may be edited or removed; comments are not kept. keepalived passes these lines over.
 ";
 
+/// What will be written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    pub(super) main: PathBuf,
+    pub(super) file: PathBuf,
+    /// All lines of the file.
+    pub(super) lines: Vec<RealServerOverride>,
+    /// Its line for this real server before.
+    pub before: Option<RealServerOverride>,
+    /// And then.
+    pub after: Option<RealServerOverride>,
+}
+
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Persisted {
     /// The file.
     pub path: PathBuf,
-    /// The configuration reads it; else the line to write.
+    /// `None`: the configuration reads it; else the line to write.
     pub include: Option<String>,
-    /// Its line for this real server before.
-    pub before: Option<RealServerOverride>,
-    /// And now.
-    pub after: Option<RealServerOverride>,
 }
 
 /// The file that a configuration's overrides go into.
@@ -39,28 +48,38 @@ pub fn file_of(main: &Path, global: Option<&str>) -> PathBuf {
     main.parent().unwrap_or_else(|| Path::new("")).join(global.unwrap_or(NAME))
 }
 
-/// Writes a change into the include file. `kept`: what commands have said of this real server so far.
+/// What a change makes of the include file. `kept`: what commands have said of this real server so far.
 ///
 /// # Errors
-/// 409 for what the files do not allow, 500 where the file cannot be written; nothing has changed then.
-pub fn persist(
+/// 409 for what the files do not allow.
+pub fn plan(
     main: &Path,
     file: &Path,
     target: (&ServiceName, std::net::SocketAddr),
     kept: Option<&RealServerOverride>,
     change: &Change,
     said: &Said,
-) -> Result<Persisted, Failure> {
+) -> Result<Planned, Failure> {
     let (service, server) = target;
     let (base, _) = on_disk(main, file)?;
-    let mut lines = lines(file)?;
-    let at = lines.iter().position(|one| is_of(one, service, server));
+    let read = lines(file)?;
+    let mut lines = read.clone();
+    let at = lines.iter().rposition(|one| is_of(one, service, server));
     let before = at.and_then(|at| lines.get(at)).cloned();
-    // What was said so far becomes lasting, too.
-    if let Some(kept) = kept {
-        let joined = over(before.clone(), kept);
-        lines.retain(|one| !is_of(one, service, server));
-        lines.extend(joined);
+    // What was said so far becomes lasting, too; what enable takes back does not.
+    let lasts = |kept: &&RealServerOverride| {
+        let added = before.is_none() && matches!(kept.kind, OverrideKind::Add { .. });
+        change.order != Order::Enable || added
+    };
+    if let Some(kept) = kept.filter(lasts) {
+        // In its place: others were added like it, or before it.
+        match (at, over(before.clone(), kept)) {
+            (Some(at), Some(joined)) => {
+                lines.iter_mut().skip(at).take(1).for_each(|line| line.clone_from(&joined));
+            }
+            (Some(_), None) => lines.retain(|one| !is_of(one, service, server)),
+            (None, joined) => lines.extend(joined),
+        }
     }
     let exact = Change {
         service: Some(service.clone()),
@@ -68,7 +87,7 @@ pub fn persist(
         order: change.order.clone(),
         persist: true,
     };
-    let decided = decide(&base, &lines, &exact, said).map_err(|mut failure| {
+    let decided = decide_over(&base, &read, &lines, &exact, said).map_err(|mut failure| {
         failure.problem = format!("the files on the disk do not allow it: {}", failure.problem);
         failure
     })?;
@@ -81,21 +100,32 @@ pub fn persist(
             format!("write under real_server_override in it: {line}; and give the command without --persist");
         return Err(Failure::new(409, "yaml", problem, cure));
     }
-    let mut text = HEAD.to_owned();
-    for one in &decided.overrides {
-        text.push_str(&format!("real_server_override {one}\n"));
+    Ok(Planned { main: main.to_owned(), file: file.to_owned(), lines: decided.overrides, before, after })
+}
+
+impl Planned {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// 500 where the file cannot be written; nothing has changed then.
+    pub fn write(&self) -> Result<Persisted, Failure> {
+        let (main, file) = (self.main.as_path(), self.file.as_path());
+        let mut text = HEAD.to_owned();
+        for one in &self.lines {
+            text.push_str(&format!("real_server_override {one}\n"));
+        }
+        replace(file, text.as_bytes(), 0o644).map_err(|error| {
+            let problem = format!("{} cannot be written: {error}", file.display());
+            Failure::new(500, "cannot-write", problem, "mend that, or name another file by override_file")
+        })?;
+        let included = self.lines.is_empty() || on_disk(main, file).is_ok_and(|(_, included)| included);
+        let include = (!included).then(|| {
+            let beside = file.parent() == main.parent();
+            let name = file.file_name().filter(|_| beside).unwrap_or(file.as_os_str());
+            format!("include {}", Path::new(name).display())
+        });
+        Ok(Persisted { path: file.to_owned(), include })
     }
-    replace(file, text.as_bytes(), 0o644).map_err(|error| {
-        let problem = format!("{} cannot be written: {error}", file.display());
-        Failure::new(500, "cannot-write", problem, "mend that, or name another file by override_file")
-    })?;
-    let included = decided.overrides.is_empty() || on_disk(main, file)?.1;
-    let include = (!included).then(|| {
-        let beside = file.parent() == main.parent();
-        let name = file.file_name().filter(|_| beside).unwrap_or(file.as_os_str());
-        format!("include {}", Path::new(name).display())
-    });
-    Ok(Persisted { path: file.to_owned(), include, before, after })
 }
 
 /// The configuration as it stands on the disk, without what the include file says; and whether it reads that file.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,15 @@ struct Document {
 #[derive(Debug)]
 pub struct Keeper {
     path: PathBuf,
+    written: Mutex<Written>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
     /// Number of the newest value that was written: values may arrive out of order.
-    written: Mutex<u64>,
+    number: u64,
+    /// What is there has not been read, and there is no copy of it: it is put aside before anything takes its name.
+    unread: bool,
 }
 
 impl Keeper {
@@ -37,7 +44,7 @@ impl Keeper {
             "" => "overrides.json".to_owned(),
             name => format!("overrides-{}.json", name.replace(['/', '\0'], "_")),
         };
-        Self { path: directory.join(name), written: Mutex::new(0) }
+        Self { path: directory.join(name), written: Mutex::default() }
     }
 
     /// The folder of a daemon with that file: the command line's word, else the file's, else the usual one.
@@ -57,17 +64,25 @@ impl Keeper {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return (Vec::new(), None),
             Err(error) => {
-                let problem = format!("{} cannot be read: {error}", self.path.display());
+                self.written().unread = true;
+                let aside = self.aside();
+                let problem = format!(
+                    "{} cannot be read: {error}; the first change puts it aside as {}",
+                    self.path.display(),
+                    aside.display()
+                );
                 return (Vec::new(), Some(problem));
             }
         };
         let (overrides, problem) = understood(&text);
         let Some(problem) = problem else { return (overrides, None) };
-        let mut aside = self.path.clone().into_os_string();
-        aside.push(".damaged");
+        let aside = self.aside();
         let put_aside = match fs::copy(&self.path, &aside) {
-            Ok(_) => format!("it is kept as {}", Path::new(&aside).display()),
-            Err(error) => format!("it cannot be put aside: {error}"),
+            Ok(_) => format!("it is kept as {}", aside.display()),
+            Err(error) => {
+                self.written().unread = true;
+                format!("it cannot be copied to {}: {error}", aside.display())
+            }
         };
         (overrides, Some(format!("{} is damaged: {problem}; {put_aside}", self.path.display())))
     }
@@ -78,9 +93,19 @@ impl Keeper {
     /// # Errors
     /// The file system's, with the file's name.
     pub fn write(&self, number: u64, overrides: &[RealServerOverride]) -> Result<(), String> {
-        let mut written = self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if number <= *written {
+        let mut written = self.written();
+        if number <= written.number {
             return Ok(());
+        }
+        if written.unread {
+            let aside = self.aside();
+            match fs::rename(&self.path, &aside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let (path, aside) = (self.path.display(), aside.display());
+                    return Err(format!("{path} cannot be read, nor put aside as {aside}: {error}"));
+                }
+                _ => written.unread = false,
+            }
         }
         let overrides: Vec<String> = overrides.iter().map(ToString::to_string).collect();
         let result = if overrides.is_empty() && !self.path.exists() {
@@ -92,8 +117,19 @@ impl Keeper {
                 .and_then(|text| replace(&self.path, &text, 0o600))
         };
         result.map_err(|error| format!("{}: {error}", self.path.display()))?;
-        *written = number;
+        written.number = number;
         Ok(())
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Where a file goes that cannot be understood.
+    fn aside(&self) -> PathBuf {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(".damaged");
+        PathBuf::from(aside)
     }
 }
 
@@ -116,12 +152,13 @@ fn understood(text: &[u8]) -> (Vec<RealServerOverride>, Option<String>) {
     (overrides, problem)
 }
 
-/// Puts a text in the place of a file: written beside it, on the disk before it gets the name.
+/// Puts a text in the place of a file: written beside it, on the disk before it gets the name. `mode` is that of a new
+/// file; one that is there keeps its own, and its owner.
 ///
 /// # Errors
 /// The file system's.
 pub fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
     // A link is followed, so that it stays one.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -132,8 +169,16 @@ pub fn replace(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     name.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(name);
     let _ = fs::remove_file(&beside);
+    let there = fs::metadata(path).ok();
     let write = || {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        if let Some(there) = &there {
+            let new = file.metadata()?;
+            if (new.uid(), new.gid()) != (there.uid(), there.gid()) {
+                fchown(&file, Some(there.uid()), Some(there.gid()))?;
+            }
+            file.set_permissions(there.permissions())?;
+        }
         file.write_all(text)?;
         file.sync_all()?;
         fs::rename(&beside, path)?;
@@ -201,6 +246,23 @@ mod tests {
             assert!(problem.contains(says) && problem.contains("overrides.json is damaged"), "{problem}");
             assert_eq!(fs::read_to_string(folder.join("overrides.json.damaged")).unwrap(), text);
         }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_overwritten() {
+        let folder = place("unread");
+        // Something that nobody can read, not even root.
+        let file = folder.join("overrides.json");
+        fs::create_dir_all(&file).unwrap();
+        let keeper = Keeper::new(&folder, "");
+        let (read, problem) = keeper.read();
+        assert!(read.is_empty() && problem.unwrap().contains("cannot be read"));
+        keeper.write(1, &some()).unwrap();
+        assert!(folder.join("overrides.json.damaged").is_dir());
+        assert_eq!(keeper.read(), (some(), None));
+        keeper.write(2, &[]).unwrap();
+        assert!(folder.join("overrides.json.damaged").is_dir(), "once");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -4,14 +4,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::include::Persisted;
-use super::overrides::{Decided, is_of};
+use super::include::Planned;
+use super::overrides::{Decided, in_use, is_of};
 use super::servers::Picture;
 use crate::check::status::Status;
-use crate::config::model::{Config, RealServerOverride};
+use crate::config::model::{Config, OverrideKind, RealServerOverride};
 use crate::config::overrides::{NoTarget, apply};
 use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
+use crate::control::Failure;
 
 /// The layers.
 #[derive(Clone, Debug, Default)]
@@ -79,14 +80,27 @@ impl Overlay {
         self.number += 1;
     }
 
-    /// After a command whose effect stands in a file that the configuration includes: that layer changes, as a reload
-    /// would find it, and the one above it has nothing more to say.
-    pub fn persisted(&mut self, decided: &Decided, persisted: &Persisted) {
-        self.overrides.retain(|one| !is_of(one, &decided.service, decided.server));
-        self.number += 1;
+    /// The layers after a command whose effect stands in a file that the configuration includes: that layer changes, as
+    /// a reload would find it, and the one above it has nothing more to say.
+    ///
+    /// # Errors
+    /// 409 where an override of another command would have nothing more to be about.
+    pub fn persisted(&self, decided: &Decided, planned: &Planned) -> Result<Self, Failure> {
+        let mut next = self.clone();
+        next.overrides.retain(|one| !is_of(one, &decided.service, decided.server));
+        next.number += 1;
         let mut lines = self.base.real_server_override.clone();
-        let known = persisted.before.as_ref().and_then(|old| lines.iter().position(|one| one == old));
-        match (known, &persisted.after) {
+        let known = planned.before.as_ref().and_then(|old| {
+            // Edited by hand and not read again yet, it is the same line all the same.
+            let same = lines.iter().position(|one| one == old);
+            same.or_else(|| lines.iter().rposition(|one| is_of(one, &old.service, old.server)))
+        });
+        match (known, &planned.after) {
+            // What was added like it has been added before.
+            (Some(at), Some(new)) if new.kind == OverrideKind::Delete => {
+                lines.remove(at);
+                lines.push(new.clone());
+            }
             (Some(at), Some(new)) => {
                 if let Some(line) = lines.get_mut(at) {
                     *line = new.clone();
@@ -98,11 +112,23 @@ impl Overlay {
             (None, Some(new)) => lines.push(new.clone()),
             (None, None) => {}
         }
-        let bare = self.bare.get_or_insert_with(|| Arc::clone(&self.base));
+        let bare = next.bare.get_or_insert_with(|| Arc::clone(&self.base));
         let mut base = (**bare).clone();
         apply(&mut base, &lines);
         base.real_server_override = lines;
-        self.base = Arc::new(base);
+        next.base = Arc::new(base);
+        if !next.overrides.is_empty() {
+            let before = self.over(&mut (*self.base).clone());
+            for (one, why) in next.over(&mut (*next.base).clone()) {
+                if !before.iter().any(|(idle, _)| *idle == one) {
+                    let mut failure = in_use(&one, &why);
+                    "make that one lasting first (enable --persist), or take it back"
+                        .clone_into(&mut failure.cure);
+                    return Err(failure);
+                }
+            }
+        }
+        Ok(next)
     }
 
     /// The number of these overrides: greater with each change.
@@ -121,3 +147,6 @@ impl Overlay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@ use crate::control::routes::{Change, Order, ServerName};
 
 /// Most that a refusal lists.
 const LISTED: usize = 20;
+/// Most overrides: each is looked up anew at every change.
+const MOST: usize = 4096;
 
 /// What a change comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,17 +52,38 @@ pub fn decide(
     change: &Change,
     said: &Said,
 ) -> Result<Decided, Failure> {
+    decide_over(base, current, current, change, said)
+}
+
+/// Likewise, where `current` is no more what was `read`: what had an effect by that must not lose it.
+///
+/// # Errors
+/// As [`decide`]'s.
+pub fn decide_over(
+    base: &Config,
+    read: &[RealServerOverride],
+    current: &[RealServerOverride],
+    change: &Change,
+    said: &Said,
+) -> Result<Decided, Failure> {
     let mut before = base.clone();
-    let idle: Vec<usize> = apply(&mut before, current).into_iter().map(|(n, _)| n).collect();
+    let idle: Vec<&RealServerOverride> =
+        apply(&mut before, read).into_iter().filter_map(|(n, _)| read.get(n)).collect();
+    if read != current {
+        before.clone_from(base);
+        // What is idle now is looked at below, against what was.
+        apply(&mut before, current);
+    }
     let (service, server) = target(&[base, &before], current, change)?;
-    let at = current.iter().position(|one| is_of(one, &service, server));
+    let at = current.iter().rposition(|one| is_of(one, &service, server));
     let old = at.and_then(|at| current.get(at)).cloned();
+    if old.is_none() && !change.persist && find(&before, &service, server).is_none() {
+        needs_persist(base, &service, server, change)?;
+    }
     let entry = next(&service, server, old, base, &before, change)?;
     let mut overrides = current.to_vec();
     match (at, entry) {
-        (Some(at), None) => {
-            overrides.remove(at);
-        }
+        (Some(_), None) => overrides.retain(|one| !is_of(one, &service, server)),
         (at, Some(mut entry)) => {
             let word = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
             (entry.by, entry.at) = (word(&said.by), word(&said.at));
@@ -71,6 +94,11 @@ pub fn decide(
                     overrides.push(entry);
                 }
                 Some(slot) => *slot = entry,
+                None if current.len() >= MOST => {
+                    let problem = format!("there are {MOST} overrides already, no more are kept");
+                    let cure = "take some back by enable, or write them into the blocks of the file";
+                    return Err(Failure::new(409, "too-many", problem, cure));
+                }
                 None => overrides.push(entry),
             }
         }
@@ -83,14 +111,44 @@ pub fn decide(
             // One that has nothing to be about any more may be changed only by taking it back.
             return Err(without(&why));
         }
-        let was_idle = idle.iter().any(|n| current.get(*n) == Some(one));
-        if !was_idle {
-            let problem = format!("real server {} was added like {server}", one.server);
-            return Err(Failure::new(409, "in-use", problem, "delete that one first, or disable this one"));
+        if !idle.contains(&one) {
+            return Err(in_use(one, &why));
         }
     }
-    let words = difference(shown(&before, &service, server), shown(&config, &service, server));
+    let words = words(&before, &config, &service, server);
     Ok(Decided { service, server, overrides, config, words })
+}
+
+/// What has become of a real server from one configuration to another, in words: `weight 4 -> 9`.
+pub fn words(before: &Config, after: &Config, service: &ServiceName, server: SocketAddr) -> String {
+    difference(shown(before, service, server), shown(after, service, server))
+}
+
+/// A refusal because another override would lose what it is about.
+pub fn in_use(other: &RealServerOverride, why: &NoTarget) -> Failure {
+    let NoTarget::NoModel { like, .. } = why else { return without(why) };
+    let problem = format!("real server {} was added like {like}", other.server);
+    Failure::new(409, "in-use", problem, "delete that one first, or disable this one")
+}
+
+/// What only a line of a file says is taken back there.
+fn needs_persist(
+    base: &Config,
+    service: &ServiceName,
+    server: SocketAddr,
+    change: &Change,
+) -> Result<(), Failure> {
+    let Some(line) = lines(base, change).find(|one| is_of(one, service, server)) else { return Ok(()) };
+    let problem = format!("a line of a file says \"{}\" of real server {server}", change_words(line));
+    let cure = "give the command with --persist, or remove that line and reload";
+    Err(Failure::new(409, "persisted", problem, cure))
+}
+
+/// The lines of the file that a change may take back.
+fn lines<'a>(base: &'a Config, change: &Change) -> impl Iterator<Item = &'a RealServerOverride> {
+    let (enable, delete) = (change.order == Order::Enable, change.order == Order::Delete);
+    let fits = move |one: &&RealServerOverride| enable || delete && one.kind != OverrideKind::Delete;
+    base.real_server_override.iter().filter(fits)
 }
 
 /// A refusal for an override that has nothing to be about.
@@ -116,6 +174,7 @@ fn next(
     change: &Change,
 ) -> Result<Option<RealServerOverride>, Failure> {
     let in_base = find(base, service, server);
+    let there = find(before, service, server).is_some();
     let was = old.as_ref().map(|one| one.kind);
     let mut entry = old.unwrap_or_else(|| RealServerOverride::new(service.clone(), server));
     match (&change.order, was) {
@@ -125,14 +184,23 @@ fn next(
         }
         (Order::Weight(weight), _) => entry.weight = Some(*weight),
         (Order::State(state), _) => entry.state = Some(*state),
-        (Order::Enable, Some(OverrideKind::Add { .. })) => entry.state = None,
+        (Order::Enable, Some(OverrideKind::Add { .. })) if in_base.is_none() => {
+            if !there {
+                // Its virtual server or its model has gone.
+                return Ok(None);
+            }
+            entry.state = None;
+        }
         (Order::Enable, _) => {
             entry.kind = OverrideKind::Change;
             entry.weight = None;
             // What the file itself takes out of service is put back by a word of its own.
             entry.state = in_base.filter(|state| *state != AdminState::Enabled).map(|_| AdminState::Enabled);
         }
-        (Order::Add { weight, .. }, Some(OverrideKind::Delete)) => {
+        (Order::Add { .. }, _) if there => {
+            return Err(without(&NoTarget::AlreadyThere { service: service.to_string(), server }));
+        }
+        (Order::Add { weight, .. }, Some(OverrideKind::Delete)) if in_base.is_some() => {
             entry.kind = OverrideKind::Change;
             entry.weight = *weight;
         }
@@ -142,9 +210,9 @@ fn next(
             entry.weight = *weight;
             entry.state = None;
         }
-        (Order::Delete, was) => {
-            // One that was added, or that has gone from the file, is simply forgotten.
-            if matches!(was, Some(OverrideKind::Add { .. })) || in_base.is_none() {
+        (Order::Delete, _) => {
+            // One that the file has not, or no more, is simply forgotten.
+            if in_base.is_none() {
                 return Ok(None);
             }
             entry = RealServerOverride::new(service.clone(), server);
@@ -202,7 +270,16 @@ fn target(
     current: &[RealServerOverride],
     change: &Change,
 ) -> Result<(ServiceName, SocketAddr), Failure> {
-    let service = change.service.as_ref().map(|name| whole_name(configs, name)).transpose()?;
+    let base = configs.first();
+    let takes_back = matches!(change.order, Order::Enable | Order::Delete);
+    // Overrides of something that the file has no more.
+    let idle: Vec<(ServiceName, SocketAddr)> = current
+        .iter()
+        .chain(base.iter().flat_map(|base| lines(base, change)))
+        .filter(|_| takes_back)
+        .map(|one| (one.service.clone(), one.server))
+        .collect();
+    let service = change.service.as_ref().map(|name| whole_name(configs, &idle, name)).transpose()?;
     if let (Order::Add { .. }, ServerName::At(at)) = (&change.order, change.server) {
         return Ok((service.map_or_else(|| the_only_one(configs), Ok)?, at));
     }
@@ -210,10 +287,8 @@ fn target(
     let fits = |(name, at): &(ServiceName, SocketAddr)| {
         service.as_ref().is_none_or(|service| service == name) && means(change.server, *at)
     };
-    let takes_back = matches!(change.order, Order::Enable | Order::Delete);
-    if takes_back && !all.iter().any(fits) {
-        // An override of something that the file has no more.
-        all.extend(current.iter().map(|one| (one.service.clone(), one.server)));
+    if !all.iter().any(fits) {
+        all.extend(idle);
     }
     let mut found: Vec<&(ServiceName, SocketAddr)> = all.iter().filter(|one| fits(one)).collect();
     found.sort();
@@ -262,10 +337,24 @@ fn near(all: &[(ServiceName, SocketAddr)], service: Option<&ServiceName>, server
 }
 
 /// The whole name of the virtual server that is meant.
-fn whole_name(configs: &[&Config], name: &ServiceName) -> Result<ServiceName, Failure> {
-    for config in configs {
+fn whole_name(
+    configs: &[&Config],
+    idle: &[(ServiceName, SocketAddr)],
+    name: &ServiceName,
+) -> Result<ServiceName, Failure> {
+    let in_config = |config: &Config| -> Vec<ServiceName> {
         let own = |n: &usize| ServiceName::of(config.virtual_server.get(*n)?, &config.virtual_server_group);
-        let found: Vec<ServiceName> = name.find(config).iter().filter_map(own).collect();
+        name.find(config).iter().filter_map(own).collect()
+    };
+    let in_overrides = || {
+        let fits = |own: &&ServiceName| *own == name || name.may_mean(own);
+        let mut found: Vec<ServiceName> = idle.iter().map(|(own, _)| own).filter(fits).cloned().collect();
+        found.sort();
+        found.dedup();
+        found
+    };
+    let all = configs.iter().map(|config| in_config(config)).chain(std::iter::once_with(in_overrides));
+    for found in all {
         match found.as_slice() {
             [] => {}
             [only] => return Ok(only.clone()),
@@ -339,7 +428,11 @@ pub fn over(below: Option<RealServerOverride>, above: &RealServerOverride) -> Op
         (OverrideKind::Add { like }, OverrideKind::Change) => joined.kind = OverrideKind::Add { like },
         _ => {}
     }
-    if above.kind == OverrideKind::Change {
+    if let (OverrideKind::Add { .. }, OverrideKind::Add { .. }) = (below.kind, above.kind) {
+        // The lower one has added it, the upper one has found it there.
+        joined.kind = below.kind;
+    }
+    if above.kind == OverrideKind::Change || joined.kind == below.kind {
         joined.weight = above.weight.or(below.weight);
         joined.state = above.state.or(below.state);
     }

@@ -58,8 +58,9 @@ impl Picture {
         Overrides { overrides: all }
     }
 
-    /// The virtual servers, or one of them. `connections`: the kernel's counts, where somebody drains.
-    pub fn servers(&self, only: Option<&ServiceName>, connections: &Connections) -> Servers {
+    /// The virtual servers, or one of them. `connections`: the kernel's counts, where somebody drains and
+    /// they can be read.
+    pub fn servers(&self, only: Option<&ServiceName>, connections: Option<&Connections>) -> Servers {
         let wanted = only.map(|name| name.find(&self.config));
         let status: BTreeMap<String, &ServiceStatus> =
             self.status.services.iter().map(|service| (service.name.to_string(), service)).collect();
@@ -71,7 +72,8 @@ impl Picture {
         let own = |server| ServiceName::of(server, &self.base.virtual_server_group);
         let base: BTreeMap<ServiceName, &VirtualServer> =
             self.base.virtual_server.iter().filter_map(|server| Some((own(server)?, server))).collect();
-        let counted = if self.drains() { self.counted(connections) } else { BTreeMap::new() };
+        let counted =
+            connections.filter(|_| self.drains()).map_or_else(BTreeMap::new, |counts| self.counted(counts));
         let mut servers = Servers::default();
         for (n, server) in self.config.virtual_server.iter().enumerate() {
             if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&n)) {
@@ -91,7 +93,7 @@ impl Picture {
         servers
     }
 
-    /// The connections of real servers that drain, by the names of both.
+    /// The connections of real servers that drain, by the names of both. What is not in the kernel's table has none.
     fn counted(&self, connections: &Connections) -> BTreeMap<(String, String), u64> {
         let plan = Plan::new(&self.config);
         let mut counted = BTreeMap::new();
@@ -99,8 +101,8 @@ impl Picture {
             for real in service.reals.iter().filter(|real| real.state == AdminState::Drain) {
                 let counts =
                     service.members.iter().map(|member| connections.get(&(member.key, real.at(&member.key))));
-                let sum = counts.flatten().map(|count| u64::from(*count)).reduce(|a, b| a + b);
-                counted.extend(sum.map(|sum| ((service.name.to_string(), real.name.clone()), sum)));
+                let sum = counts.flatten().map(|count| u64::from(*count)).sum();
+                counted.insert((service.name.to_string(), real.name.clone()), sum);
             }
         }
         counted
@@ -298,7 +300,7 @@ TCP  0A000001:0050 wlc
         let connections = crate::check::connections::parse(list);
         let plain = picture(&[]);
         assert_eq!(
-            shown(&plain.servers(None, &connections)),
+            shown(&plain.servers(None, Some(&connections))),
             [
                 "10.1.0.1:80 enabled 5/5 - weight 5",
                 "10.1.0.2:80 drain 0/3 9 -",
@@ -313,7 +315,7 @@ TCP  0A000001:0050 wlc
             "TCP 10.0.0.1:80 10.1.0.5:80 drain",
         ]);
         assert_eq!(
-            shown(&changed.servers(None, &Connections::new())),
+            shown(&changed.servers(None, None)),
             [
                 "10.1.0.1:80 enabled 9/5 - weight 9",
                 "10.1.0.2:80 drain 0/3 - -",
@@ -328,6 +330,6 @@ TCP  0A000001:0050 wlc
         assert_eq!(without.as_deref(), Some("TCP 10.0.0.1:80 has no real server 10.1.0.5:80"));
         assert_eq!(summary(&changed.overrides), "1 added, 1 deleted, 1 drain, 1 weight");
         let other = "UDP 10.0.0.1:80".parse().unwrap();
-        assert!(changed.servers(Some(&other), &Connections::new()).virtual_servers.is_empty());
+        assert!(changed.servers(Some(&other), None).virtual_servers.is_empty());
     }
 }

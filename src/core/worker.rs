@@ -243,7 +243,6 @@ impl Worker {
                         tracing::error!("nftables_ipvs: {error}");
                     }
                 }
-                Some(ask) = self.door.asks.recv() => self.command(ask),
                 _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
                     if !self.config.bfd_instance.is_empty() {
@@ -258,6 +257,8 @@ impl Worker {
                         self.configure_bfd();
                     }
                 }
+                // Last: however many clients ask, all the rest has its turn.
+                Some(ask) = self.door.asks.recv() => self.command(ask),
             }
         }
     }
@@ -456,10 +457,11 @@ impl Worker {
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     async fn stop(mut self) {
-        self.door.close();
-        self.keep_now();
-        self.trackers.configure(track::Plan::default(), clock::now());
+        // Before all that a disk or a client could hold up: until then the peer does not take over.
         self.vrrp.mailbox.stop();
+        self.door.close();
+        let kept = self.keep_last();
+        self.trackers.configure(track::Plan::default(), clock::now());
         if !wait_for(|| self.vrrp.ended()).await {
             tracing::error!("the vrrp thread does not end");
         }
@@ -494,6 +496,11 @@ impl Worker {
         leave("devices", self.devices.end()).await;
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
+        if !wait_for(|| kept.is_finished()).await {
+            tracing::error!(
+                "the disk does not take the overrides: the next start may not know the last of them"
+            );
+        }
         tracing::info!("stopped");
     }
 }

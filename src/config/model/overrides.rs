@@ -79,7 +79,7 @@ impl ServiceName {
     }
 
     /// True when this name may mean that virtual server, whose own name is `own`.
-    fn may_mean(&self, own: &Self) -> bool {
+    pub(crate) fn may_mean(&self, own: &Self) -> bool {
         match (self, own) {
             (Self::Address { protocol, at }, Self::Address { protocol: theirs, at: there }) => {
                 at == there && (protocol.is_none() || protocol == theirs)
@@ -165,11 +165,18 @@ impl RealServerOverride {
 }
 
 impl VirtualServer {
-    /// Where a real server of it is: the file's port, else the service's.
+    /// Where a real server of it is: the file's port, else the service's. DR and TUN map no ports, whatever the file
+    /// says.
     pub fn at(&self, real: &RealServer) -> SocketAddr {
-        let own = real.port.filter(|port| *port != 0);
+        let own =
+            real.port.filter(|port| *port != 0 && !(self.has_one_port() && self.method(real) != Method::Nat));
         let service = if self.address.is_some() { self.port.unwrap_or(0) } else { 0 };
         SocketAddr::new(real.address, own.unwrap_or(service))
+    }
+
+    /// It has one port, or with a mark none: a group has those of its entries.
+    pub(in crate::config) const fn has_one_port(&self) -> bool {
+        self.group.is_none() && (self.address.is_some() || self.fwmark.is_some())
     }
 
     /// The number of the real server at that address and port.

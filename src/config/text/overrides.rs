@@ -136,10 +136,11 @@ impl RealServerOverride {
         let (service, used) = ServiceName::parse(words)?;
         let mut line = Line { words, at: used };
         let server = line.next().ok_or_else(|| fault(used, "no real server is named: write ADDRESS:PORT"))?;
-        let server = server
+        let server: SocketAddr = server
             .parse()
             .map_err(|_| fault(used, format!("\"{server}\" is no ADDRESS:PORT of a real server")))?;
-        let mut read = Self::new(service, server);
+        // Without the scope of an address: the kernel's table has none.
+        let mut read = Self::new(service, SocketAddr::new(server.ip(), server.port()));
         while let Some(word) = line.next() {
             let here = line.at - 1;
             let kind = read.kind;

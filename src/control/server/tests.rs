@@ -171,3 +171,41 @@ fn large_answers_are_held_for_few() {
         }
     });
 }
+
+/// Each answer in the making may hold a whole configuration.
+#[test]
+fn few_answers_are_made_at_a_time() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    run(async {
+        let path = std::env::temp_dir().join(format!("tandem-door-makers-{}", std::process::id()));
+        let (listener, _socket) = Socket::bind(&path).unwrap();
+        let (asks, mut asked) = mpsc::channel::<Ask>(8);
+        let (_end, ended) = oneshot::channel();
+        tokio::spawn(serve(UnixListener::from_std(listener).unwrap(), asks, ended));
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let greatest = Arc::clone(&most);
+        tokio::spawn(async move {
+            while let Some(ask) = asked.recv().await {
+                let (now, most) = (Arc::clone(&now), Arc::clone(&most));
+                let _ = ask.reply.send(Reply::Later(Box::new(move || {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(20));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    Answer { status: 200, body: b"{}".to_vec() }
+                })));
+            }
+        });
+        let mut clients = Vec::new();
+        for _ in 0..16 {
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            stream.write_all(b"GET /v1/overrides HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            clients.push(stream);
+        }
+        for mut stream in clients {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+        assert_eq!(greatest.load(Ordering::SeqCst), MAKERS);
+    });
+}

@@ -26,14 +26,23 @@ fn place(name: &str, conf: &str) -> Place {
 }
 
 impl Place {
-    fn say(&self, server: &str, order: Order, kept: Option<&str>) -> Result<Persisted, Failure> {
+    fn say(&self, server: &str, order: Order, kept: Option<&str>) -> Result<(Planned, Persisted), Failure> {
         let service = "TCP 10.0.0.1:80".parse().unwrap();
         let server: std::net::SocketAddr = server.parse().unwrap();
         let kept = kept.map(|text| format!("{service} {server} {text}").parse().unwrap());
         let change = Change { service: None, server: ServerName::At(server), order, persist: true };
         let said = Said { by: "me".to_owned(), at: "now".to_owned() };
         let main = self.0.join("t.conf");
-        persist(&main, &file_of(&main, None), (&service, server), kept.as_ref(), &change, &said)
+        let planned = plan(&main, &file_of(&main, None), (&service, server), kept.as_ref(), &change, &said)?;
+        let written = planned.write()?;
+        Ok((planned, written))
+    }
+
+    /// Lines that somebody has written.
+    fn write(&self, lines: &[&str]) {
+        let text: String =
+            lines.iter().map(|line| format!("real_server_override TCP 10.0.0.1:80 {line}\n")).collect();
+        fs::write(self.0.join("overrides.conf"), text).unwrap();
     }
 
     fn lines(&self) -> Vec<String> {
@@ -47,29 +56,29 @@ impl Place {
 fn changes_become_lines_of_an_included_file() {
     let place = place("lines", &format!("{CONF}include overrides.conf\n"));
     let drain = || Order::State(AdminState::Drain);
-    let first = place.say("10.1.0.1:80", drain(), None).unwrap();
-    assert_eq!((first.include, first.before), (None, None));
+    let (first, written) = place.say("10.1.0.1:80", drain(), None).unwrap();
+    assert_eq!((written.include, first.before), (None, None));
     assert_eq!(place.lines(), ["10.1.0.1:80 drain by me at now"]);
     // What a command said before is written, too.
     place.say("10.1.0.2:80", Order::Enable, Some("weight 7 by you")).unwrap();
     assert_eq!(place.lines(), ["10.1.0.1:80 drain by me at now", "10.1.0.2:80 enabled by me at now"]);
-    let again = place.say("10.1.0.1:80", Order::Weight(9), Some("enabled by you")).unwrap();
+    let (again, _) = place.say("10.1.0.1:80", Order::Weight(9), Some("enabled by you")).unwrap();
     assert_eq!(again.before.unwrap().to_string(), "TCP 10.0.0.1:80 10.1.0.1:80 drain by me at now");
-    assert_eq!(place.lines()[1], "10.1.0.1:80 weight 9 enabled by me at now");
+    assert_eq!(place.lines()[0], "10.1.0.1:80 weight 9 enabled by me at now");
     // The whole configuration says it now.
     let loaded = config::load(&place.0.join("t.conf"), &Facts::default());
     let real = &loaded.config.virtual_server[0].real_server[0];
     assert_eq!((real.weight, real.admin_state), (Some(9), Some(AdminState::Enabled)));
     // And back to what the blocks say.
-    let back = place.say("10.1.0.1:80", Order::Enable, None).unwrap();
-    assert_eq!((back.after, back.include), (None, None));
+    let (back, written) = place.say("10.1.0.1:80", Order::Enable, None).unwrap();
+    assert_eq!((back.after, written.include), (None, None));
     assert_eq!(place.lines(), ["10.1.0.2:80 enabled by me at now"]);
 }
 
 #[test]
 fn a_file_that_is_not_included_is_told() {
     let place = place("apart", CONF);
-    let written = place.say("10.1.0.1:80", Order::Weight(9), None).unwrap();
+    let (_, written) = place.say("10.1.0.1:80", Order::Weight(9), None).unwrap();
     assert_eq!(written.include.as_deref(), Some("include overrides.conf"));
     assert_eq!(place.lines(), ["10.1.0.1:80 weight 9 by me at now"]);
     assert_eq!(file_of(Path::new("/etc/t/t.conf"), Some("/var/o.conf")), Path::new("/var/o.conf"));
@@ -104,9 +113,58 @@ fn yaml_is_refused_with_what_to_write() {
     let server = "10.1.0.1:80".parse().unwrap();
     let change =
         Change { service: None, server: ServerName::At(server), order: Order::Weight(9), persist: true };
-    let refused = persist(&main, &file_of(&main, None), (&service, server), None, &change, &Said::default())
-        .unwrap_err();
+    let refused =
+        plan(&main, &file_of(&main, None), (&service, server), None, &change, &Said::default()).unwrap_err();
     assert_eq!(refused.code, "yaml");
     assert!(refused.cure.contains("- TCP 10.0.0.1:80 10.1.0.1:80 weight 9"), "{}", refused.cure);
     assert!(!place.0.join("overrides.conf").exists());
+}
+
+/// What was added like another one stands behind it, whatever is said of that one.
+#[test]
+fn lines_stay_in_their_places() {
+    let place = place("order", &format!("{CONF}include overrides.conf\n"));
+    let both = ["10.1.0.9:80 add", "10.1.0.8:80 add like 10.1.0.9:80"];
+    place.write(&both);
+    place.say("10.1.0.9:80", Order::State(AdminState::Drain), Some("weight 5 by you")).unwrap();
+    assert_eq!(place.lines(), ["10.1.0.9:80 add weight 5 drain by me at now", both[1]]);
+    // One that nobody could be like any more is not left behind.
+    place.write(&both);
+    let add = Order::Add { weight: None, like: None };
+    let refused = place.say("10.1.0.9:80", add, Some("delete by you")).unwrap_err();
+    assert_eq!(refused.code, "in-use");
+    assert_eq!(place.lines(), both);
+}
+
+#[test]
+fn what_enable_takes_back_does_not_become_lasting() {
+    let place = place("enable", &format!("{CONF}include overrides.conf\n"));
+    for (line, kept, wanted) in [
+        ("10.1.0.9:80 add weight 4", Some("weight 9 by you"), vec!["10.1.0.9:80 add weight 4 by me at now"]),
+        ("10.1.0.9:80 add", Some("delete by you"), vec!["10.1.0.9:80 add by me at now"]),
+        ("10.1.0.1:80 weight 5", Some("weight 9 drain by you"), vec![]),
+        ("10.1.0.1:80 delete", None, vec![]),
+    ] {
+        place.write(&[line]);
+        let (server, _) = line.split_once(' ').unwrap();
+        place.say(server, Order::Enable, kept).unwrap();
+        assert_eq!(place.lines(), wanted, "{line} | {kept:?}");
+    }
+    // What only a command has added is there by that.
+    place.write(&[]);
+    place.say("10.1.0.9:80", Order::Enable, Some("add weight 3 drain by you")).unwrap();
+    assert_eq!(place.lines(), ["10.1.0.9:80 add weight 3 by me at now"]);
+}
+
+#[test]
+fn a_file_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = place("mode", CONF);
+    let file = place.0.join("overrides.conf");
+    let mode = || fs::metadata(&file).unwrap().permissions().mode() & 0o7777;
+    place.say("10.1.0.1:80", Order::Weight(9), None).unwrap();
+    assert_eq!(mode() & 0o400, 0o400);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    place.say("10.1.0.1:80", Order::Weight(8), None).unwrap();
+    assert_eq!(mode(), 0o600);
 }

@@ -113,6 +113,12 @@ fn one_word_after_the_other() {
         ),
         (&["add 10.1.0.9:80 of 10.0.0.1:80", "delete 10.1.0.9"], vec![], "deleted"),
         (&["delete 10.1.0.1:80", "add 10.1.0.1:80 of 10.0.0.1:80"], vec![], "added, weight 4, enabled"),
+        // A second add does not undo a drain.
+        (
+            &["add 10.1.0.9:80 of 10.0.0.1:80", "drain 10.1.0.9", "add 10.1.0.9:80 of 10.0.0.1:80"],
+            vec!["10.1.0.9:80 add drain".to_owned()],
+            "already-there: TCP 10.0.0.1:80 has a real server 10.1.0.9:80 already",
+        ),
         // An address alone, where it is enough: also within one virtual server.
         (&["drain 10.1.0.3"], vec!["10.1.0.3:53 drain".to_owned()], "enabled -> drain"),
         (&["drain 10.1.0.1 of TCP 10.0.0.1:80"], vec![format!("{tcp1} drain")], "enabled -> drain"),
@@ -158,6 +164,20 @@ fn what_is_refused_names_what_may_be_meant() {
             &["add 10.1.0.8:80 of 10.0.0.1:80", "add 10.1.0.9:80 10.1.0.8 of 10.0.0.1:80", "delete 10.1.0.8"],
             "in-use: real server 10.1.0.9:80 was added like 10.1.0.8:80",
         ),
+        (
+            &[
+                "add 10.1.0.9:53 of UDP 10.0.0.1:53",
+                "delete 10.1.0.1:53",
+                "delete 10.1.0.3:53",
+                "delete 10.1.0.9:53",
+            ],
+            "only-one: 10.1.0.3:53 is the only real server of UDP 10.0.0.1:53: without it the whole virtual server \
+             would go",
+        ),
+        (
+            &["add 10.1.0.9:0 of 10.0.0.1:80"],
+            "cannot-add: 10.1.0.9:0 names no port, and TCP 10.0.0.1:80 has one",
+        ),
     ] {
         assert_eq!(said(changes).1, wanted, "{changes:?}");
     }
@@ -186,6 +206,90 @@ fn overrides_whose_target_is_gone() {
     assert_eq!(refused.unwrap_err().status, 404);
 }
 
+fn lines(texts: &[&str]) -> Vec<RealServerOverride> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+/// `add`, and then the file has it: all that is said of it goes on, and it can be told other things.
+#[test]
+fn what_the_file_adopts_obeys_its_commands() {
+    let base = base();
+    let added = lines(&["TCP 10.0.0.1:80 10.1.0.1:80 add weight 9 drain"]);
+    let mut config = base.clone();
+    assert_eq!(apply(&mut config, &added), []);
+    assert_eq!(config.virtual_server[0].real_server[0].admin_state, Some(AdminState::Drain));
+    for (text, left, words) in [
+        ("enable 10.1.0.1:80", vec![], "drain -> enabled, weight 9 -> 4"),
+        ("weight 10.1.0.1:80 5", vec!["add weight 5 drain"], "weight 9 -> 5"),
+        ("disable 10.1.0.1:80", vec!["add weight 9 disabled"], "drain -> disabled"),
+        ("delete 10.1.0.1:80", vec!["delete"], "deleted"),
+    ] {
+        let decided = decide(&base, &added, &change(text), &Said::default()).unwrap();
+        let shown: Vec<String> = decided.overrides.iter().map(change_words).collect();
+        assert_eq!(
+            (shown, decided.words.as_str()),
+            (left.iter().map(|s| (*s).to_owned()).collect(), words),
+            "{text}"
+        );
+    }
+    // What was added to something that has gone can be forgotten, also by the name of that.
+    let gone =
+        lines(&["TCP 10.0.0.9:80 10.1.0.7:80 add", "TCP 10.0.0.1:80 10.1.0.8:80 add like 10.1.0.77:80"]);
+    for text in [
+        "enable 10.1.0.7:80",
+        "enable 10.1.0.7:80 of 10.0.0.9:80",
+        "enable 10.1.0.8:80",
+        "delete 10.1.0.8:80",
+    ] {
+        let decided = decide(&base, &gone, &change(text), &Said::default()).unwrap();
+        assert_eq!(decided.overrides.len(), 1, "{text}");
+    }
+    let refused = decide(&base, &gone, &change("drain 10.1.0.7:80 of 10.0.0.9:80"), &Said::default());
+    assert_eq!(refused.unwrap_err().code, "no-virtual-server");
+}
+
+/// A delete whose server has gone from the file is no reason not to add one.
+#[test]
+fn an_idle_delete_hinders_no_add() {
+    let old = lines(&["TCP 10.0.0.1:80 10.1.0.9:80 delete"]);
+    let decided = decide(&base(), &old, &change("add 10.1.0.9:80 of 10.0.0.1:80"), &Said::default()).unwrap();
+    assert_eq!(decided.words, "added, weight 4, enabled");
+    assert_eq!(decided.config.virtual_server[0].real_server.len(), 4);
+}
+
+#[test]
+fn what_a_line_takes_away_comes_back_with_persist() {
+    let text = format!("{FILE}real_server_override TCP 10.0.0.1:80 10.1.0.1:80 delete\n");
+    let base = config::load_text("x.conf".as_ref(), text.as_bytes(), &Facts::default()).config;
+    let mut enable = change("enable 10.1.0.1:80");
+    let refused = decide(&base, &[], &enable, &Said::default()).unwrap_err();
+    assert_eq!((refused.status, refused.code), (409, "persisted"));
+    assert!(refused.cure.contains("--persist"), "{}", refused.cure);
+    enable.persist = true;
+    let decided = decide(&base, &[], &enable, &Said::default()).unwrap();
+    assert_eq!(decided.server, "10.1.0.1:80".parse().unwrap());
+    let refused = decide(&base, &[], &change("delete 10.1.0.1:80"), &Said::default()).unwrap_err();
+    assert_eq!(refused.status, 404, "it is deleted already");
+}
+
+#[test]
+fn overrides_have_a_bound() {
+    let one = |n: usize| RealServerOverride {
+        state: Some(AdminState::Drain),
+        ..RealServerOverride::new(
+            "TCP 10.9.0.1:80".parse().unwrap(),
+            SocketAddr::new([10, 8, 0, 1].into(), u16::try_from(n).unwrap()),
+        )
+    };
+    let mut old: Vec<RealServerOverride> = (0..MOST).map(one).collect();
+    let refused = decide(&base(), &old, &change("drain 10.1.0.1:80"), &Said::default()).unwrap_err();
+    assert_eq!((refused.status, refused.code), (409, "too-many"));
+    // Those that are there can be changed.
+    old[0] = lines(&["TCP 10.0.0.1:80 10.1.0.1:80 weight 9"]).remove(0);
+    decide(&base(), &old, &change("drain 10.1.0.1:80"), &Said::default()).unwrap();
+    decide(&base(), &old[1..], &change("drain 10.1.0.1:80"), &Said::default()).unwrap();
+}
+
 #[test]
 fn one_override_over_another() {
     let joined = |below: &str, above: &str| {
@@ -203,6 +307,7 @@ fn one_override_over_another() {
         ("add weight 5", "drain", Some("add weight 5 drain")),
         ("add weight 5", "delete", None),
         ("drain", "add", Some("add")),
+        ("add weight 5", "add drain", Some("add weight 5 drain")),
     ] {
         assert_eq!(joined(below, above), wanted.map(str::to_owned), "{below} | {above}");
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::Worker;
 use crate::check::connections::{Connections, parse};
@@ -13,11 +14,11 @@ use crate::control::answer::{Answer, Failure};
 use crate::control::routes::{Change, Request};
 use crate::control::server::{Ask, Caller, Reply};
 use crate::control::view::{About, Changed};
-use crate::core::include::{self, Persisted};
+use crate::core::include;
 use crate::core::kept::Keeper;
 use crate::core::options::Options;
 use crate::core::overlay::Overlay;
-use crate::core::overrides::{Said, decide, is_of};
+use crate::core::overrides::{Said, decide, is_of, words};
 use crate::core::servers::{self, Picture};
 
 impl Worker {
@@ -45,7 +46,7 @@ impl Worker {
                         let cure = "name one as GET /v1/real-servers without ?service= shows it";
                         return Failure::new(404, "no-virtual-server", problem, cure).into();
                     }
-                    Answer::of(&picture.servers(service.as_ref(), &connections(&picture)))
+                    Answer::of(&picture.servers(service.as_ref(), connections(&picture).as_ref()))
                 }))
             }
             Request::Overrides => {
@@ -80,26 +81,33 @@ impl Worker {
             let problem = format!("the name of {name} has characters that an override cannot write");
             return Err(Failure::new(409, "name", problem, "give the group a name of letters and digits"));
         }
+        let mut layers = self.overlay.clone();
+        layers.decided(&decided);
         let persisted = if change.persist {
             let file = self.config.global_defs.override_file.as_deref();
             let file = include::file_of(&self.options.config, file);
             let mut kept = self.overlay.overrides().iter();
             let kept = kept.find(|one| is_of(one, &decided.service, decided.server));
             let target = (&decided.service, decided.server);
-            Some(include::persist(&self.options.config, &file, target, kept, change, &said)?)
+            let planned = include::plan(&self.options.config, &file, target, kept, change, &said)?;
+            // Before anything is written: it may be refused.
+            let lasting = self.overlay.persisted(&decided, &planned)?;
+            let written = planned.write()?;
+            if written.include.is_none() {
+                layers = lasting;
+            }
+            Some(written)
         } else {
             None
         };
+        self.overlay = layers;
+        let config = self.overlay.config();
         let mut changed = Changed {
             virtual_server: name,
             real_server: decided.server.to_string(),
-            change: decided.words.clone(),
+            change: words(&self.config, &config, &decided.service, decided.server),
             ..Changed::default()
         };
-        match &persisted {
-            Some(written @ Persisted { include: None, .. }) => self.overlay.persisted(&decided, written),
-            _ => self.overlay.decided(&decided),
-        }
         if let Some(written) = persisted {
             changed.persisted = Some(written.path.display().to_string());
             changed.notes.extend(written.include.map(|line| {
@@ -118,7 +126,7 @@ impl Worker {
             changed.virtual_server,
             changed.change
         );
-        self.config = self.overlay.config();
+        self.config = config;
         self.check.configure(Arc::clone(&self.config));
         Ok(changed)
     }
@@ -137,22 +145,25 @@ impl Worker {
         });
     }
 
-    /// Waits until the overrides are kept, at stop.
-    pub(super) fn keep_now(&self) {
-        if let Err(error) = self.keeper.write(self.overlay.number(), self.overlay.overrides()) {
-            tracing::error!("overrides are not kept, the next start will not know them: {error}");
-        }
+    /// Keeps the overrides at stop, off this thread as ever: it ends when they are on the disk.
+    pub(super) fn keep_last(&self) -> JoinHandle<()> {
+        let (keeper, number) = (Arc::clone(&self.keeper), self.overlay.number());
+        let overrides = self.overlay.overrides().to_vec();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = keeper.write(number, &overrides) {
+                tracing::error!("overrides are not kept, the next start will not know them: {error}");
+            }
+        })
     }
 }
 
-/// The kernel's counts, where anybody drains.
-fn connections(picture: &Picture) -> Connections {
+/// The kernel's counts, where anybody drains; `None` where they cannot be read.
+fn connections(picture: &Picture) -> Option<Connections> {
     if !picture.drains() {
-        return Connections::new();
+        return None;
     }
     // The daemon's own network namespace, whichever thread asks.
-    std::fs::read_to_string("/proc/thread-self/net/ip_vs")
-        .map_or_else(|_| Connections::new(), |text| parse(&text))
+    std::fs::read_to_string("/proc/thread-self/net/ip_vs").ok().map(|text| parse(&text))
 }
 
 /// The overrides that an earlier run left, over the file.
