@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::event::{Event, What};
 use super::super::health::Flip;
-use super::super::outcome::Outcome;
+use super::super::outcome::{Failure, Outcome};
 use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPlan, VirtualPlan};
 use super::super::quorum::Serving;
 use super::super::status::{CheckerStatus, DrainStatus, RealStatus, ServiceStatus, Status};
