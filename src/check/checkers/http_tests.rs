@@ -394,7 +394,7 @@ fn a_search_that_takes_minutes_holds_up_nobody() {
         let mut plan = plan(address);
         plan.target.timeout = LIMIT;
         plan.urls[0].regex = Some(RegexPlan {
-            pattern: "<title>.*OK!".to_owned(),
+            pattern: "<title>.{1,30000}?OK!".to_owned(),
             options: Vec::new(),
             absent: false,
             min: 0,
