@@ -334,6 +334,20 @@ pub struct RegexPlan {
     pub stack: Option<(usize, usize)>,
 }
 
+impl RegexPlan {
+    /// A pattern without options, found anywhere.
+    pub fn of(pattern: &str) -> Self {
+        Self {
+            pattern: pattern.to_owned(),
+            options: Vec::new(),
+            absent: false,
+            min: 0,
+            max: None,
+            stack: None,
+        }
+    }
+}
+
 /// TLS of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsPlan {

@@ -16,14 +16,7 @@ fn is(name: &str, value: &str) -> HeaderPlan {
 }
 
 fn matches(name: &str, pattern: &str) -> (HeaderPlan, Option<Arc<Mutex<Regex>>>) {
-    let regex = RegexPlan {
-        pattern: pattern.to_owned(),
-        options: Vec::new(),
-        absent: false,
-        min: 0,
-        max: None,
-        stack: None,
-    };
+    let regex = RegexPlan::of(pattern);
     let compiled = Regex::new(pattern, &[], None).unwrap();
     (header(name, HeaderValue::Matches(regex)), Some(Arc::new(Mutex::new(compiled))))
 }

@@ -313,14 +313,7 @@ async fn a_digest_of_the_chunks_themselves_is_as_good() {
 
 #[tokio::test]
 async fn patterns_decide() {
-    let regex = |pattern: &str| RegexPlan {
-        pattern: pattern.to_owned(),
-        options: Vec::new(),
-        absent: false,
-        min: 0,
-        max: None,
-        stack: None,
-    };
+    let regex = RegexPlan::of;
     let bad = |pattern: &str| Err(Failure::NoMatch(pattern.to_owned()));
     let table = [
         (regex("l+o"), Ok(Success::default())),
@@ -393,14 +386,7 @@ fn a_search_that_takes_minutes_holds_up_nobody() {
         .await;
         let mut plan = plan(address);
         plan.target.timeout = LIMIT;
-        plan.urls[0].regex = Some(RegexPlan {
-            pattern: "<title>.{1,30000}?OK!".to_owned(),
-            options: Vec::new(),
-            absent: false,
-            min: 0,
-            max: None,
-            stack: None,
-        });
+        plan.urls[0].regex = Some(RegexPlan::of("<title>.{1,30000}?OK!"));
         let mut turns = 0;
         let counting = async {
             loop {

@@ -91,7 +91,7 @@ fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: So
     });
     let patterns = patterns.filter_map(|text| {
         let (name, value) = expect::header(text)?;
-        Some(HeaderPlan { name: name.to_owned(), value: HeaderValue::Matches(plain_regex(value?)) })
+        Some(HeaderPlan { name: name.to_owned(), value: HeaderValue::Matches(RegexPlan::of(value?)) })
     });
     let json = url.expect_json.iter().filter_map(|json| {
         let path = expect::json_path(&json.path)?;
@@ -122,17 +122,6 @@ fn regex_plan(url: &Url, pattern: &str) -> RegexPlan {
         min: url.regex_min_offset.map_or(0, size),
         max: url.regex_max_offset.map(size),
         stack: url.regex_stack.map(|stack| (size(stack.start), size(stack.max))),
-    }
-}
-
-fn plain_regex(pattern: &str) -> RegexPlan {
-    RegexPlan {
-        pattern: pattern.to_owned(),
-        options: Vec::new(),
-        absent: false,
-        min: 0,
-        max: None,
-        stack: None,
     }
 }
 
@@ -224,7 +213,7 @@ mod tests {
         };
         let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
         let header = |name: &str, value| HeaderPlan { name: name.to_owned(), value };
-        let pattern = HeaderValue::Matches(plain_regex("^e"));
+        let pattern = HeaderValue::Matches(RegexPlan::of("^e"));
         let wanted = [
             header("A", HeaderValue::Is("b".to_owned())),
             header("C", HeaderValue::Any),

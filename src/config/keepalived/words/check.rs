@@ -42,18 +42,11 @@ macro_rules! plain_block {
     };
 }
 
-/// The words of a checker that connects, with those that all share.
-macro_rules! connecting {
+/// The words of a checker that is run, with those that all of these share.
+macro_rules! paced {
     ($type:ty: $($own:tt)*) => {
         keywords! { $type:
             $($own)*
-            "connect_ip" => { connection.connect_ip: Address };
-            "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
-            "bindto" => { connection.bindto: Address };
-            "bind_if" => { connection.bind_if: Short(15) };
-            "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
-            "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
-            "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
             "delay_loop" => { pace.delay_loop: Seconds(0.000_001, LONGEST) };
             "retry" => { pace.retry: Number(0, u32::MAX) };
             "delay_before_retry" => { pace.delay_before_retry: Seconds(0.0, LONGEST) };
@@ -69,7 +62,23 @@ macro_rules! connecting {
     };
 }
 
-pub(super) use {connecting, plain_block};
+/// The words of a checker that connects, with those that all of these share.
+macro_rules! connecting {
+    ($type:ty: $($own:tt)*) => {
+        $crate::config::keepalived::words::check::paced! { $type:
+            $($own)*
+            "connect_ip" => { connection.connect_ip: Address };
+            "connect_port" => { connection.connect_port: Number(1, u16::MAX) };
+            "bindto" => { connection.bindto: Address };
+            "bind_if" => { connection.bind_if: Short(15) };
+            "bind_port" => { connection.bind_port: Number(1, u16::MAX) };
+            "fwmark" => { connection.fwmark: Number(0, u32::MAX) };
+            "connect_timeout" => { connection.connect_timeout: Seconds(0.000_001, LONGEST) };
+        }
+    };
+}
+
+pub(super) use {connecting, paced, plain_block};
 
 /// `tls_verify` without the name of a file: the machine's authorities.
 pub(super) const SYSTEM: &str = "system";

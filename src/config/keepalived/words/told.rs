@@ -9,27 +9,17 @@ use crate::config::keepalived::tree::Node;
 use crate::config::keepalived::writer::Writer;
 use crate::config::model::{BfdCheck, Command, FileCheck, MiscCheck};
 
+use super::check::paced;
 use super::tracker::Weight;
 
 #[cfg(test)]
 use crate::config::keepalived::sample::Sampler;
 
-const MISC: Table<MiscCheck> = keywords! { MiscCheck:
+const MISC: Table<MiscCheck> = paced! { MiscCheck:
     "misc_path" => { misc_path: Script };
     "misc_timeout" => { misc_timeout: Seconds(0.000_001, LONGEST) };
     "misc_dynamic" => { misc_dynamic: Flag };
     "user" => { misc_path.user: ScriptUserOf };
-    "delay_loop" => { pace.delay_loop: Seconds(0.000_001, LONGEST) };
-    "retry" => { pace.retry: Number(0, u32::MAX) };
-    "delay_before_retry" => { pace.delay_before_retry: Seconds(0.0, LONGEST) };
-    "fall" => { pace.fall: Number(1, 1000) };
-    "rise" => { pace.rise: Number(1, 1000) };
-    "fast_interval" => { pace.fast_interval: Seconds(0.001, LONGEST) };
-    "timeout_retry" => { pace.timeout_retry: Number(0, 1000) };
-    "share" => { pace.share: Switch };
-    "warmup" => { pace.warmup: Seconds(0.0, LONGEST) };
-    "alpha" => { pace.alpha: Switch };
-    "log_all_failures" => { pace.log_all_failures: Switch };
 };
 
 impl Block for MiscCheck {
