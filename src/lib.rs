@@ -16,6 +16,7 @@
 //! - [`config`]: text to model, both file forms, with diagnostics.
 //! - [`control`]: the local door: HTTP and JSON over a unix socket, for commands.
 //! - [`pattern`]: PCRE2, for what a file says (does it compile) and for the pages that it is looked for in.
+//! - [`board`]: who was master and who is busy, for the supervisor and for the next process.
 //! - [`clock`]: the one reader of clocks.
 
 #![cfg_attr(
@@ -28,6 +29,7 @@
 )]
 
 pub mod bfd;
+pub mod board;
 pub mod check;
 pub mod cli;
 pub mod clock;

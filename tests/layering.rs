@@ -13,10 +13,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "core",
         &[
             "vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "control",
-            "clock",
+            "clock", "board",
         ],
     ),
-    ("vrrp", &["config", "net", "process", "notify", "observe", "clock"]),
+    ("vrrp", &["config", "net", "process", "notify", "observe", "clock", "board"]),
     ("bfd", &["config", "clock"]),
     ("check", &["config", "ipvs", "net", "process", "notify", "observe", "pattern", "clock"]),
     ("ipvs", &["clock"]),
@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("config", &["process", "pattern"]),
     ("pattern", &[]),
     ("control", &["config", "clock"]),
+    ("board", &[]),
     ("clock", &[]),
 ];
 
@@ -35,6 +36,9 @@ const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
 
 /// Files that decide: no clock, socket, thread, file or runtime in them.
 const PURE: &[&str] = &[
+    "core/recall.rs",
+    "core/supervisor/policy.rs",
+    "check/recalled.rs",
     "vrrp/packet.rs",
     "vrrp/accept.rs",
     "vrrp/lateness.rs",

@@ -61,7 +61,7 @@ fn plain(count: usize) -> Duration {
 fn thread(table: &Table) -> Duration {
     let (desired, receiver) = watch::channel(Arc::new(Desired::default()));
     let (sender, mut report) = watch::channel(Report::default());
-    let thread = std::thread::spawn(move || kernel::run(receiver, sender));
+    let thread = std::thread::spawn(move || kernel::run(receiver, sender, &|_| ()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let value = Arc::new(Desired { number: 1, table: table.clone(), ..Desired::default() });
     let begun = Instant::now();

@@ -17,6 +17,7 @@ use super::outcome::{Failure, Outcome};
 use super::outside::Outside;
 use super::places::Places;
 use super::plan::Plan;
+use super::recalled::Recalled;
 use super::schedule::ProbeId;
 use super::status::{Asked, Question};
 use crate::clock;
@@ -63,22 +64,24 @@ pub async fn run(config: watch::Receiver<Arc<Config>>, seed: u64, out: Outputs) 
     // Nothing is known outside, and nothing will be: closed channels.
     let (_, outside) = watch::channel(Arc::default());
     let (_, carried) = watch::channel(Arc::default());
-    run_with(config, outside, carried, seed, out).await;
+    run_with(config, outside, carried, Recalled::default(), seed, out).await;
 }
 
 /// The same with what FILE_CHECK and BFD_CHECK go by, and with the addresses of this host that `ha_suspend` looks at
-/// (without them such checks do not run). Their senders may be dropped: the last word then stands.
+/// (without them such checks do not run). Their senders may be dropped: the last word then stands. `recalled`: what an
+/// earlier process had found.
 pub async fn run_with(
     mut config: watch::Receiver<Arc<Config>>,
     mut outside: watch::Receiver<Arc<Outside>>,
     mut carried: watch::Receiver<Arc<BTreeSet<IpAddr>>>,
+    recalled: Recalled,
     seed: u64,
     out: Outputs,
 ) {
     let plan = Plan::new(&config.borrow_and_update());
     let known = Arc::clone(&outside.borrow_and_update());
     let (mut heard, mut asked) = (true, true);
-    let (farm, reaction) = Farm::start_with(plan, known, seed, clock::now());
+    let (farm, reaction) = Farm::start_again(plan, known, recalled, seed, clock::now());
     let mut driver = Driver {
         farm,
         tools: Tools::default(),

@@ -24,6 +24,7 @@ pub mod places;
 pub mod plan;
 pub mod quorum;
 pub mod ramp;
+pub mod recalled;
 pub mod schedule;
 pub mod status;
 pub mod tiers;

@@ -58,6 +58,11 @@ impl Quorum {
         Self { up: rules.is_gained_by(sum) }
     }
 
+    /// The state that an earlier process left; what has changed since is told by the next [`Quorum::weigh`].
+    pub const fn resumed(up: bool) -> Self {
+        Self { up }
+    }
+
     /// True while the quorum is reached.
     pub const fn is_up(self) -> bool {
         self.up

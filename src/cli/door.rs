@@ -11,8 +11,12 @@ use crate::control::client::{self, Error};
 use crate::control::routes::{ServerName, encoded};
 use crate::control::view::{Changed, Overrides, RealServerView, Refused, Servers};
 use crate::core::door::default_path;
+use crate::core::remember::folder;
 
+mod life;
 mod table;
+
+pub use life::{Leave, Life, leave, reload, upgrade};
 
 /// How often `--wait` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -136,7 +140,7 @@ impl Daemon {
         target: &str,
         body: &Value,
     ) -> Result<Option<(T, String)>, Error> {
-        let socket = self.control.clone().unwrap_or_else(|| default_path(&self.instance));
+        let socket = self.control.clone().unwrap_or_else(|| default_path(folder(None), &self.instance));
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let (status, answer) = client::ask(&socket, method, target, body)?;
         let text = String::from_utf8_lossy(&answer).into_owned();

@@ -52,6 +52,12 @@ enum Command {
     Add(door::Add),
     /// Take a real server away; drain_on_removal drains it first.
     Delete(door::Plain),
+    /// Have the running daemon read its configuration again, and say what has changed or why nothing has.
+    Reload(door::Life),
+    /// Have the installed program go on in the place of the running one: addresses, table and connections stay.
+    Upgrade(door::Life),
+    /// End the running daemon and leave addresses and table as they are, for a start that follows at once.
+    Leave(door::Leave),
 }
 
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).
@@ -88,5 +94,8 @@ pub fn main() -> i32 {
         Command::Enable(args) => door::enable(&args),
         Command::Add(args) => door::add(&args),
         Command::Delete(args) => door::delete(&args),
+        Command::Reload(args) => door::reload(&args),
+        Command::Upgrade(args) => door::upgrade(&args),
+        Command::Leave(args) => door::leave(&args),
     }
 }

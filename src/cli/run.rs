@@ -7,7 +7,8 @@ use anyhow::Context;
 use crate::core::door::default_path;
 use crate::core::error::Error;
 use crate::core::options::Options;
-use crate::core::worker;
+use crate::core::remember::folder;
+use crate::core::{supervisor, worker};
 
 /// Words of `tandem run`.
 #[derive(clap::Args, Debug)]
@@ -28,6 +29,12 @@ pub struct Args {
     /// Folder where overrides of real servers are kept [default: state_directory of the file, else /var/lib/tandem].
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
+    /// Folder in memory where it is kept what a restart must know [default: /run/tandem].
+    #[arg(long, value_name = "FOLDER")]
+    run_dir: Option<PathBuf>,
+    /// Run without the small parent that starts the daemon anew when it dies or hangs.
+    #[arg(long)]
+    no_supervisor: bool,
     /// Least level that is logged: error, warn, info, debug or trace.
     #[arg(short, long, value_name = "LEVEL", default_value = "info")]
     log_level: tracing::Level,
@@ -37,18 +44,32 @@ pub struct Args {
 /// else.
 pub fn run(args: Args) -> i32 {
     super::log::start(args.log_level);
-    let control = args.control.unwrap_or_else(|| default_path(&args.instance));
+    let folder = folder(args.run_dir.as_deref()).to_owned();
+    let control = args.control.unwrap_or_else(|| default_path(&folder, &args.instance));
     let options = Options {
         config: args.config,
         pid_file: args.pid,
         instance: args.instance,
         control: Some(control).filter(|path| path.as_os_str() != "off"),
         state_directory: args.state_dir,
+        run_directory: args.run_dir,
+        supervise: !args.no_supervisor,
+        keep_addresses: false,
+        keep_table: false,
     };
-    let result = worker::run(&options);
+    daemon(&options)
+}
+
+/// Runs the daemon: the supervisor, or the worker that one has started. Returns the exit code.
+pub(super) fn daemon(options: &Options) -> i32 {
+    let result = if options.supervise && !supervisor::is_worker() {
+        supervisor::run(options)
+    } else {
+        worker::run(options).map(|()| 0)
+    };
     let unreadable = matches!(result, Err(Error::Unreadable(_)));
     match result.context("tandem run") {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
             if unreadable { 3 } else { 1 }

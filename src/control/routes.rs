@@ -10,7 +10,7 @@ use crate::config::model::{AdminState, ServiceName};
 
 /// The paths, for refusals.
 const PATHS: &str = "GET /v1, GET /v1/real-servers, GET /v1/overrides, POST /v1/real-servers/SERVICE/SERVER/weight|drain|\
-     disable|enable|add, DELETE /v1/real-servers/SERVICE/SERVER";
+     disable|enable|add, DELETE /v1/real-servers/SERVICE/SERVER, POST /v1/reload, POST /v1/upgrade, POST /v1/leave";
 /// Longest path that is looked at, bytes.
 const LONGEST_PATH: usize = 1024;
 
@@ -28,6 +28,19 @@ pub enum Request {
     Overrides,
     /// A change of one real server.
     Change(Change),
+    /// Something about the daemon itself.
+    Life(Life),
+}
+
+/// What may be asked of the daemon itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Read the configuration again, as at SIGHUP.
+    Reload,
+    /// The program that now has our name goes on in our place.
+    Upgrade,
+    /// End, and leave everything in the kernel for the next process.
+    Leave,
 }
 
 /// A change of one real server.
@@ -122,6 +135,9 @@ pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure
     let (reads, request) = match parts.as_slice() {
         ["v1"] => (true, Request::About),
         ["v1", "overrides"] => (true, Request::Overrides),
+        ["v1", "reload"] => (false, Request::Life(Life::Reload)),
+        ["v1", "upgrade"] => (false, Request::Life(Life::Upgrade)),
+        ["v1", "leave"] => (false, Request::Life(Life::Leave)),
         ["v1", "real-servers"] => {
             let service = query.service.as_deref().map(service).transpose()?.flatten();
             (true, Request::RealServers { service })
@@ -144,9 +160,7 @@ pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure
         }
         _ => return Err(nowhere(path)),
     };
-    if reads {
-        allow(method, "GET")?;
-    }
+    allow(method, if reads { "GET" } else { "POST" })?;
     Ok(request)
 }
 

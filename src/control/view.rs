@@ -15,6 +15,15 @@ pub struct About {
     pub versions: Vec<u32>,
 }
 
+/// `POST /v1/reload`, `POST /v1/upgrade`, `POST /v1/leave`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What was done, in words.
+    pub done: String,
+    /// What the file says that it should not, where it was read.
+    pub findings: Vec<String>,
+}
+
 /// `GET /v1/real-servers`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Servers {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::board::{Board, Thread};
 use crate::config::model::Config;
 use crate::net::device::Wanted;
 use crate::net::device_writer::{self, Applied};
@@ -40,14 +41,14 @@ pub(super) struct Devices {
 
 impl Devices {
     /// Starts the thread; it does nothing before the first wish.
-    pub(super) fn start(links: watch::Receiver<Arc<Links>>) -> io::Result<Self> {
+    pub(super) fn start(links: watch::Receiver<Arc<Links>>, board: Option<&Arc<Board>>) -> io::Result<Self> {
         let (wanted, wanted_in) = watch::channel(Arc::new(Wanted::default()));
         let (filter, filter_in) = watch::channel(Arc::new(Ruleset::default()));
         let (applied_out, applied) = watch::channel(Applied::default());
         let (filtered_out, filtered) = watch::channel(firewall::writer::Applied::default());
         let (marks, marks_in) = watch::channel(Arc::new(Ruleset::default()));
         let (marked_out, marked) = watch::channel(firewall::writer::Applied::default());
-        let runtime = threads::runtime()?;
+        let runtime = threads::runtime_of(Thread::Devices, board)?;
         let thread = threads::spawn("devices", move || {
             runtime.block_on(async move {
                 let devices = device_writer::run(wanted_in, links.clone(), applied_out, Memory::default());

@@ -1,6 +1,7 @@
 //! The control socket: a thread of its own whose clients ask the worker. Without a door the daemon runs all the same.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -8,19 +9,20 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 
 use super::threads;
+use crate::board::{Board, Thread};
 use crate::control::server::{Ask, serve};
 use crate::control::socket::Socket;
 
 /// Requests that wait for the worker; the next client waits before that.
 const WAITING: usize = 64;
 
-/// Where the socket is when nobody says otherwise.
-pub fn default_path(instance: &str) -> PathBuf {
+/// Where the socket is when nobody says otherwise, in the folder of the daemon.
+pub fn default_path(folder: &Path, instance: &str) -> PathBuf {
     let name = match instance {
         "" => "control.sock".to_owned(),
         name => format!("control-{}.sock", name.replace(['/', '\0'], "_")),
     };
-    Path::new("/run/tandem").join(name)
+    folder.join(name)
 }
 
 /// The door.
@@ -37,7 +39,7 @@ pub(super) struct Door {
 
 impl Door {
     /// Opens the door; what hinders it is logged. `None`: no door is wanted.
-    pub(super) fn open(path: Option<&Path>, group: Option<&str>) -> Self {
+    pub(super) fn open(path: Option<&Path>, group: Option<&str>, board: Option<&Arc<Board>>) -> Self {
         let (other_end, asks) = mpsc::channel(WAITING);
         let mut door = Self { asks, socket: None, end: None, thread: None, _other_end: other_end.clone() };
         let Some(path) = path else { return door };
@@ -49,7 +51,7 @@ impl Door {
             }
         };
         let (end, ended) = oneshot::channel();
-        match serving(listener, other_end, ended) {
+        match serving(listener, other_end, ended, board) {
             Ok(thread) => {
                 door.thread = Some(thread);
                 door.end = Some(end);
@@ -90,8 +92,9 @@ fn serving(
     listener: std::os::unix::net::UnixListener,
     asks: mpsc::Sender<Ask>,
     ended: oneshot::Receiver<()>,
+    board: Option<&Arc<Board>>,
 ) -> std::io::Result<JoinHandle<()>> {
-    let runtime = threads::runtime()?;
+    let runtime = threads::runtime_of(Thread::Control, board)?;
     let listener = {
         let _inside = runtime.enter();
         UnixListener::from_std(listener)?

@@ -15,4 +15,12 @@ pub struct Options {
     pub control: Option<PathBuf>,
     /// Where overrides are kept; `None` = where the file says, else `/var/lib/tandem`.
     pub state_directory: Option<PathBuf>,
+    /// Where it is kept what a restart must know, in memory; `None` = `/run/tandem`.
+    pub run_directory: Option<PathBuf>,
+    /// A small parent looks after the worker. Without it the worker is the daemon.
+    pub supervise: bool,
+    /// Addresses, routes and rules stay at an orderly stop.
+    pub keep_addresses: bool,
+    /// The IPVS table stays at an orderly stop.
+    pub keep_table: bool,
 }

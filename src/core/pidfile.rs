@@ -27,6 +27,13 @@ impl PidFile {
     }
 }
 
+impl PidFile {
+    /// The file stays: this process goes on under another program.
+    pub(super) fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
 impl Drop for PidFile {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);

@@ -80,6 +80,22 @@ impl Teller {
         last.get(&format!("INSTANCE {instance}")).map_or(StateName::Init, |(state, _)| *state)
     }
 
+    /// An instance only goes on in another process: its state is known from now on, and nobody is told.
+    pub fn adopt(&self, instance: &str, state: StateName) {
+        self.adopt_as(format!("INSTANCE {instance}"), state);
+    }
+
+    /// The same of a sync group.
+    pub fn adopt_group(&self, group: &str, state: StateName) {
+        self.adopt_as(format!("GROUP {group}"), state);
+    }
+
+    fn adopt_as(&self, subject: String, state: StateName) {
+        let text = state.to_string();
+        let line = Line { stream: Stream::Vrrp, subject: subject.clone(), text };
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).insert(subject, (state, line));
+    }
+
     /// Tells an event under a configuration (for what a reload removed: the one before). `after` is the generation of
     /// addresses that must be in place before programs run, 0 = none.
     pub fn tell(&self, happening: Happening<'_>, config: &Config, after: u64) {

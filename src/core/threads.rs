@@ -8,8 +8,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::board::{Board, Thread};
 use crate::check;
 use crate::check::outside::Outside;
+use crate::check::recalled::Recalled;
+use crate::clock;
 use crate::config::model::{Config, Global};
 use crate::ipvs::kernel::{self, Desired};
 use crate::ipvs::socket;
@@ -45,6 +48,7 @@ pub(super) fn net(
     wanted: watch::Receiver<Arc<Wanted>>,
     fixed: Wanted,
     vrrp: Mailbox,
+    board: Option<&Arc<Board>>,
 ) -> io::Result<Net> {
     let (fixed_out, fixed) = watch::channel(Arc::new(fixed));
     let links = links_out.subscribe();
@@ -53,7 +57,7 @@ pub(super) fn net(
     let mut to_forward = applied.clone();
     let mut links_to_forward = links.clone();
     let links_told = links.clone();
-    let runtime = runtime()?;
+    let runtime = runtime_of(Thread::Net, board)?;
     let thread = spawn("net", move || {
         runtime.block_on(async move {
             let culprits = Culprits::default();
@@ -124,7 +128,13 @@ impl Check {
 }
 
 /// Starts the checkers.
-pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Result<Check> {
+pub(super) fn check(
+    config: Arc<Config>,
+    outside: Outside,
+    recalled: Recalled,
+    seed: u64,
+    board: Option<&Arc<Board>>,
+) -> io::Result<Check> {
     let (outside_out, outside) = watch::channel(Arc::new(outside));
     let (config_out, config) = watch::channel(config);
     let (carried_out, carried) = watch::channel(Arc::default());
@@ -132,9 +142,9 @@ pub(super) fn check(config: Arc<Config>, outside: Outside, seed: u64) -> io::Res
     let (events_out, events) = mpsc::channel(EVENTS);
     let (asker, asked) = check::status::asker();
     let outputs = check::driver::Outputs { table: table_out, events: events_out, asked };
-    let runtime = runtime()?;
+    let runtime = runtime_of(Thread::Check, board)?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run_with(config, outside, carried, seed, outputs));
+        runtime.block_on(check::driver::run_with(config, outside, carried, recalled, seed, outputs));
     })?;
     Ok(Check {
         config: Some(config_out),
@@ -157,10 +167,16 @@ pub(super) struct Ipvs {
 }
 
 /// Starts the IPVS programmer. It opens nothing until there is a service to program.
-pub(super) fn ipvs() -> io::Result<Ipvs> {
+pub(super) fn ipvs(board: Option<&Arc<Board>>) -> io::Result<Ipvs> {
     let (desired_out, desired) = watch::channel(Arc::new(Desired::default()));
     let (report_out, report) = watch::channel(kernel::Report::default());
-    let thread = spawn("ipvs", move || kernel::run(desired, report_out))?;
+    let board = board.cloned();
+    let busy = move |busy| match &board {
+        Some(board) if busy => board.busy(Thread::Ipvs, clock::since_boot()),
+        Some(board) => board.idle(Thread::Ipvs),
+        None => {}
+    };
+    let thread = spawn("ipvs", move || kernel::run(desired, report_out, &busy))?;
     Ok(Ipvs { desired: desired_out, report, thread })
 }
 
@@ -176,6 +192,17 @@ pub(super) fn size_buffers(global: &Global) {
     buffers::set(Use::Monitor, Size::larger(vrrp, Size::of(bytes, force)));
     let force = global.lvs_netlink_cmd_rcv_bufs_force == Some(true);
     socket::set_receive_queue(global.lvs_netlink_cmd_rcv_bufs.unwrap_or(0), force);
+}
+
+/// A runtime of one thread that says on the board when it is busy and when it waits.
+pub(super) fn runtime_of(thread: Thread, board: Option<&Arc<Board>>) -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if let Some(board) = board {
+        let (idle, busy) = (Arc::clone(board), Arc::clone(board));
+        builder.on_thread_park(move || idle.idle(thread));
+        builder.on_thread_unpark(move || busy.busy(thread, clock::since_boot()));
+    }
+    builder.enable_all().build()
 }
 
 /// A runtime of one thread.

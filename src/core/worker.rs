@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::bfd::report::SessionStates;
+use crate::board::Thread;
 use crate::check;
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Config, FlushOnStop};
+use crate::config::model::Config;
+use crate::control::routes::Request;
+use crate::control::server::Reply;
 use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
@@ -33,6 +35,7 @@ use super::devices::Devices;
 use super::door::Door;
 use super::error::Error;
 use super::kept::Keeper;
+use super::lifeline::{Lifeline, Order};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
@@ -41,14 +44,17 @@ use super::teller::Teller;
 use super::telling::Happening;
 use super::{director, memory, role, scripts, secrets, threads};
 use commands::kept_overrides;
+use ending::End;
+use restart::Restart;
 
 mod commands;
+mod ending;
+mod life;
 mod reloading;
+mod restart;
 
-/// How long each part may take to leave at stop: keepalived's `child_wait_time`.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
-/// How long stop scripts may take: keepalived gives them about one second.
-const STOP_SCRIPTS: Duration = Duration::from_secs(1);
+/// How often the main thread looks at what has no event of its own.
+const PULSE: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -59,19 +65,31 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }
     let lock = super::lock::Lock::take(&options.instance)?;
     process::raise_descriptors();
-    let runtime = threads::runtime()?;
+    let restart = Restart::look(options);
+    let runtime = threads::runtime_of(Thread::Main, restart.board.as_ref())?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
         let _inside = runtime.enter();
         Signals::listen()?
     };
-    let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
+    let pid_file = options
+        .pid_file
+        .as_deref()
+        .filter(|_| !super::supervisor::is_worker())
+        .map(super::pidfile::PidFile::take)
+        .transpose()?;
     let result = runtime.block_on(async {
         let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
-        let mut worker = Worker::start(options, keeper, overlay, signals).await?;
-        let result = worker.serve().await;
-        worker.stop().await;
-        result
+        let mut worker = Worker::start(options, keeper, overlay, signals, restart).await?;
+        match worker.serve().await {
+            Ok(End::Left) => worker.leave().await,
+            Ok(End::Stopped) => worker.stop().await,
+            Err(error) => {
+                worker.stop().await;
+                return Err(error);
+            }
+        }
+        Ok(())
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -109,6 +127,10 @@ struct Worker {
     keeper: Arc<Keeper>,
     door: Door,
     signals: Signals,
+    lifeline: Lifeline,
+    restart: Restart,
+    /// Who asked for another program in our place.
+    upgrading: Option<oneshot::Sender<Reply>>,
 }
 
 struct Signals {
@@ -133,24 +155,29 @@ impl Worker {
         keeper: Keeper,
         overlay: Overlay,
         signals: Signals,
+        mut restart: Restart,
     ) -> Result<Self, Error> {
         let config = overlay.config();
         process::set_policy(scripts::policy(&config.global_defs));
         threads::size_buffers(&config.global_defs);
-        scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
+        if !restart.again {
+            scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
+        }
         let links = Arc::new(monitor::first_dump().await?);
         let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
+        trackers.recall(restart.memory.words());
         trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
-        let outputs = driver::Outputs { wanted: wanted_out, reports: reports_out, swift: true };
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
-        let mut devices = Devices::start(links_in)?;
+        let board = restart.board.clone();
+        let mut devices = Devices::start(links_in, board.as_ref())?;
         let mut marking = devices.marking();
         marking.configure(&config);
         let plan = devices.configure(&config).await;
         let needed = !plan.devices.is_empty() || !plan.sysctls.is_empty();
         let setup = setup(&config, plan);
+        let left_behind = restart.resume(&setup);
         // Interfaces and filter before the first address. Nothing is waited for where neither is asked for.
         let links = if needed || devices.filters() {
             devices.settled().await;
@@ -160,19 +187,34 @@ impl Worker {
         };
         // Before the threads that would wait for it.
         memory::give_back();
+        let outputs = driver::Outputs {
+            wanted: wanted_out,
+            reports: reports_out,
+            swift: true,
+            board: board.clone(),
+            resuming: restart.resumed.clone(),
+        };
         let vrrp = driver::spawn(setup, links, trackers.values(), outputs)?;
-        let net = threads::net(links_out, wanted, addresses::fixed(&config), vrrp.mailbox.clone())?;
+        let mut fixed = addresses::fixed(&config);
+        fixed.ours.extend(left_behind);
+        let net = threads::net(links_out, wanted, fixed, vrrp.mailbox.clone(), board.as_ref())?;
         trackers.follow(net.links.clone());
         // Files are read by now; sessions have not begun.
         let known = outside(&trackers.values(), &SessionStates::new(), clock::now());
-        let check = threads::check(Arc::clone(&config), known, seed())?;
-        let ipvs = threads::ipvs()?;
+        let recalled = std::mem::take(&mut restart.memory.verdicts);
+        let check = threads::check(Arc::clone(&config), known, recalled, seed(), board.as_ref())?;
+        let ipvs = threads::ipvs(board.as_ref())?;
+        restart.remember(options, check.asker.clone());
         let sweeps = u32::from(config.global_defs.lvs_flush);
         let teller = Teller::start(&config, net.generation.clone());
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
         let active = Active::of(&config);
-        let door = Door::open(options.control.as_deref(), config.global_defs.control_group.as_deref());
+        let door = Door::open(
+            options.control.as_deref(),
+            config.global_defs.control_group.as_deref(),
+            board.as_ref(),
+        );
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -203,25 +245,40 @@ impl Worker {
             keeper: Arc::new(keeper),
             door,
             signals,
+            lifeline: Lifeline::take(),
+            restart,
+            upgrading: None,
         })
     }
 
     /// Carries events until a signal ends it.
-    async fn serve(&mut self) -> Result<(), Error> {
+    async fn serve(&mut self) -> Result<End, Error> {
         self.program_settings();
         self.tell_carried();
-        let mut pulse = tokio::time::interval(Duration::from_millis(500));
+        self.remember_addresses();
+        let mut pulse = tokio::time::interval(PULSE);
         loop {
             tokio::select! {
                 biased;
                 _ = self.signals.terminate.recv() => {
                     tracing::info!("SIGTERM: stopping");
-                    return Ok(());
+                    return Ok(End::Stopped);
                 }
                 _ = self.signals.interrupt.recv() => {
                     tracing::info!("SIGINT: stopping");
-                    return Ok(());
+                    return Ok(End::Stopped);
                 }
+                order = self.lifeline.order() => match order {
+                    Order::Leave => {
+                        self.upgraded();
+                        return Ok(End::Left);
+                    }
+                    Order::Refused(why) => self.refused_upgrade(&why),
+                    Order::Gone => {
+                        tracing::error!("the supervisor is gone: stopping, so that the peer takes over");
+                        return Ok(End::Stopped);
+                    }
+                },
                 Some(report) = self.reports.recv() => {
                     self.take_report(&report);
                     self.program_settings();
@@ -243,8 +300,9 @@ impl Worker {
                         tracing::error!("nftables_ipvs: {error}");
                     }
                 }
-                _ = self.signals.hangup.recv() => self.reload().await,
+                _ = self.signals.hangup.recv() => drop(self.reload().await),
                 _ = pulse.tick() => {
+                    self.beat();
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
                         self.tell_check();
@@ -258,7 +316,14 @@ impl Worker {
                     }
                 }
                 // Last: however many clients ask, all the rest has its turn.
-                Some(ask) = self.door.asks.recv() => self.command(ask),
+                Some(ask) = self.door.asks.recv() => match ask.request {
+                    Request::Life(order) => {
+                        if let Some(end) = self.life(order, ask).await {
+                            return Ok(end);
+                        }
+                    }
+                    _ => self.command(ask),
+                },
             }
         }
     }
@@ -269,9 +334,13 @@ impl Worker {
         }
     }
 
-    fn take_report(&self, report: &Report) {
+    fn take_report(&mut self, report: &Report) {
         let name = report.instance.as_str();
         match &report.told {
+            Told::Transition { transition, .. } if self.restart.silent(name, &transition.cause) => {
+                tracing::info!("vrrp {name}: {}", report.told);
+                self.teller.adopt(name, transition.to);
+            }
             Told::Transition { transition, snapshot, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
                 let cause = sentence(&transition.cause, snapshot);
@@ -299,6 +368,10 @@ impl Worker {
             Told::Scheduled(outcome) => tracing::warn!("{outcome}"),
             Told::Raised(raised) => tracing::warn!("{raised}"),
             Told::Failed { .. } => tracing::error!("{}", report.told),
+            Told::Group { to, .. } if *to == StateName::Master && self.restart.silent_group(name) => {
+                tracing::info!("vrrp {name}: {}", report.told);
+                self.teller.adopt_group(name, *to);
+            }
             Told::Group { from, to, cause, generation } => {
                 tracing::info!("vrrp {name}: {}", report.told);
                 let happening = Happening::Group { name, state: *to, previous: *from, cause };
@@ -322,6 +395,7 @@ impl Worker {
             | Told::SendFailed { .. }
             | Told::SocketFailed { .. }
             | Told::Late(_)
+            | Told::Unremembered { .. }
             | Told::ReportsDropped { .. } => tracing::warn!("vrrp {name}: {}", report.told),
         }
     }
@@ -331,6 +405,7 @@ impl Worker {
             tracing::info!("{flip}");
             self.vrrp.mailbox.trackers(self.trackers.values());
             self.tell_check();
+            self.remember();
         }
     }
 
@@ -354,13 +429,19 @@ impl Worker {
     /// The check room has logged it with its reason; here people and programs are told.
     fn take_check(&self, event: &check::Event) {
         self.teller.tell(Happening::Checked(event), &self.config, 0);
+        self.remember();
     }
 
     fn program_table(&mut self) {
         let whole = Arc::clone(&self.check.table.borrow_and_update());
         self.desired.table =
             if self.active.is_empty() { (*whole).clone() } else { self.active_table(&whole) };
+        // Not before there is a table of ours: what is in both stays as it is.
+        if self.desired.inherited.is_empty() {
+            self.desired.inherited = self.restart.memory.services().collect();
+        }
         self.program();
+        self.remember();
     }
 
     /// Services of `active_on`, after an instance or the machine's addresses have changed.
@@ -410,6 +491,7 @@ impl Worker {
 
     fn take_ipvs(&mut self) {
         // Its errors are logged by the thread itself, once each.
+        self.tell_ready();
         self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
         // Not before: settings of IPVS exist only once its module is loaded.
         if std::mem::take(&mut self.unseen) {
@@ -434,6 +516,7 @@ impl Worker {
             }
             applied.missing.clone()
         };
+        self.tell_ready();
         if self.missing != missing {
             self.missing = missing;
             self.tell_faults();
@@ -454,80 +537,11 @@ impl Worker {
         }
         self.vrrp.mailbox.faults(Arc::new(faults));
     }
-
-    /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
-    async fn stop(mut self) {
-        // Before all that a disk or a client could hold up: until then the peer does not take over.
-        self.vrrp.mailbox.stop();
-        self.door.close();
-        let kept = self.keep_last();
-        self.trackers.configure(track::Plan::default(), clock::now());
-        if !wait_for(|| self.vrrp.ended()).await {
-            tracing::error!("the vrrp thread does not end");
-        }
-        while let Ok(report) = self.reports.try_recv() {
-            self.take_report(&report);
-        }
-        let bfd = self.bfd.end();
-        self.check.end();
-        let _ = wait_for(|| self.check.thread.is_finished()).await;
-        let mut last = Vec::new();
-        while let Ok(event) = self.check.events.try_recv() {
-            last.push(event);
-        }
-        for event in &last {
-            self.take_check(event);
-        }
-        // Our services go in one message each whatever is said: that is lvs_flush_on_stop VS. Without it everybody's.
-        let flushes = self.config.global_defs.lvs_flush_on_stop == Some(FlushOnStop::All);
-        let sweeps = self.desired.sweeps + u32::from(flushes);
-        self.marking.end();
-        self.desired = Desired { number: self.desired.number, sweeps, ..Desired::default() };
-        self.program();
-        drop(self.ipvs.desired);
-        if let Some(thread) = bfd {
-            leave("bfd", thread).await;
-        }
-        while let Ok(report) = self.bfd.reports.try_recv() {
-            log_bfd(&report);
-        }
-        leave("ipvs", self.ipvs.thread).await;
-        leave("net", self.net.thread).await;
-        leave("devices", self.devices.end()).await;
-        self.teller.finish(STOP_SCRIPTS).await;
-        scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
-        if !wait_for(|| kept.is_finished()).await {
-            tracing::error!(
-                "the disk does not take the overrides: the next start may not know the last of them"
-            );
-        }
-        tracing::info!("stopped");
-    }
 }
 
 /// What the vrrp thread needs, with this machine's keys and interfaces.
 fn setup(config: &Config, plan: Plan) -> Setup {
     Setup::of(config, &Host { secrets: secrets::load(config), placements: plan.placements })
-}
-
-async fn leave(name: &str, thread: JoinHandle<()>) {
-    if !wait_for(|| thread.is_finished()).await {
-        tracing::error!("the {name} thread does not end within {} s: left behind", STOP_PATIENCE.as_secs());
-    } else if thread.join().is_err() {
-        tracing::error!("the {name} thread ended by a panic");
-    }
-}
-
-/// Waits until something is so, or the patience is over.
-async fn wait_for(done: impl Fn() -> bool) -> bool {
-    let deadline = clock::now() + STOP_PATIENCE;
-    while !done() {
-        if clock::now() >= deadline {
-            return false;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    true
 }
 
 fn log_bfd(report: &crate::bfd::report::Report) {

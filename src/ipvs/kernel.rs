@@ -12,7 +12,7 @@ use crate::ipvs::reconcile::{Reconciler, Turn};
 use crate::ipvs::session::{Error, Session, Transport};
 use crate::ipvs::settings::Settings;
 use crate::ipvs::socket;
-use crate::ipvs::table::Table;
+use crate::ipvs::table::{ServiceKey, Table};
 
 /// Pause after a failed connection, doubled each time up to [`RECONNECT_LONGEST`].
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
@@ -36,6 +36,8 @@ pub struct Desired {
     /// when it has grown, every service that is there is taken for ours, so what is not desired goes and what is
     /// desired keeps its connections.
     pub sweeps: u32,
+    /// Services that an earlier process of ours left behind: ours to take away where they are not desired any more.
+    pub inherited: Arc<[ServiceKey]>,
 }
 
 /// What is in the kernel.
@@ -54,15 +56,16 @@ pub struct Report {
 /// Keeps the kernel at the desired table until its sender is dropped; returns once the last value is applied, or
 /// after 2 seconds in which the kernel did not take it. Blocks: give it a thread of its own. Every service that any
 /// desired value names is ours as a whole from then on; services of others are never touched. No socket is opened
-/// before a service is desired.
-pub fn run(desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Report>) {
-    run_over(desired, report, socket::connect);
+/// before a service is desired. `busy` is told when the thread begins to work and when it waits.
+pub fn run(desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Report>, busy: &dyn Fn(bool)) {
+    run_over(desired, report, busy, socket::connect);
 }
 
 /// [`run`] over sessions that `connect` opens; its argument: whether it may load the module.
 fn run_over<T: Transport>(
     mut desired: watch::Receiver<Arc<Desired>>,
     report: watch::Sender<Report>,
+    busy: &dyn Fn(bool),
     connect: impl FnMut(bool) -> Result<Session<T>, Error>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
@@ -84,12 +87,14 @@ fn run_over<T: Transport>(
             continue;
         }
         let pause = driver.deadline().map(|deadline| deadline.saturating_duration_since(clock::now()));
+        busy(false);
         let changed = runtime.block_on(async {
             match pause {
                 Some(pause) => tokio::time::timeout(pause, desired.changed()).await,
                 None => Ok(desired.changed().await),
             }
         });
+        busy(true);
         if let Ok(Err(_closed)) = changed {
             break;
         }
@@ -118,6 +123,7 @@ struct Driver<T, C> {
     reconciler: Reconciler,
     keeper: Keeper,
     swept: u32,
+    inherited: bool,
     session: Option<Session<T>>,
     module_tried: bool,
     /// When to connect again, and the pause before that.
@@ -134,6 +140,7 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
             reconciler: Reconciler::new(),
             keeper: Keeper::new(),
             swept: 0,
+            inherited: false,
             session: None,
             module_tried: false,
             reconnect: None,
@@ -145,6 +152,9 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
 
     /// One turn. True if it stopped early because of something newer.
     fn turn(&mut self, desired: &Desired, superseded: &mut dyn FnMut() -> bool) -> bool {
+        if !desired.inherited.is_empty() && !std::mem::replace(&mut self.inherited, true) {
+            self.reconciler.inherit(&desired.inherited);
+        }
         self.reconciler.adopt(&desired.table);
         if self.reconciler.is_idle() && self.keeper.is_idle(&desired.settings) && self.swept >= desired.sweeps
         {

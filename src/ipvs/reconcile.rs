@@ -75,6 +75,15 @@ impl Reconciler {
         }
     }
 
+    /// Takes services as ours that an earlier process left behind.
+    pub fn inherit(&mut self, keys: &[ServiceKey]) {
+        for key in keys {
+            if self.ours.insert(*key) {
+                self.read_due = None;
+            }
+        }
+    }
+
     /// Takes a whole table as ours, as it was just read: what of it is not desired goes, and is no drift.
     pub fn sweep(&mut self, everybody: Table) {
         self.adopt(&everybody);

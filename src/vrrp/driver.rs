@@ -8,6 +8,7 @@ mod groups;
 mod intake;
 mod outlets;
 mod probing;
+mod record;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use tokio::sync::{mpsc, watch};
 
+use crate::board::{Board, Slot};
 use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
@@ -89,6 +91,10 @@ pub struct Outputs {
     /// The first addresses of a new master are put in place by a thread of the vrrp thread's own, before the wish is
     /// read by anybody. Without it only the wish is published.
     pub swift: bool,
+    /// Where it is written down who is master, for the next process.
+    pub board: Option<Arc<Board>>,
+    /// Instances that were master a moment ago, in the process before this one: they go on.
+    pub resuming: BTreeSet<String>,
 }
 
 /// A running vrrp thread.
@@ -115,7 +121,7 @@ pub fn spawn(
     setup: Setup,
     links: Arc<Links>,
     trackers: Arc<TrackerValues>,
-    out: Outputs,
+    mut out: Outputs,
 ) -> Result<Handle, StartError> {
     let mailbox = Mailbox::new().map_err(StartError::Mailbox)?;
     let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
@@ -145,6 +151,8 @@ pub fn spawn(
         links,
         trackers,
         faults: Arc::default(),
+        resuming: std::mem::take(&mut out.resuming),
+        slots: Vec::new(),
         out,
         generation: 0,
         applied: 0,
@@ -158,8 +166,7 @@ pub fn spawn(
         tell_unknown_vrids: false,
         setup: Setup::default(),
         origin: clock::now(),
-        resuming: BTreeSet::new(),
-        ending: false,
+        ending: None,
     };
     let thread = std::thread::Builder::new()
         .name("vrrp".to_owned())
@@ -217,7 +224,18 @@ struct Driver {
     origin: Instant,
     /// Masters that go on while everything is built anew.
     resuming: BTreeSet<String>,
-    ending: bool,
+    /// The place of each runner on the board.
+    slots: Vec<Option<Slot>>,
+    ending: Option<Ending>,
+}
+
+/// How the thread ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// The peer takes over.
+    Resigned,
+    /// Another process goes on: nobody is told anything, addresses stay.
+    Left,
 }
 
 impl Drop for Driver {
@@ -225,6 +243,10 @@ impl Drop for Driver {
     fn drop(&mut self) {
         // Its last word comes before ours.
         self.swift = None;
+        if self.ending == Some(Ending::Left) {
+            return;
+        }
+        self.forget_masters();
         self.generation += 1;
         let wanted = Wanted { ours: self.ours.clone(), ..self.routing.without_wishes(self.generation) };
         self.out.wanted.send_replace(Arc::new(wanted));
@@ -241,11 +263,12 @@ impl Driver {
         let after_boot = setup.delay_after_boot.saturating_sub(clock::since_boot());
         let hold = setup.startup_delay.max(after_boot);
         self.take_setup(setup, hold, &mut turn);
+        self.resuming.clear();
         // The first wish is published even when nobody is master: left-over addresses of ours go.
         turn.addresses_changed = true;
         self.finish(turn);
         let mut failures: Vec<Instant> = Vec::new();
-        while !self.ending {
+        while self.ending.is_none() {
             // A defect in one turn must not hand the addresses to the peer: what failed is built anew, within the turn.
             let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.turn())) else { continue };
             let now = clock::now();
@@ -319,11 +342,12 @@ impl Driver {
             match command {
                 Command::Reload(setup) => self.take_setup(*setup, Duration::ZERO, turn),
                 Command::Stop => self.stop(turn),
+                Command::Leave => self.ending = Some(Ending::Left),
                 #[cfg(test)]
                 Command::Fail => panic!("as the test wishes"),
             }
         }
-        if changed && !self.ending {
+        if changed && self.ending.is_none() {
             self.look_around(turn);
         }
     }
@@ -344,7 +368,7 @@ impl Driver {
         }
         self.settle_groups(turn);
         self.send_adverts(turn);
-        self.ending = true;
+        self.ending = Some(Ending::Resigned);
     }
 
     fn fire_timers(&mut self, turn: &mut Turn) {
@@ -362,6 +386,7 @@ impl Driver {
     fn finish(&mut self, mut turn: Turn) {
         self.settle_groups(&mut turn);
         self.send_adverts(&mut turn);
+        self.note_masters(&turn);
         self.hurry(&mut turn);
         if turn.addresses_changed {
             self.publish();

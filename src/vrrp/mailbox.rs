@@ -36,6 +36,8 @@ pub(super) enum Command {
     Reload(Box<Setup>),
     /// Step down everywhere and end.
     Stop,
+    /// End without a word: another process goes on with everything as it is.
+    Leave,
     /// Fail inside: for the test of what comes then.
     #[cfg(test)]
     Fail,
@@ -146,6 +148,11 @@ impl Mailbox {
     /// Step down (priority-0 adverts), want no address, end the thread.
     pub fn stop(&self) {
         self.command(Command::Stop);
+    }
+
+    /// End the thread without an advert and with all addresses in place: another process goes on at once.
+    pub fn leave(&self) {
+        self.command(Command::Leave);
     }
 
     #[cfg(test)]

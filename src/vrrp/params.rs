@@ -350,6 +350,17 @@ impl Settings {
         primary.into_iter().chain(rest).map(|spec| spec.now(links, values)).collect()
     }
 
+    /// What it is called on the board: another router under the same name has another one there.
+    pub fn router_name(&self) -> String {
+        let family = if self.ipv6 { "ipv6" } else { "ipv4" };
+        format!("{} {} {} {family} {:?}", self.name, self.interface, self.vrid, self.version)
+    }
+
+    /// How long a master may be silent before anybody takes over, the other's skew left aside.
+    pub fn patience(&self) -> Duration {
+        self.advert_int.saturating_mul(u32::from(self.down_timer_adverts))
+    }
+
     /// True when a running instance can take `next` over without starting anew.
     pub fn same_router(&self, next: &Self) -> bool {
         self.interface == next.interface

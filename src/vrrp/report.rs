@@ -83,6 +83,11 @@ pub enum Told {
         /// How many masters went on.
         masters: usize,
     },
+    /// Nobody will remember after a restart who was master.
+    Unremembered {
+        /// Why, with the cure.
+        why: String,
+    },
     /// How the vrrp thread is scheduled.
     Scheduled(Outcome),
     /// It was late, and its priority was raised.
@@ -179,6 +184,9 @@ impl fmt::Display for Told {
                 "the vrrp thread failed inside and goes on with {masters} masters as they were: {why}; this is a defect of \
                  Tandem, please report it"
             ),
+            Self::Unremembered { why } => {
+                write!(f, "a restart will not remember who is master and begin with an election: {why}")
+            }
             Self::Scheduled(outcome) => outcome.fmt(f),
             Self::Raised(raised) => raised.fmt(f),
             Self::Late(Late { worst, count }) => write!(

@@ -183,7 +183,14 @@ impl Running {
         let (asker, asked) = status::asker();
         let (events_out, events) = mpsc::channel(10_000);
         let out = Outputs { table: table_out, events: events_out, asked };
-        tokio::spawn(driver::run_with(configs, outsides, watch::channel(Arc::default()).1, 1, out));
+        tokio::spawn(driver::run_with(
+            configs,
+            outsides,
+            watch::channel(Arc::default()).1,
+            Default::default(),
+            1,
+            out,
+        ));
         Self { config, outside, table, asker, events }
     }
 

@@ -89,7 +89,7 @@ impl Running {
     pub fn start() -> Self {
         let (desired, receiver) = watch::channel(Arc::new(Desired::default()));
         let (sender, report) = watch::channel(Report::default());
-        let thread = thread::spawn(move || kernel::run(receiver, sender));
+        let thread = thread::spawn(move || kernel::run(receiver, sender, &|_| ()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("runtime");
         Self { desired, report, thread, runtime }
     }

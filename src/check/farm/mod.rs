@@ -24,6 +24,7 @@ use super::outcome::{Failure, Weight};
 use super::outside::Outside;
 use super::plan::{CheckerPlan, Plan, VirtualPlan};
 use super::quorum::{Change, Quorum, Serving};
+use super::recalled::Recalled;
 use super::schedule::ProbeId;
 use super::tiers::Tiers;
 use crate::ipvs::table::Table;
@@ -93,6 +94,8 @@ pub struct Farm {
     drain_until: Option<Instant>,
     /// What FILE_CHECK and BFD_CHECK go by.
     outside: Arc<Outside>,
+    /// What the process before this one had found; only at the start.
+    recalled: Recalled,
     changed: bool,
     checks: u64,
     late_results: u64,
@@ -184,6 +187,18 @@ impl Farm {
 
     /// The same with what is known outside at the start.
     pub fn start_with(plan: Plan, outside: Arc<Outside>, seed: u64, now: Instant) -> (Self, Reaction) {
+        Self::start_again(plan, outside, Recalled::default(), seed, now)
+    }
+
+    /// The same with what an earlier process had found: its verdicts stand until checks say otherwise, by the rules of a
+    /// running daemon, and nobody is told what he was told already.
+    pub fn start_again(
+        plan: Plan,
+        outside: Arc<Outside>,
+        recalled: Recalled,
+        seed: u64,
+        now: Instant,
+    ) -> (Self, Reaction) {
         let mut farm = Self {
             seed,
             services: Vec::new(),
@@ -192,12 +207,14 @@ impl Farm {
             timers: BTreeSet::new(),
             drain_until: None,
             outside,
+            recalled,
             changed: true,
             checks: 0,
             late_results: 0,
             failures: BTreeMap::new(),
         };
         let reaction = farm.reload(plan, now);
+        farm.recalled = Recalled::default();
         (farm, reaction)
     }
 

@@ -21,7 +21,8 @@ use crate::ipvs::table::DestinationKey;
 impl Farm {
     /// Takes a new plan.
     ///
-    /// - A service that is new starts as at the start of the daemon: real servers up, but for `alpha`.
+    /// - A service that is new starts as at the start of the daemon: real servers up, but for `alpha`, or as an earlier
+    ///   process left them ([`Farm::start_again`]).
     /// - A real server that is new in a known service is down until its first success.
     /// - A checker with equal parameters keeps its state, and a run of it that is under way counts. Any other checker of
     ///   a known real server starts with the real server's state.
@@ -49,7 +50,7 @@ impl Farm {
                 }
                 known => known,
             };
-            let begins = tells && known.is_none();
+            let begins = tells && known.is_none() && self.recalled.service(&plan.name).is_none();
             let (mut first, events) = (Reaction::default(), &mut reaction);
             let state = self.service(s, plan, known, &mut desk, &mut first);
             if begins {
@@ -96,6 +97,7 @@ impl Farm {
             let keys: Vec<DestinationKey> = known.plan.reals.iter().map(|real| real.key).collect();
             old = keys.into_iter().zip(known.plan.reals.into_iter().zip(known.reals)).collect();
         }
+        let recalled = self.recalled.service(&plan.name).cloned().filter(|_| is_new);
         let mut reals = Vec::with_capacity(plan.reals.len());
         let mut leaving = Vec::new();
         for (r, real) in plan.reals.iter().enumerate() {
@@ -109,7 +111,11 @@ impl Farm {
                 state
             });
             let was_up = known.as_ref().map(|known| known.now.up);
-            let state = self.real((s, r), real, known, is_new, desk);
+            let first = match recalled.as_ref().and_then(|service| service.reals.get(&real.name)) {
+                Some(up) => First::Recalled { up: *up },
+                None => First::Unheard { service_is_new: is_new },
+            };
+            let state = self.real((s, r), real, known, first, desk);
             if was_up.is_some_and(|was| was != state.now.up) {
                 let what = if state.now.up { What::RealServerUp } else { What::RealServerDown };
                 let reason = report::RECONFIGURED.to_owned();
@@ -123,6 +129,9 @@ impl Farm {
         // In the order of their keys: a map has none.
         leaving.sort_by_key(|real| real.key);
         let draining = drain::after(&plan, draining, leaving, now, reaction);
+        if let Some(recalled) = &recalled {
+            quorum = Some(Quorum::resumed(recalled.quorum_up));
+        }
         let rules = plan.quorum;
         let mut state = ServiceState { plan, quorum: Quorum::start(rules, 0), tiers, reals, draining };
         if state.tiers == Tiers::default() {
@@ -152,7 +161,7 @@ impl Farm {
         (s, r): (usize, usize),
         plan: &RealPlan,
         known: Option<RealState>,
-        service_is_new: bool,
+        first: First,
         desk: &mut Desk,
     ) -> RealState {
         let was = known.as_ref().map(|known| known.checked_up);
@@ -184,10 +193,10 @@ impl Farm {
                 state.checkers.push(old.remove(at));
                 continue;
             }
-            let begin = match was {
-                Some(up) => Begin::Inherited { up },
-                None if service_is_new && !checker.alpha => Begin::Trusted,
-                None => Begin::Unproven,
+            let begin = match (was, first) {
+                (Some(up), _) | (None, First::Recalled { up }) => Begin::Inherited { up },
+                (None, First::Unheard { service_is_new: true }) if !checker.alpha => Begin::Trusted,
+                (None, First::Unheard { .. }) => Begin::Unproven,
             };
             let new = self.add_checker(Place::new(s, r, c), checker, begin, desk);
             state.checkers.push(new);
@@ -219,6 +228,15 @@ impl Farm {
         }
         CheckerState { probe, health: Health::new(begin), weight: None, known: false }
     }
+}
+
+/// How a real server begins that this process has not known yet.
+#[derive(Clone, Copy)]
+enum First {
+    /// The process before this one knew it.
+    Recalled { up: bool },
+    /// Nobody did.
+    Unheard { service_is_new: bool },
 }
 
 /// What one reload has in hand.

@@ -53,6 +53,8 @@ impl Worker {
                 let picture = self.picture();
                 Reply::Later(Box::new(move || Answer::of(&picture.overrides())))
             }
+            // Done elsewhere.
+            Request::Life(_) => return,
             Request::Change(change) => match self.change(&change, &caller) {
                 Ok(changed) => return self.keep(changed, reply),
                 Err(failure) => {

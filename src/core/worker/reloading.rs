@@ -1,12 +1,17 @@
 //! SIGHUP: from one configuration to the next, everywhere.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::commands::log_without;
 use super::{Worker, log_findings, setup};
 use crate::clock;
+use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::fwmarks;
+use crate::control::answer::Failure;
+use crate::control::view::Done;
 use crate::core::active::Active;
+use crate::core::lifeline::Word;
 use crate::core::overlay;
 use crate::core::reload::judge;
 use crate::core::{memory, role, scripts, threads};
@@ -14,12 +19,25 @@ use crate::process;
 use crate::vrrp::addresses;
 use crate::vrrp::track;
 
+/// Errors of a file that a client is told.
+const NAMED: usize = 10;
+
 impl Worker {
     /// A good file is taken over, only its differences; a bad one changes nothing and says why.
-    pub(super) async fn reload(&mut self) {
+    ///
+    /// # Errors
+    /// Why nothing was changed.
+    pub(super) async fn reload(&mut self) -> Result<Done, Failure> {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let (mut loaded, mut bare) = overlay::load(&path);
+        self.lifeline.say(Word::Reloading);
+        let outcome = self.take_file(&path).await;
+        self.lifeline.say(Word::Reloaded);
+        outcome
+    }
+
+    async fn take_file(&mut self, path: &Path) -> Result<Done, Failure> {
+        let (mut loaded, mut bare) = overlay::load(path);
         for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
             fwmarks::assign(config, Some(&self.config));
         }
@@ -33,9 +51,14 @@ impl Worker {
                     "reload of {} refused: {refusal}; the configuration in force goes on unchanged",
                     path.display()
                 );
-                return;
+                let findings = worst(&loaded.diagnostics);
+                let problem = format!("{refusal}; the configuration in force goes on unchanged{findings}");
+                let cure =
+                    format!("mend the file (tandem check {} says more), then reload again", path.display());
+                return Err(Failure::new(409, "refused-file", problem, cure));
             }
         };
+        let findings = loaded.diagnostics.iter().map(ToString::to_string).collect();
         let config = Arc::new(loaded.config);
         self.overlay.reloaded(base.map_or_else(|| Arc::clone(&config), Arc::new), bare);
         let running = std::mem::replace(&mut self.config, config);
@@ -48,7 +71,9 @@ impl Worker {
         self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
         self.vrrp.mailbox.trackers(self.trackers.values());
         let plan = self.devices.configure(&self.config).await;
-        self.vrrp.mailbox.reload(setup(&self.config, plan));
+        let setup = setup(&self.config, plan);
+        self.restart.own(&setup);
+        self.vrrp.mailbox.reload(setup);
         self.net.fixed.send_modify(|current| {
             let mut next = addresses::fixed(&self.config);
             next.inherit(current);
@@ -64,6 +89,7 @@ impl Worker {
         self.tell_carried();
         self.program_active();
         self.tell_faults();
+        self.remember_addresses();
         if !self.unseen {
             if running.global_defs.director_sysctl == Some(true) {
                 // What is put back now is judged as it was before us.
@@ -75,5 +101,12 @@ impl Worker {
         drop(running);
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
+        Ok(Done { done: format!("reloaded {}: {difference}", path.display()), findings })
     }
+}
+
+/// The errors among the findings, a few of them, for whoever asked.
+fn worst(findings: &[Diagnostic]) -> String {
+    let errors = findings.iter().filter(|finding| finding.level == Level::Error).take(NAMED);
+    errors.map(|finding| format!("\n    {finding}")).collect()
 }

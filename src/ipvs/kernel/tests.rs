@@ -46,7 +46,7 @@ impl Bench {
             }
             Ok(kernel.session())
         };
-        let thread = thread::spawn(move || run_over(receiver, sender, connect));
+        let thread = thread::spawn(move || run_over(receiver, sender, &|_| (), connect));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         Self { desired, report, thread, connects, runtime }
     }

@@ -59,6 +59,7 @@ impl Driver {
             let by_vrid = self.listeners.entry(Arc::clone(runner.socket())).or_default();
             by_vrid.entry(runner.settings().vrid).or_default().push(number);
         }
+        self.claim_slots(turn);
         self.take_groups(setup.groups);
         self.open_sockets(turn);
         self.look_around(turn);

@@ -7,6 +7,7 @@ use nix::sys::epoll::{EpollEvent, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{Expiration, TimerSetTimeFlags};
 
+use crate::board::Thread;
 use crate::clock;
 use crate::vrrp::auth::guard::peek_vrid;
 use crate::vrrp::runner::Turn;
@@ -43,7 +44,13 @@ impl Driver {
         };
         let mut events = [EpollEvent::empty(); EVENTS];
         // EINTR and the like only mean another turn, which reads everything anew.
+        if let Some(board) = &self.out.board {
+            board.idle(Thread::Vrrp);
+        }
         let count = self.epoll.wait(&mut events, timeout).unwrap_or(0);
+        if let Some(board) = &self.out.board {
+            board.busy(Thread::Vrrp, clock::since_boot());
+        }
         let mut ready = Ready::default();
         for token in events.iter().take(count).map(EpollEvent::data) {
             match token {

@@ -59,6 +59,9 @@ impl Driver {
             socket.send(&datagrams, |number, error| {
                 failures.extend(senders.get(number).map(|sender| (*sender, error)));
             });
+            for advert in of_socket {
+                self.note_spoken(advert.number);
+            }
             for (sender, error) in failures {
                 self.send_failed(&sender.instance, &sender.socket.interface, &error, turn);
             }

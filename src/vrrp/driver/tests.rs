@@ -55,7 +55,13 @@ struct Running {
 fn start() -> Running {
     let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
     let (reports_out, reports) = mpsc::channel(100);
-    let out = Outputs { wanted: wanted_out, reports: reports_out, swift: false };
+    let out = Outputs {
+        wanted: wanted_out,
+        reports: reports_out,
+        swift: false,
+        board: None,
+        resuming: BTreeSet::new(),
+    };
     let handle = spawn(setup(), loopback(), Arc::default(), out).expect("the thread, as root");
     Running { handle, wanted, reports }
 }

@@ -11,7 +11,7 @@ pub enum Cause {
     Started,
     /// The owner of the addresses (priority 255) is master at once.
     Owner,
-    /// The thread that ran the instance failed, and it goes on as the master that it was.
+    /// The thread or the process that ran the instance ended, and it goes on as the master that it was.
     Resumed,
     /// The master-down timer ran out.
     MasterDown {
@@ -173,7 +173,9 @@ impl fmt::Display for Cause {
         let with_reload = |reload: &bool| if *reload { " (after a reload)" } else { "" };
         match self {
             Self::Started => f.write_str("started, and listens for a master first"),
-            Self::Resumed => f.write_str("goes on as the master that it was when the vrrp thread failed"),
+            Self::Resumed => {
+                f.write_str("goes on as the master that it was a moment ago, before it was interrupted")
+            }
             Self::Owner => f.write_str("started with priority 255, the owner of the addresses"),
             Self::MasterDown { waited, limit, last: None } => {
                 let own = Own(waited.saturating_sub(*limit));

@@ -76,7 +76,7 @@ pub enum Event {
         /// Start-up delay (`vrrp_startup_delay`): adverts are ignored and nothing is claimed for so long.
         hold: Duration,
     },
-    /// Begin as the master that this instance was a moment ago, before the thread that ran it failed: its addresses are
+    /// Begin as the master that this instance was a moment ago, before the thread or the process that ran it ended: its addresses are
     /// there, and the others must not have noticed. Given in the place of [`Event::Start`].
     Resume,
     /// An advert that passed every check.

@@ -19,6 +19,8 @@ const TOS_CS6: u8 = 0xc0;
 
 /// One advert for all of its destinations.
 pub(in crate::vrrp) struct Outgoing {
+    /// The runner's place in the driver's list.
+    pub(in crate::vrrp) number: usize,
     pub(in crate::vrrp) instance: Arc<str>,
     pub(in crate::vrrp) socket: Arc<SocketKey>,
     pub(in crate::vrrp) packets: Arc<[Packet]>,
@@ -48,7 +50,8 @@ impl Runner {
             Some(spoken) => Arc::clone(&spoken.packets),
             None => self.speak(priority, source, since_1970),
         };
-        Some(Outgoing { instance: Arc::clone(&self.name), socket: Arc::clone(&self.socket), packets })
+        let (instance, socket) = (Arc::clone(&self.name), Arc::clone(&self.socket));
+        Some(Outgoing { number: self.number, instance, socket, packets })
     }
 
     fn speak(&mut self, priority: u8, source: IpAddr, since_1970: Duration) -> Arc<[Packet]> {

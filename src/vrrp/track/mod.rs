@@ -141,6 +141,8 @@ pub struct Trackers {
     link_plans: watch::Sender<(Arc<LinkPlans>, u64)>,
     links: LinkSource,
     sessions: BTreeMap<String, bool>,
+    /// The last words of scripts in the process before this one.
+    recalled: BTreeMap<String, Said>,
 }
 
 /// Where interfaces are looked up.
@@ -167,8 +169,14 @@ impl Trackers {
             link_plans: watch::channel((Arc::default(), 0)).0,
             links: LinkSource::First(links),
             sessions: BTreeMap::new(),
+            recalled: BTreeMap::new(),
         };
         (trackers, arrive)
+    }
+
+    /// What scripts last said in the process before this one: it stands until they say otherwise, by `rise` and `fall`.
+    pub fn recall<'a>(&mut self, words: impl Iterator<Item = (&'a str, Said)>) {
+        self.recalled = words.map(|(name, said)| (name.to_owned(), said)).collect();
     }
 
     /// Interfaces arrive here from now on. Call it on a runtime, once.
@@ -219,14 +227,18 @@ impl Trackers {
                         task.abort();
                     }
                     let epoch = self.begin(TrackerKind::Script, &name);
-                    let said = if plan.init_fail {
+                    let before = self.recalled.remove(&name);
+                    let said = if let Some(said) = &before {
+                        said.clone()
+                    } else if plan.init_fail {
                         Said::new(Value::Down, "init_fail, no result yet", now)
                     } else {
                         Said::new(Value::Unknown, "no result yet", now)
                     };
                     self.values.set(TrackerKind::Script, &name, said);
                     let (sender, plans) = watch::channel(plan);
-                    let task = tokio::spawn(script::run(plans, epoch, self.changes.clone()));
+                    let before = before.map(|said| said.value == Value::Up);
+                    let task = tokio::spawn(script::run(plans, before, epoch, self.changes.clone()));
                     self.scripts.insert(name, (sender, task));
                 }
             }

@@ -67,9 +67,14 @@ impl Streak {
 }
 
 /// One script for ever: started each interval, never twice at a time. Another plan of the same command takes over at
-/// once, what was counted so far included.
-pub(super) async fn run(mut plans: watch::Receiver<ScriptPlan>, epoch: u64, changes: mpsc::Sender<Change>) {
-    let mut streak = Streak::default();
+/// once, what was counted so far included. `before`: what it last said in the process before this one.
+pub(super) async fn run(
+    mut plans: watch::Receiver<ScriptPlan>,
+    before: Option<bool>,
+    epoch: u64,
+    changes: mpsc::Sender<Change>,
+) {
+    let mut streak = Streak { up: before, against: 0 };
     loop {
         let interval = plans.borrow_and_update().interval;
         let mut ticks = tokio::time::interval(interval);

@@ -1,0 +1,488 @@
+//! A few numbers in a file in memory that outlive the process that wrote them: who was master and when it last said so,
+//! and since when each thread is busy. The vrrp thread writes with plain stores (no system call, no lock, no disk); the
+//! supervisor watches the threads by it, and the next process reads what the last one was.
+//!
+//! The file lies on tmpfs only: a page of a disk's file could make a store wait for the disk.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+
+/// `TandemBd` and the version of this layout.
+const MAGIC: u64 = u64::from_be_bytes(*b"TandemB1");
+/// Words before the first slot.
+const HEAD: usize = 32;
+/// Words of a slot.
+const SLOT: usize = 4;
+/// Slots that there is room for: instances beyond them are not remembered over a restart.
+const SLOTS: usize = 4096;
+const WORDS: usize = HEAD + SLOT * SLOTS;
+const BYTES: usize = WORDS * 8;
+/// Words of the head.
+const AT_MAGIC: usize = 0;
+const AT_BOOT: usize = 1;
+const AT_SPACE: usize = 2;
+const AT_ALIVE: usize = 3;
+const AT_BEATS: usize = 8;
+/// Words of a slot: whose it is, master or not, when it last advertised.
+const OF_NAME: usize = 0;
+const OF_MASTER: usize = 1;
+const OF_SPOKE: usize = 2;
+
+/// The threads that say when they are busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(usize)]
+pub enum Thread {
+    /// Signals, reports, reloads.
+    Main,
+    /// Adverts.
+    Vrrp,
+    /// Addresses, routes and rules.
+    Net,
+    /// Checks.
+    Check,
+    /// The IPVS table.
+    Ipvs,
+    /// BFD sessions.
+    Bfd,
+    /// Interfaces of our own, the packet filter.
+    Devices,
+    /// The control socket.
+    Control,
+}
+
+impl Thread {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Main, Self::Vrrp, Self::Net, Self::Check, Self::Ipvs, Self::Bfd, Self::Devices, Self::Control];
+
+    /// Its name, as threads are named.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Vrrp => "vrrp",
+            Self::Net => "net",
+            Self::Check => "check",
+            Self::Ipvs => "ipvs",
+            Self::Bfd => "bfd",
+            Self::Devices => "devices",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// What another process of this machine and network namespace left behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// When it was last seen alive, since boot.
+    pub alive: Duration,
+    /// Masters: the number of their names, and when each last advertised, since boot.
+    pub masters: Vec<(u64, Duration)>,
+}
+
+/// Why there is no board.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither place is in memory, or neither can be written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else's.
+    #[error("{0} belongs to another Tandem that runs: give one of them --instance NAME or --run-dir FOLDER")]
+    Taken(PathBuf),
+}
+
+/// The numbers. All accesses are atomic and relaxed: each word says something by itself.
+pub struct Board {
+    words: NonNull<AtomicU64>,
+    /// Its lock goes with the process.
+    _file: Option<Flock<File>>,
+}
+
+// SAFETY: the mapping is only reached as atomics, which any thread may use, and lives as long as the board.
+#[expect(unsafe_code, reason = "memory that is shared with another process")]
+unsafe impl Send for Board {}
+// SAFETY: as above.
+#[expect(unsafe_code, reason = "memory that is shared with another process")]
+unsafe impl Sync for Board {}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped with this length, and nobody has a reference to it any more.
+        #[expect(unsafe_code, reason = "the end of the mapping")]
+        let _ = unsafe { munmap(self.words.cast(), BYTES) };
+    }
+}
+
+impl std::fmt::Debug for Board {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Board")
+    }
+}
+
+impl Board {
+    /// The board of a worker, and what the one before it left. It is this worker's alone as long as it runs.
+    ///
+    /// # Errors
+    /// [`Error`]: the daemon runs without it, but restarts leave a trace then.
+    pub fn take(folder: &Path, instance: &str) -> Result<(Arc<Self>, Option<Past>), Error> {
+        let path = place(folder, instance);
+        let wrap = |source| Error::File { path: path.clone(), source };
+        let file = open(&path).map_err(wrap)?;
+        let file =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Taken(path.clone()))?;
+        let whole = file.metadata().map_err(wrap)?.len() == BYTES as u64;
+        if !whole {
+            file.set_len(0).map_err(wrap)?;
+        }
+        file.set_len(BYTES as u64).map_err(wrap)?;
+        // Now, and not at a store of the vrrp thread, it turns out whether there is room.
+        reserve(&file, HEAD * 8).map_err(wrap)?;
+        let board = Self { words: map(&file).map_err(wrap)?, _file: Some(file) };
+        let ours = whole
+            && board.read(AT_MAGIC) == MAGIC
+            && board.read(AT_BOOT) == boot()
+            && board.read(AT_SPACE) == space();
+        let past = ours.then(|| board.past());
+        if !ours {
+            board.clear().map_err(wrap)?;
+        }
+        for thread in Thread::ALL {
+            board.write(AT_BEATS + thread as usize, 0);
+        }
+        Ok((Arc::new(board), past))
+    }
+
+    /// The board as the supervisor sees it; `None` while there is none.
+    pub fn look(folder: &Path, instance: &str) -> Option<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(place(folder, instance)).ok()?;
+        if file.metadata().ok()?.len() != BYTES as u64 {
+            return None;
+        }
+        let board = Self { words: map(&file).ok()?, _file: None };
+        (board.read(AT_MAGIC) == MAGIC).then_some(board)
+    }
+
+    /// This process lives at that time since boot.
+    pub fn alive(&self, now: Duration) {
+        self.write(AT_ALIVE, micros(now));
+    }
+
+    /// A thread has something to do, since then.
+    pub fn busy(&self, thread: Thread, since: Duration) {
+        self.write(AT_BEATS + thread as usize, micros(since).max(1));
+    }
+
+    /// A thread waits for something to do.
+    pub fn idle(&self, thread: Thread) {
+        self.write(AT_BEATS + thread as usize, 0);
+    }
+
+    /// Since when a thread is busy with one and the same thing; `None` = it waits.
+    pub fn busy_since(&self, thread: Thread) -> Option<Duration> {
+        match self.read(AT_BEATS + thread as usize) {
+            0 => None,
+            since => Some(Duration::from_micros(since)),
+        }
+    }
+
+    /// When somebody last said that the process lives, since boot.
+    pub fn alive_at(&self) -> Duration {
+        Duration::from_micros(self.read(AT_ALIVE))
+    }
+
+    /// The place of each of these names; those of others are free from then on. `None` beyond the room.
+    ///
+    /// # Errors
+    /// No memory for them: none of them is remembered.
+    pub fn claim<'a>(&self, names: impl Iterator<Item = &'a str>) -> io::Result<Vec<Option<Slot>>> {
+        let names: Vec<u64> = names.map(number).collect();
+        let room = names.len().min(SLOTS);
+        if let Some(file) = &self._file {
+            reserve(file, (HEAD + SLOT * room) * 8)?;
+        }
+        // What is known goes along to its new place.
+        let known: std::collections::HashMap<u64, [u64; SLOT]> = (0..SLOTS)
+            .map(|slot| self.slot(slot))
+            .take_while(|words| words[OF_NAME] != 0)
+            .map(|words| (words[OF_NAME], words))
+            .collect();
+        let end = names.len().max(known.len()).min(SLOTS);
+        for slot in 0..end {
+            let words = match names.get(slot) {
+                Some(name) => known.get(name).copied().unwrap_or([*name, 0, 0, 0]),
+                None => [0; SLOT],
+            };
+            for (word, value) in words.into_iter().enumerate() {
+                self.write(HEAD + slot * SLOT + word, value);
+            }
+        }
+        Ok((0..names.len()).map(|slot| (slot < SLOTS).then_some(Slot(slot))).collect())
+    }
+
+    /// An instance is master or not, from now on.
+    pub fn set_master(&self, Slot(slot): Slot, master: bool) {
+        self.write(HEAD + slot * SLOT + OF_MASTER, u64::from(master));
+    }
+
+    /// An instance has advertised at that time since boot.
+    pub fn spoke(&self, Slot(slot): Slot, at: Duration) {
+        self.write(HEAD + slot * SLOT + OF_SPOKE, micros(at));
+    }
+
+    fn slot(&self, slot: usize) -> [u64; SLOT] {
+        std::array::from_fn(|word| self.read(HEAD + slot * SLOT + word))
+    }
+
+    fn past(&self) -> Past {
+        let slots = (0..SLOTS).map(|slot| self.slot(slot)).take_while(|words| words[OF_NAME] != 0);
+        let masters = slots.filter(|words| words[OF_MASTER] == 1);
+        Past {
+            alive: self.alive_at(),
+            masters: masters.map(|words| (words[OF_NAME], Duration::from_micros(words[OF_SPOKE]))).collect(),
+        }
+    }
+
+    /// Another boot's or another namespace's numbers go.
+    fn clear(&self) -> io::Result<()> {
+        if let Some(file) = &self._file {
+            // Through the file: pages that nobody touched stay holes.
+            file.set_len(0)?;
+            file.set_len(BYTES as u64)?;
+            reserve(file, HEAD * 8)?;
+        }
+        self.write(AT_BOOT, boot());
+        self.write(AT_SPACE, space());
+        self.write(AT_MAGIC, MAGIC);
+        Ok(())
+    }
+
+    fn read(&self, word: usize) -> u64 {
+        self.at(word).map_or(0, |word| word.load(Ordering::Relaxed))
+    }
+
+    fn write(&self, word: usize, value: u64) {
+        if let Some(word) = self.at(word) {
+            word.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn at(&self, word: usize) -> Option<&AtomicU64> {
+        // SAFETY: within the mapping, which is aligned to a page and lives as long as `self`; every bit pattern is a number.
+        #[expect(unsafe_code, reason = "memory that is shared with another process")]
+        (word < WORDS).then(|| unsafe { self.words.add(word).as_ref() })
+    }
+}
+
+/// The place of an instance on the board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(usize);
+
+/// The number of a name: FNV-1a, the same in every build. Never 0, which is nobody's.
+pub fn number(name: &str) -> u64 {
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+        .max(1)
+}
+
+/// Where the board of this instance name is: in the folder when that is in memory, else in `/dev/shm`.
+fn place(folder: &Path, instance: &str) -> PathBuf {
+    let instance = instance.replace(['/', '\0'], "_");
+    let name = if instance.is_empty() { "board".to_owned() } else { format!("board-{instance}") };
+    // A test or an operator may have asked for a folder of its own: it is part of the name elsewhere.
+    if in_memory(folder) {
+        return folder.join(name);
+    }
+    let space = number(&folder.display().to_string());
+    Path::new("/dev/shm").join(format!("tandem-{space:x}-{name}"))
+}
+
+/// True for a folder whose files are memory.
+fn in_memory(folder: &Path) -> bool {
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
+    statfs(existing).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // In /dev/shm everybody may make files: a link or another user's file is not followed.
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    let owner = std::os::unix::fs::MetadataExt::uid(&file.metadata()?);
+    if owner != nix::unistd::geteuid().as_raw() {
+        return Err(io::Error::other(format!("it belongs to user {owner}")));
+    }
+    Ok(file)
+}
+
+/// Makes sure of the memory: without it a store would end the process.
+fn reserve(file: &File, bytes: usize) -> io::Result<()> {
+    let bytes = libc::off_t::try_from(bytes).map_err(io::Error::other)?;
+    Ok(nix::fcntl::fallocate(file, nix::fcntl::FallocateFlags::empty(), 0, bytes)?)
+}
+
+fn map(file: &File) -> io::Result<NonNull<AtomicU64>> {
+    let length = NonZeroUsize::new(BYTES).ok_or_else(|| io::Error::other("nothing to map"))?;
+    let (access, flags) = (ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED);
+    // SAFETY: a new mapping of a file of ours; it is reached through `Board` alone.
+    #[expect(unsafe_code, reason = "memory that is shared with another process")]
+    let words = unsafe { mmap(None, length, access, flags, file, 0) }?;
+    Ok(words.cast())
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Which boot of the machine this is.
+fn boot() -> u64 {
+    number(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim())
+}
+
+/// Which network namespace this is: by its cookie, which is never used again, else by its number.
+pub fn space() -> u64 {
+    let socket = std::os::unix::net::UnixDatagram::unbound().ok();
+    let cookie = socket.and_then(|socket| {
+        let (mut value, mut length) = (0u64, 8 as libc::socklen_t);
+        // SAFETY: `value` has room for the 8 bytes that `length` names.
+        #[expect(unsafe_code, reason = "a socket option that no crate of ours names")]
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_NETNS_COOKIE,
+                std::ptr::from_mut(&mut value).cast(),
+                &mut length,
+            )
+        };
+        (result == 0).then_some(value)
+    });
+    let inode = || {
+        let seen = std::fs::metadata("/proc/thread-self/ns/net").ok();
+        seen.map_or(0, |seen| std::os::unix::fs::MetadataExt::ino(&seen))
+    };
+    cookie.unwrap_or_else(inode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = PathBuf::from(format!("/dev/shm/tandem-board-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        folder
+    }
+
+    const fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn the_next_process_reads_what_the_last_one_was() {
+        let folder = folder("next");
+        let (board, past) = Board::take(&folder, "").unwrap();
+        assert_eq!(past, None, "nobody was here before");
+        let slots = board.claim(["a", "b", "c"].into_iter()).unwrap();
+        let [Some(a), Some(b), Some(c)] = slots[..] else { panic!("{slots:?}") };
+        board.alive(at(9));
+        for (slot, ms) in [(a, 1), (b, 2), (c, 3)] {
+            board.spoke(slot, at(ms));
+        }
+        board.set_master(a, true);
+        board.set_master(c, true);
+        assert!(matches!(Board::take(&folder, ""), Err(Error::Taken(_))), "it is one process's");
+        drop(board);
+        let (board, past) = Board::take(&folder, "").unwrap();
+        let masters = vec![(number("a"), at(1)), (number("c"), at(3))];
+        assert_eq!(past, Some(Past { alive: at(9), masters }));
+        // Another order, one new, two gone: what is known goes along.
+        board.claim(["c", "d"].into_iter()).unwrap();
+        drop(board);
+        let (_board, past) = Board::take(&folder, "").unwrap();
+        assert_eq!(past.map(|past| past.masters), Some(vec![(number("c"), at(3))]));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn threads_are_seen_by_another_process() {
+        let folder = folder("threads");
+        assert!(Board::look(&folder, "x").is_none());
+        let (board, _) = Board::take(&folder, "x").unwrap();
+        let seen = Board::look(&folder, "x").unwrap();
+        board.busy(Thread::Vrrp, at(5));
+        assert_eq!((seen.busy_since(Thread::Vrrp), seen.busy_since(Thread::Main)), (Some(at(5)), None));
+        board.idle(Thread::Vrrp);
+        board.alive(at(7));
+        assert_eq!((seen.busy_since(Thread::Vrrp), seen.alive_at()), (None, at(7)));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_damaged_or_of_another_boot_says_nothing() {
+        let folder = folder("damaged");
+        let file = folder.join("board");
+        let (board, _) = Board::take(&folder, "").unwrap();
+        let slots = board.claim(["a"].into_iter()).unwrap();
+        board.set_master(slots[0].unwrap(), true);
+        drop(board);
+        let good = std::fs::read(&file).unwrap();
+        let mut other_boot = good.clone();
+        other_boot[AT_BOOT * 8] ^= 1;
+        let mut other_space = good.clone();
+        other_space[AT_SPACE * 8] ^= 1;
+        for bytes in [&good[..100], &other_boot, &other_space, b"", b"nonsense"] {
+            std::fs::write(&file, bytes).unwrap();
+            let (board, past) = Board::take(&folder, "").unwrap();
+            assert_eq!(past, None, "{} bytes", bytes.len());
+            assert!(board.past().masters.is_empty());
+        }
+        std::fs::write(&file, &good).unwrap();
+        assert_eq!(Board::take(&folder, "").unwrap().1.unwrap().masters.len(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn there_is_an_end_to_the_room() {
+        let folder = folder("room");
+        let (board, _) = Board::take(&folder, "").unwrap();
+        let names: Vec<String> = (0..=SLOTS).map(|n| format!("VI_{n}")).collect();
+        let slots = board.claim(names.iter().map(String::as_str)).unwrap();
+        assert_eq!((slots.len(), slots.iter().flatten().count()), (SLOTS + 1, SLOTS));
+        board.set_master(slots[SLOTS - 1].unwrap(), true);
+        assert!(board.at(WORDS).is_none());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn names_have_numbers_of_their_own() {
+        assert_eq!(number("VI_1"), number("VI_1"));
+        assert_ne!(number("VI_1"), number("VI_2"));
+        assert_ne!(number(""), 0);
+    }
+}

@@ -1,0 +1,138 @@
+//! The worker's end of what connects it with its supervisor: lines of text in both directions, and the end of the line
+//! when either is gone. A worker without a supervisor speaks to systemd itself.
+
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream as Blocking;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::systemd;
+
+/// The environment variable that names the descriptor.
+pub(super) const VARIABLE: &str = "TANDEM_LIFELINE";
+/// Set for a worker that takes the place of one that died.
+pub(super) const AGAIN: &str = "TANDEM_AGAIN";
+
+/// What a supervisor asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Leave everything as it is and end: another process goes on.
+    Leave,
+    /// What was asked of the supervisor cannot be, for that reason.
+    Refused(String),
+    /// It is gone.
+    Gone,
+}
+
+/// The worker's end.
+#[derive(Debug)]
+pub(super) struct Lifeline {
+    ends: Option<(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf)>,
+}
+
+impl Lifeline {
+    /// The line that the supervisor gave us, if there is one. Call it on a runtime, once.
+    pub(super) fn take() -> Self {
+        let ends = given().and_then(|stream| {
+            stream.set_nonblocking(true).ok()?;
+            let (reading, writing) = UnixStream::from_std(stream).ok()?.into_split();
+            Some((BufReader::new(reading).lines(), writing))
+        });
+        Self { ends }
+    }
+
+    /// True with a supervisor.
+    pub(super) const fn is_held(&self) -> bool {
+        self.ends.is_some()
+    }
+
+    /// Tells the supervisor, or systemd. A line that cannot be written at once is lost: nobody is waited for.
+    pub(super) fn say(&self, word: Word) {
+        match &self.ends {
+            Some((_, writing)) => {
+                let _ = writing.try_write(format!("{}\n", word.text()).as_bytes());
+            }
+            None => systemd::notify(word),
+        }
+    }
+
+    /// The next order. Never without a supervisor.
+    pub(super) async fn order(&mut self) -> Order {
+        let Some((reading, _)) = &mut self.ends else { return std::future::pending().await };
+        loop {
+            match reading.next_line().await {
+                Ok(Some(line)) if line == "leave" => return Order::Leave,
+                Ok(Some(line)) => {
+                    if let Some(why) = line.strip_prefix("refused ") {
+                        return Order::Refused(why.to_owned());
+                    }
+                }
+                Ok(None) | Err(_) => {
+                    self.ends = None;
+                    return Order::Gone;
+                }
+            }
+        }
+    }
+}
+
+/// What a worker has to say of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    /// Sockets are open, the first state is in the kernel.
+    Ready,
+    /// A reload has begun.
+    Reloading,
+    /// It is over.
+    Reloaded,
+    /// It stops in order.
+    Stopping,
+    /// A client wants another program in our place.
+    Upgrade,
+}
+
+impl Word {
+    /// All of them.
+    const ALL: [Self; 5] = [Self::Ready, Self::Reloading, Self::Reloaded, Self::Stopping, Self::Upgrade];
+
+    /// Its line.
+    pub(super) const fn text(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Reloading => "reloading",
+            Self::Reloaded => "reloaded",
+            Self::Stopping => "stopping",
+            Self::Upgrade => "upgrade",
+        }
+    }
+
+    /// The word of a line.
+    pub(super) fn of(line: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.text() == line)
+    }
+}
+
+fn given() -> Option<Blocking> {
+    let number: RawFd = std::env::var(VARIABLE).ok()?.parse().ok()?;
+    // The supervisor's other descriptors are closed here: what has this number, and is a socket, is the line.
+    if number <= 2
+        || nix::fcntl::fcntl(borrowed(number)?, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))
+            .is_err()
+    {
+        return None;
+    }
+    // SAFETY: the supervisor made it for us and nobody else in this process knows of it.
+    #[expect(unsafe_code, reason = "an inherited descriptor")]
+    let line = unsafe { OwnedFd::from_raw_fd(number) };
+    let line = Blocking::from(line);
+    // Somebody else's variable may name anything.
+    line.peer_addr().is_ok().then_some(line)
+}
+
+fn borrowed(number: RawFd) -> Option<std::os::fd::BorrowedFd<'static>> {
+    // SAFETY: it is only used to ask the kernel whether it is open.
+    #[expect(unsafe_code, reason = "an inherited descriptor")]
+    (number >= 0).then(|| unsafe { std::os::fd::BorrowedFd::borrow_raw(number) })
+}

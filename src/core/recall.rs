@@ -1,0 +1,317 @@
+//! What a daemon's next process must know of it beside who was master (that is on the board): verdicts of checks, words of
+//! scripts, and which services and addresses are ours. Pure; [`super::memory`] reads and writes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::board::{Past, number};
+use crate::check::recalled::Recalled;
+use crate::ipvs::table::{Family, Protocol, ServiceKey};
+use crate::net::address::AddressKey;
+use crate::vrrp::group::Group;
+use crate::vrrp::params::Settings;
+use crate::vrrp::trackers::{Said, TrackerKind, TrackerValues, Value};
+
+/// Version of the form.
+const VERSION: u32 = 1;
+/// Verdicts of a process that has been gone for longer are no better than none: servers come and go meanwhile.
+const STALE: Duration = Duration::from_secs(60);
+
+/// The form of the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    version: u32,
+    /// Which network namespace it is about.
+    space: u64,
+    /// Verdicts of checks.
+    pub verdicts: Recalled,
+    /// Scripts: they succeed, or not.
+    pub scripts: BTreeMap<String, bool>,
+    /// Our services in the kernel.
+    services: Vec<Key>,
+    /// Our addresses, wished now or not.
+    addresses: Vec<Address>,
+}
+
+/// One service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Key {
+    Tcp(IpAddr, u16),
+    Udp(IpAddr, u16),
+    Sctp(IpAddr, u16),
+    Mark(u32),
+    Mark6(u32),
+}
+
+/// One address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Address(String, IpAddr, u8);
+
+impl From<ServiceKey> for Key {
+    fn from(key: ServiceKey) -> Self {
+        match key {
+            ServiceKey::Address { protocol: Protocol::Tcp, address, port } => Self::Tcp(address, port),
+            ServiceKey::Address { protocol: Protocol::Udp, address, port } => Self::Udp(address, port),
+            ServiceKey::Address { protocol: Protocol::Sctp, address, port } => Self::Sctp(address, port),
+            ServiceKey::Fwmark { family: Family::V4, mark } => Self::Mark(mark),
+            ServiceKey::Fwmark { family: Family::V6, mark } => Self::Mark6(mark),
+        }
+    }
+}
+
+impl From<Key> for ServiceKey {
+    fn from(key: Key) -> Self {
+        let service = |protocol, address, port| Self::Address { protocol, address, port };
+        match key {
+            Key::Tcp(address, port) => service(Protocol::Tcp, address, port),
+            Key::Udp(address, port) => service(Protocol::Udp, address, port),
+            Key::Sctp(address, port) => service(Protocol::Sctp, address, port),
+            Key::Mark(mark) => Self::Fwmark { family: Family::V4, mark },
+            Key::Mark6(mark) => Self::Fwmark { family: Family::V6, mark },
+        }
+    }
+}
+
+impl Document {
+    /// What is so now, in this network namespace.
+    pub fn new<'a>(
+        space: u64,
+        verdicts: Recalled,
+        trackers: &TrackerValues,
+        services: impl Iterator<Item = &'a ServiceKey>,
+        addresses: impl Iterator<Item = &'a AddressKey>,
+    ) -> Self {
+        let scripts = trackers.all(TrackerKind::Script).filter_map(|(name, said)| match said.value {
+            Value::Up => Some((name.to_owned(), true)),
+            Value::Down => Some((name.to_owned(), false)),
+            Value::Unknown | Value::Number(_) => None,
+        });
+        Self {
+            version: VERSION,
+            space,
+            verdicts,
+            scripts: scripts.collect(),
+            services: services.copied().map(Key::from).collect(),
+            addresses: addresses
+                .map(|key| Address(key.interface.clone(), key.address, key.prefix_len))
+                .collect(),
+        }
+    }
+
+    /// Reads the form.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let document: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        match document.version {
+            VERSION => Ok(document),
+            other => Err(format!("it has version {other}, this Tandem knows version {VERSION}")),
+        }
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> Vec<u8> {
+        // Maps of strings, numbers and addresses: there is nothing that JSON cannot say.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Our services.
+    pub fn services(&self) -> impl Iterator<Item = ServiceKey> + '_ {
+        self.services.iter().copied().map(ServiceKey::from)
+    }
+
+    /// Our addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = AddressKey> + '_ {
+        self.addresses.iter().map(|Address(interface, address, prefix_len)| AddressKey {
+            interface: interface.clone(),
+            address: *address,
+            prefix_len: *prefix_len,
+        })
+    }
+
+    /// What of it counts for a process of this network namespace that begins when the last one has been gone for so long.
+    /// Services and addresses are ours however long it was.
+    #[must_use]
+    pub fn as_of(mut self, space: u64, gone: Duration) -> Self {
+        if self.space != space {
+            return Self::default();
+        }
+        if gone > STALE {
+            self.verdicts = Recalled::default();
+            self.scripts.clear();
+        }
+        self
+    }
+
+    /// The last words of scripts, for those who have not said anything yet.
+    pub fn words(&self) -> impl Iterator<Item = (&str, Said)> {
+        self.scripts.iter().map(|(name, succeeds)| {
+            let why = "as before the restart, no result yet".to_owned();
+            (name.as_str(), Said { value: Value::of(*succeeds), why, since: None })
+        })
+    }
+}
+
+/// Who goes on as master: those who were, and were heard so lately that nobody can have taken over. Of a sync group all or
+/// none.
+pub fn masters(
+    past: &Past,
+    instances: &[Arc<Settings>],
+    groups: &[Group],
+    now: Duration,
+) -> BTreeSet<String> {
+    let known: BTreeMap<u64, Duration> = past.masters.iter().copied().collect();
+    let lately = |settings: &Settings| {
+        let spoke = known.get(&number(&settings.router_name()));
+        // A stamp of the future is no stamp.
+        spoke.is_some_and(|spoke| now.checked_sub(*spoke).is_some_and(|gone| gone < settings.patience()))
+    };
+    let mut masters: BTreeSet<String> =
+        instances.iter().filter(|settings| lately(settings)).map(|settings| settings.name.clone()).collect();
+    for group in groups {
+        if !group.members.iter().all(|member| masters.contains(member)) {
+            for member in &group.members {
+                masters.remove(member);
+            }
+        }
+    }
+    masters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::config::model::Config;
+    use crate::vrrp::params::{Host, Setup};
+
+    fn setup(text: &str) -> Setup {
+        let loaded = crate::config::load_text(
+            std::path::Path::new("x.conf"),
+            text.as_bytes(),
+            &crate::config::resolve::Facts::default(),
+        );
+        let config: Config = loaded.config;
+        Setup::of(&config, &Host::default())
+    }
+
+    fn instances() -> Setup {
+        let one = |name: &str, vrid: u8, interval: &str| {
+            format!(
+                "vrrp_instance {name} {{ interface eth0\nvirtual_router_id {vrid}\npriority 100\nadvert_int {interval}\n\
+                 virtual_ipaddress {{ 10.0.0.{vrid} }}\n}}\n"
+            )
+        };
+        let group = "vrrp_sync_group G { group {\nC\nD\n} }\n";
+        setup(
+            &[one("A", 1, "1"), one("B", 2, "10"), one("C", 3, "1"), one("D", 4, "1"), group.to_owned()]
+                .concat(),
+        )
+    }
+
+    const fn s(tenths: u64) -> Duration {
+        Duration::from_millis(100 * tenths)
+    }
+
+    /// Masters of the names with the times of their last adverts, asked at 100 s.
+    fn asked(spoken: &[(&str, Duration)]) -> String {
+        let setup = instances();
+        let known = |name: &str| {
+            let settings = setup.instances.iter().find(|one| one.name == name).expect("an instance");
+            number(&settings.router_name())
+        };
+        let masters = spoken.iter().map(|(name, at)| (known(name), *at)).collect();
+        let past = Past { alive: s(1000), masters };
+        let who = self::masters(&past, &setup.instances, &setup.groups, s(1000));
+        who.into_iter().collect()
+    }
+
+    #[test]
+    fn only_who_was_heard_lately_goes_on() {
+        // (last adverts, who goes on)
+        let table: [(&[(&str, Duration)], &str); 8] = [
+            (&[], ""),
+            (&[("A", s(1000))], "A"),
+            (&[("A", s(971))], "A"),
+            // Three intervals: the peer is about to take over.
+            (&[("A", s(970))], ""),
+            (&[("B", s(701))], "B"),
+            // Written by a clock that this boot does not have.
+            (&[("A", s(1001))], ""),
+            (&[("C", s(999))], ""),
+            (&[("C", s(999)), ("D", s(999)), ("A", s(0))], "CD"),
+        ];
+        for (spoken, wanted) in table {
+            assert_eq!(asked(spoken), wanted, "{spoken:?}");
+        }
+    }
+
+    #[test]
+    fn another_router_of_the_same_name_does_not_go_on() {
+        let before = setup(
+            "vrrp_instance A { interface eth0\nvirtual_router_id 1\nvirtual_ipaddress { 10.0.0.1 }\n}\n",
+        );
+        let after = setup(
+            "vrrp_instance A { interface eth0\nvirtual_router_id 2\nvirtual_ipaddress { 10.0.0.1 }\n}\n",
+        );
+        let names = |setup: &Setup| number(&setup.instances[0].router_name());
+        let past = Past { alive: s(10), masters: vec![(names(&before), s(10))] };
+        assert_eq!(masters(&past, &before.instances, &[], s(10)).len(), 1);
+        assert!(masters(&past, &after.instances, &[], s(10)).is_empty());
+    }
+
+    fn document() -> Document {
+        let mut trackers = TrackerValues::new();
+        for (name, value) in [("up", Value::Up), ("down", Value::Down), ("new", Value::Unknown)] {
+            trackers.set(TrackerKind::Script, name, Said::new(value, "", clock::now()));
+        }
+        let address: IpAddr = "10.0.0.1".parse().unwrap();
+        let services = [
+            ServiceKey::Address { protocol: Protocol::Udp, address, port: 53 },
+            ServiceKey::Address { protocol: Protocol::Sctp, address: "fe80::1".parse().unwrap(), port: 0 },
+            ServiceKey::Fwmark { family: Family::V6, mark: 7 },
+        ];
+        let key = AddressKey { interface: "eth0".to_owned(), address, prefix_len: 24 };
+        Document::new(5, Recalled::default(), &trackers, services.iter(), [key].iter())
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let document = document();
+        let again = Document::parse(&document.text()).unwrap();
+        assert_eq!(again, document);
+        assert_eq!(again.services().count(), 3);
+        assert_eq!(again.addresses().map(|key| key.to_string()).collect::<String>(), "10.0.0.1/24 on eth0");
+        let words: Vec<_> = again.words().map(|(name, said)| (name, said.value)).collect();
+        assert_eq!(words, [("down", Value::Down), ("up", Value::Up)]);
+    }
+
+    #[test]
+    fn what_is_damaged_is_refused() {
+        let text = String::from_utf8(document().text()).unwrap();
+        for (bad, says) in [
+            (text[..text.len() / 2].to_owned(), "EOF"),
+            (text.replace("\"version\":1", "\"version\":2"), "it has version 2"),
+            (String::new(), "EOF"),
+            (text.replace("10.0.0.1", "10.0.0.1.1"), "invalid"),
+        ] {
+            let problem = Document::parse(bad.as_bytes()).unwrap_err();
+            assert!(problem.contains(says), "{problem}");
+        }
+    }
+
+    #[test]
+    fn old_verdicts_count_no_more_and_another_namespace_s_nothing() {
+        let document = document();
+        assert_eq!(document.clone().as_of(5, s(10)), document);
+        let late = document.clone().as_of(5, Duration::from_secs(61));
+        assert!(late.scripts.is_empty() && late.services().count() == 3 && late.addresses().count() == 1);
+        assert_eq!(document.as_of(6, s(10)), Document::default());
+    }
+}

@@ -1,0 +1,171 @@
+//! Keeps on disk in memory (`/run`) what the next process must know, and reads what the last one left. A damaged file is
+//! reported and ignored; one that cannot be written costs a restart its verdicts, never the daemon anything.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::recall::Document;
+use crate::board;
+use crate::check::recalled::Recalled;
+use crate::check::status::Asker;
+use crate::clock;
+use crate::ipvs::kernel::Desired;
+use crate::net::address::AddressKey;
+use crate::vrrp::trackers::TrackerValues;
+
+/// Where it is kept when nobody says otherwise.
+const RUN_DIRECTORY: &str = "/run/tandem";
+/// What happens within this time is written at once.
+const GATHER: Duration = Duration::from_millis(50);
+/// Writing takes at most one part in so many of the time.
+const SHARE: u32 = 20;
+
+/// The folder of a daemon: the command line's word, else the usual one.
+pub fn folder(by_command: Option<&Path>) -> &Path {
+    by_command.unwrap_or(Path::new(RUN_DIRECTORY))
+}
+
+fn file(folder: &Path, instance: &str) -> PathBuf {
+    let name = match instance {
+        "" => "memory.json".to_owned(),
+        name => format!("memory-{}.json", name.replace(['/', '\0'], "_")),
+    };
+    folder.join(name)
+}
+
+/// What the last process left, as far as it counts: it has been gone for so long.
+pub(super) fn read(folder: &Path, instance: &str, gone: Duration) -> Document {
+    let path = file(folder, instance);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Document::default(),
+        Err(error) => {
+            tracing::error!(
+                "{} cannot be read, this start knows nothing of the last one: {error}",
+                path.display()
+            );
+            return Document::default();
+        }
+    };
+    match Document::parse(&text) {
+        Ok(document) => document.as_of(board::space(), gone),
+        Err(error) => {
+            tracing::error!(
+                "{} is damaged, this start knows nothing of the last one: {error}",
+                path.display()
+            );
+            Document::default()
+        }
+    }
+}
+
+/// What there is to remember beside the verdicts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// What trackers say.
+    pub(super) trackers: Arc<TrackerValues>,
+    /// What the ipvs thread is asked for.
+    pub(super) desired: Arc<Desired>,
+    /// Every address of ours.
+    pub(super) addresses: Arc<Vec<AddressKey>>,
+    /// Services of an earlier process that go.
+    pub(super) number: u64,
+}
+
+/// Who writes it.
+#[derive(Debug)]
+pub(super) struct Rememberer {
+    facts: watch::Sender<Facts>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Rememberer {
+    /// Starts it; nothing is written before the first word. Call it on a runtime.
+    pub(super) fn start(folder: &Path, instance: &str, asker: Asker) -> Self {
+        let (facts, told) = watch::channel(Facts::default());
+        let task = tokio::spawn(run(file(folder, instance), asker, told));
+        Self { facts, task }
+    }
+
+    /// Something may be different now.
+    pub(super) fn tell(&self, facts: impl FnOnce(&mut Facts)) {
+        self.facts.send_modify(|now| {
+            facts(now);
+            now.number += 1;
+        });
+    }
+
+    /// Writes the last word, and ends.
+    pub(super) async fn end(self) {
+        drop(self.facts);
+        let _ = self.task.await;
+    }
+
+    /// Ends without another word: an orderly stop leaves nothing to remember.
+    pub(super) fn forget(self, folder: &Path, instance: &str) {
+        self.task.abort();
+        let _ = fs::remove_file(file(folder, instance));
+    }
+}
+
+async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
+    let mut last = Vec::new();
+    let mut failed = false;
+    loop {
+        let open = told.changed().await.is_ok();
+        if open {
+            tokio::time::sleep(GATHER).await;
+        }
+        let facts = told.borrow_and_update().clone();
+        let begun = clock::now();
+        let status = asker.ask().await;
+        let (path, before) = (path.clone(), std::mem::take(&mut last));
+        // Neither the list of ten thousand servers nor a disk holds up the main thread.
+        let written = tokio::task::spawn_blocking(move || {
+            let verdicts = status.map(|status| Recalled::of(&status)).unwrap_or_default();
+            let (services, addresses) = (facts.desired.table.keys(), facts.addresses.iter());
+            let text = Document::new(board::space(), verdicts, &facts.trackers, services, addresses).text();
+            let result = if text == before { Ok(()) } else { replace(&path, &text) };
+            (text, result)
+        });
+        let Ok((text, result)) = written.await else { return };
+        match result {
+            Ok(()) => (last, failed) = (text, false),
+            Err(error) => {
+                // Once, not at every try.
+                if !std::mem::replace(&mut failed, true) {
+                    tracing::error!(
+                        "a restart will not know the verdicts of the checks: {error}; mend the folder, or give another one by --run-dir"
+                    );
+                }
+            }
+        }
+        if !open {
+            return;
+        }
+        tokio::time::sleep(clock::now().saturating_duration_since(begun) * SHARE).await;
+    }
+}
+
+/// After a crash there is the old file or the new one. Not synchronised: it means nothing after a boot.
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(named)?;
+    }
+    let beside = path.with_extension("json.new");
+    let write = || {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(text)?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(named)
+}

@@ -1,0 +1,476 @@
+//! The watchdog: a small parent that starts the worker, watches its threads by the board, starts another one when it dies
+//! or hangs, and, when none stays alive, takes our addresses off this machine so that the peer is the only master.
+//!
+//! It holds no configuration and no socket of the network. What it does about what it sees is decided in `policy`.
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+use super::error::Error;
+use super::lifeline::{AGAIN, VARIABLE, Word};
+use super::options::Options;
+use super::pidfile::PidFile;
+use super::{release, remember, systemd};
+use crate::board::{Board, Thread};
+use crate::clock;
+use policy::{Cure, Death, Policy, Sight, Verdict, Watch};
+
+mod policy;
+
+/// Longest pause between two looks at the worker.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a new program may take to say its version.
+const TRIAL: Duration = Duration::from_secs(5);
+/// Real-time signals that have a meaning for the worker, from SIGRTMIN on and down from SIGRTMAX.
+const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// True in a process that a supervisor has started: it is the worker.
+pub fn is_worker() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
+/// Runs the daemon as a worker of its own and looks after that. Returns the exit code.
+///
+/// # Errors
+/// When there can be no worker at all.
+pub fn run(options: &Options) -> Result<i32, Error> {
+    // Whoever finds a pid there may send it a signal: they wait from here on.
+    let signals = signals()?;
+    let pid_file = options.pid_file.as_deref().map(PidFile::take).transpose()?;
+    // Before another file gets its name: an upgrade replaces it.
+    let program = program()?;
+    let mut supervisor = Supervisor {
+        options,
+        program,
+        signals,
+        policy: Policy::default(),
+        ready: false,
+        watchdog: systemd::watchdog(),
+        barked: None,
+    };
+    let end = supervisor.supervise(std::env::var_os(AGAIN).is_some());
+    match end {
+        End::Code(code) => {
+            drop(pid_file);
+            Ok(code)
+        }
+        End::Replace => {
+            // The file stays: it names this process, which goes on under another program.
+            if let Some(file) = pid_file {
+                file.keep();
+            }
+            let mut command = again(&supervisor.program);
+            command.env(AGAIN, "1");
+            Err(Error::Start(command.exec()))
+        }
+    }
+}
+
+enum End {
+    Code(i32),
+    /// Another program goes on in our place.
+    Replace,
+}
+
+struct Supervisor<'a> {
+    options: &'a Options,
+    program: PathBuf,
+    signals: SignalFd,
+    policy: Policy,
+    /// Some worker has run already.
+    ready: bool,
+    watchdog: Option<Duration>,
+    /// When systemd last heard of us.
+    barked: Option<Instant>,
+}
+
+/// One worker.
+struct Worker {
+    child: Child,
+    line: BufReader<UnixStream>,
+    begun: Instant,
+    watch: Watch,
+    board: Option<Board>,
+    stopped: Option<Duration>,
+    /// It was asked to end, until then.
+    ending: Option<Instant>,
+    /// It leaves for another program.
+    leaving: bool,
+}
+
+impl Supervisor<'_> {
+    fn supervise(&mut self, mut again: bool) -> End {
+        loop {
+            let worker = match self.start(again) {
+                Ok(worker) => worker,
+                Err(error) => {
+                    tracing::error!("no worker can be started: {error}");
+                    // As a death: fork may fail for a while.
+                    match self.after(Death::Exit(1), false, Duration::ZERO) {
+                        Some(end) => return end,
+                        None => continue,
+                    }
+                }
+            };
+            again = true;
+            let (begun, pid) = (worker.begun, worker.child.id());
+            let (how, asked, leaving) = self.watch(worker);
+            if leaving && how == Death::Exit(0) {
+                return End::Replace;
+            }
+            if !asked {
+                tracing::error!("the worker (pid {pid}) ended by {how}");
+            }
+            if let Some(end) = self.after(how, asked, clock::now().saturating_duration_since(begun)) {
+                return end;
+            }
+        }
+    }
+
+    /// What follows from a death; `None` = another worker.
+    fn after(&mut self, how: Death, asked: bool, lived: Duration) -> Option<End> {
+        match self.policy.died(how, asked, self.ready, lived, clock::now()) {
+            Verdict::End(code) => {
+                if matches!(how, Death::Signal(_)) {
+                    // It could not do that itself.
+                    self.release();
+                }
+                Some(End::Code(code))
+            }
+            Verdict::Restart(pause) => {
+                if pause.is_zero() {
+                    tracing::warn!("starting another worker");
+                } else {
+                    tracing::warn!("starting another worker in {} ms", pause.as_millis());
+                    if self.asked_to_end_within(pause) {
+                        self.release();
+                        return Some(End::Code(0));
+                    }
+                }
+                None
+            }
+            Verdict::GiveUp => {
+                tracing::error!(
+                    "no worker stays alive: giving up; the addresses are taken off this machine so that the peer is the \
+                     only master"
+                );
+                systemd::status("gave up: no worker stays alive, the addresses are released");
+                self.release();
+                Some(End::Code(1))
+            }
+        }
+    }
+
+    fn release(&self) {
+        if self.options.keep_addresses {
+            return;
+        }
+        let folder = remember::folder(self.options.run_directory.as_deref());
+        match release::run(folder, &self.options.instance) {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!("{count} addresses were taken off this machine"),
+            Err(error) => tracing::error!(
+                "the addresses could not be taken off this machine: {error}; take them off by `ip addr del`, or stop this \
+                 machine: else there are two masters"
+            ),
+        }
+    }
+
+    fn start(&self, again: bool) -> io::Result<Worker> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        // Without close-on-exec: the worker inherits this one end. Nobody else is started by this process.
+        nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
+        let mut command = self::again(Path::new("/proc/self/exe"));
+        command.env(VARIABLE, theirs.as_raw_fd().to_string());
+        if again {
+            command.env(AGAIN, "1");
+        }
+        let child = command.spawn()?;
+        drop(theirs);
+        tracing::debug!("worker {} started", child.id());
+        Ok(Worker {
+            child,
+            line: BufReader::new(ours),
+            begun: clock::now(),
+            watch: Watch::default(),
+            board: None,
+            stopped: None,
+            ending: None,
+            leaving: false,
+        })
+    }
+
+    /// Looks after a worker until it has ended: how, whether it was asked to, and whether it left for another program.
+    fn watch(&mut self, mut worker: Worker) -> (Death, bool, bool) {
+        loop {
+            let pause = self.look(&mut worker);
+            let ready = {
+                let line_open = worker.line.get_ref();
+                let mut fds = [
+                    PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+                    PollFd::new(line_open.as_fd(), PollFlags::POLLIN),
+                ];
+                let timeout =
+                    PollTimeout::try_from(pause + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+                // EINTR only means another turn.
+                let _ = poll(&mut fds, timeout);
+                fds.map(|fd| fd.any().unwrap_or(false))
+            };
+            if ready[1] {
+                self.hear(&mut worker);
+            }
+            while ready[0]
+                && let Ok(Some(info)) = self.signals.read_signal()
+            {
+                self.signal(i32::try_from(info.ssi_signo).unwrap_or(0), &mut worker);
+            }
+            if let Some(how) = reap(&mut worker) {
+                // Its last words.
+                self.hear(&mut worker);
+                return (how, worker.ending.is_some() && !worker.leaving, worker.leaving);
+            }
+        }
+    }
+
+    /// One look; returns when the next one is due.
+    fn look(&mut self, worker: &mut Worker) -> Duration {
+        let now = clock::now();
+        if let Some(every) = self.watchdog
+            && self.barked.is_none_or(|at| now.saturating_duration_since(at) >= every.mul_f32(0.9))
+        {
+            systemd::alive();
+            self.barked = Some(now);
+        }
+        let soon = LOOK_EVERY.min(self.watchdog.unwrap_or(LOOK_EVERY));
+        if let Some(limit) = worker.ending {
+            if limit <= now {
+                tracing::error!("the worker does not end within {} s: killing it", STOP_PATIENCE.as_secs());
+                let _ = worker.child.kill();
+                worker.ending = Some(now + STOP_PATIENCE);
+            }
+            return soon.min(limit.saturating_duration_since(now));
+        }
+        if worker.board.is_none() {
+            let folder = remember::folder(self.options.run_directory.as_deref());
+            worker.board = Board::look(folder, &self.options.instance).filter(|_| self.ready);
+        }
+        let busy = |board: &Board| {
+            let since = |thread| board.busy_since(thread).map(|since| (thread, since));
+            Thread::ALL.into_iter().filter_map(since).collect()
+        };
+        let sight =
+            Sight { busy: worker.board.as_ref().map(busy).unwrap_or_default(), stopped: worker.stopped };
+        let since_boot = clock::since_boot();
+        let (cure, next) = worker.watch.look(&sight, since_boot, soon);
+        match cure {
+            Some(Cure::Kill { thread, busy }) => {
+                tracing::error!(
+                    "the {} thread of the worker hangs for {:.1} s: killing the worker; please report this with the log",
+                    thread.name(),
+                    busy.as_secs_f64()
+                );
+                let _ = worker.child.kill();
+                worker.board = None;
+            }
+            Some(Cure::Continue) => {
+                tracing::error!(
+                    "the worker was stopped by a signal, and goes on: a stopped director keeps its addresses and serves \
+                     nobody. To end it use SIGTERM"
+                );
+                let _ = kill(pid(worker), Signal::SIGCONT);
+            }
+            None => {}
+        }
+        next.saturating_sub(since_boot).min(soon)
+    }
+
+    /// What the worker says.
+    fn hear(&mut self, worker: &mut Worker) {
+        let mut line = String::new();
+        // Whole lines are written at once, so none is ever read in two pieces.
+        while worker.line.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if let Some(word) = Word::of(line.trim_end()) {
+                match word {
+                    Word::Ready => {
+                        if !std::mem::replace(&mut self.ready, true) {
+                            systemd::notify(word);
+                        }
+                        systemd::status("runs");
+                    }
+                    Word::Stopping => {
+                        worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
+                        systemd::notify(word);
+                    }
+                    Word::Upgrade => self.upgrade(worker),
+                    Word::Reloading | Word::Reloaded => systemd::notify(word),
+                }
+            }
+            line.clear();
+        }
+    }
+
+    fn signal(&self, number: i32, worker: &mut Worker) {
+        if number == Signal::SIGCHLD as i32 {
+            return;
+        }
+        if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
+            worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
+        }
+        // A stopped one would hear it when it goes on.
+        if worker.stopped.is_some() {
+            let _ = kill(pid(worker), Signal::SIGCONT);
+        }
+        // Real-time signals have no name in nix.
+        // SAFETY: plain numbers; the process is our child and not reaped yet, so the number is its own.
+        #[expect(unsafe_code, reason = "a signal without a name")]
+        let _ = unsafe { libc::kill(pid(worker).as_raw(), number) };
+    }
+
+    /// The program of our name is asked whether it runs at all; then the worker leaves and it goes on in our place.
+    fn upgrade(&self, worker: &mut Worker) {
+        let order = match trial(&self.program) {
+            Ok(version) => {
+                tracing::info!("{} ({version}) goes on in our place", self.program.display());
+                worker.ending = Some(clock::now() + STOP_PATIENCE);
+                worker.leaving = true;
+                "leave\n".to_owned()
+            }
+            Err(why) => {
+                tracing::error!("no upgrade: {why}");
+                format!("refused {}\n", why.replace('\n', " "))
+            }
+        };
+        let _ = worker.line.get_mut().write_all(order.as_bytes());
+    }
+
+    /// Waits; true when meanwhile somebody wants the daemon to end.
+    fn asked_to_end_within(&self, pause: Duration) -> bool {
+        let end = clock::now() + pause;
+        loop {
+            let left = end.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return false;
+            }
+            let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+            let _ = poll(&mut fds, timeout);
+            while let Ok(Some(info)) = self.signals.read_signal() {
+                let number = i32::try_from(info.ssi_signo).unwrap_or(0);
+                if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+fn pid(worker: &Worker) -> Pid {
+    Pid::from_raw(i32::try_from(worker.child.id()).unwrap_or(0))
+}
+
+/// What has become of the worker; `Some` once it has ended.
+fn reap(worker: &mut Worker) -> Option<Death> {
+    // Stopped or continued: told once each.
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WCONTINUED | WaitPidFlag::WNOHANG;
+    while let Ok(status) = waitid(Id::Pid(pid(worker)), flags) {
+        let now = clock::since_boot();
+        match status {
+            WaitStatus::Stopped(..) => worker.stopped = Some(now),
+            WaitStatus::Continued(_) => {
+                worker.stopped = None;
+                worker.watch.continued(now);
+            }
+            _ => break,
+        }
+    }
+    let status = worker.child.try_wait().ok().flatten()?;
+    Some(match status.code() {
+        Some(code) => Death::Exit(code),
+        None => Death::Signal(status.signal().unwrap_or(0)),
+    })
+}
+
+/// The program with our own arguments and its own name as it was called.
+fn again(program: &Path) -> Command {
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new(program);
+    if let Some(name) = arguments.next() {
+        command.arg0(name);
+    }
+    command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN);
+    command
+}
+
+/// Where our program lies, also when another one gets its name.
+fn program() -> Result<PathBuf, Error> {
+    let path = std::env::current_exe()?;
+    let text = path.to_string_lossy();
+    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+}
+
+/// Runs `PROGRAM --version`; what it says, or why it is no program to go on with.
+fn trial(program: &Path) -> Result<String, String> {
+    let named = |why: String| format!("{}: {why}", program.display());
+    let mut command = Command::new(program);
+    command.arg0("tandem").arg("--version").env_remove(VARIABLE).env_remove(AGAIN);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|error| named(error.to_string()))?;
+    let limit = clock::now() + TRIAL;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if clock::now() < limit => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(named(format!("--version does not end within {} s", TRIAL.as_secs())));
+            }
+            Err(error) => return Err(named(error.to_string())),
+        }
+    };
+    let mut said = String::new();
+    if let Some(output) = child.stdout.take() {
+        let _ = output.take(4096).read_to_string(&mut said);
+    }
+    let said = said.trim().to_owned();
+    if status.success() && said.starts_with("tandem ") {
+        Ok(said)
+    } else {
+        Err(named(format!("--version ends with {status} and says {said:?}: it is no Tandem")))
+    }
+}
+
+/// All that is for us or for the worker, as a descriptor.
+fn signals() -> io::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().chain(FORWARDED) {
+        set.add(signal);
+    }
+    let mut raw = *set.as_ref();
+    for number in [libc::SIGRTMIN() + 2, libc::SIGRTMAX() - 1, libc::SIGRTMAX()] {
+        // SAFETY: a set of our own and numbers of signals that the C library names.
+        #[expect(unsafe_code, reason = "signals without names")]
+        unsafe {
+            libc::sigaddset(&mut raw, number);
+        }
+    }
+    // SAFETY: a whole set, made above.
+    #[expect(unsafe_code, reason = "signals without names")]
+    let set = unsafe { SigSet::from_sigset_t_unchecked(raw) };
+    set.thread_block()?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}

@@ -1,0 +1,257 @@
+//! What the supervisor does about a worker that died, hangs or was stopped. Pure.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::board::Thread;
+
+/// A worker that lived for so long is started again at once.
+const SOUND: Duration = Duration::from_secs(10);
+/// More deaths than this within the window, and the peer shall be the only master.
+const DEATHS: usize = 6;
+const WINDOW: Duration = Duration::from_secs(60);
+/// Pause before the second restart in a row, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A stopped worker is let on after so long: whoever holds it as a debugger does so by other means.
+const STOPPED_LIMIT: Duration = Duration::from_secs(1);
+/// The supervisor woke so late that it was held up itself: nobody is judged by that time.
+const OWN_LATENESS: Duration = Duration::from_millis(500);
+
+/// How long a thread may be busy with one and the same thing. The vrrp thread's turns take microseconds; a peer of adverts
+/// of a second takes over after three. Main reads files of any size; the others ask kernels and disks.
+const fn limit(thread: Thread) -> Duration {
+    match thread {
+        Thread::Vrrp => Duration::from_millis(1900),
+        Thread::Main | Thread::Check | Thread::Bfd | Thread::Control => Duration::from_secs(60),
+        Thread::Net | Thread::Ipvs | Thread::Devices => Duration::from_secs(120),
+    }
+}
+
+/// How a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Death {
+    /// By itself, with this code.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "exit status {code}"),
+            Self::Signal(number) => write!(f, "signal {number}"),
+        }
+    }
+}
+
+/// What follows from a death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The daemon ends with this code.
+    End(i32),
+    /// Another worker begins after a pause.
+    Restart(Duration),
+    /// No worker stays alive: our addresses go, the peer takes over.
+    GiveUp,
+}
+
+/// What is remembered of earlier deaths.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Policy {
+    deaths: VecDeque<Instant>,
+}
+
+impl Policy {
+    /// A worker has died. `asked`: it was told to end. `ready`: some worker of this daemon has run already; a daemon that
+    /// cannot even begin (its file, its lock) says so by its exit code.
+    pub(super) fn died(
+        &mut self,
+        how: Death,
+        asked: bool,
+        ready: bool,
+        lived: Duration,
+        now: Instant,
+    ) -> Verdict {
+        if asked {
+            return Verdict::End(match how {
+                Death::Exit(code) => code,
+                Death::Signal(_) => 1,
+            });
+        }
+        if let (Death::Exit(code), false) = (how, ready) {
+            return Verdict::End(code);
+        }
+        self.deaths.push_back(now);
+        while self.deaths.front().is_some_and(|first| now.saturating_duration_since(*first) > WINDOW) {
+            self.deaths.pop_front();
+        }
+        if self.deaths.len() >= DEATHS {
+            return Verdict::GiveUp;
+        }
+        if lived >= SOUND || self.deaths.len() <= 1 {
+            return Verdict::Restart(Duration::ZERO);
+        }
+        let doubled = u32::try_from(self.deaths.len() - 2).unwrap_or(0).min(16);
+        Verdict::Restart(FIRST_PAUSE.saturating_mul(1 << doubled).min(LONGEST_PAUSE))
+    }
+}
+
+/// What one look at the worker shows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sight {
+    /// Since when threads are busy with one thing, since boot.
+    pub(super) busy: Vec<(Thread, Duration)>,
+    /// Since when the worker is stopped.
+    pub(super) stopped: Option<Duration>,
+}
+
+/// What to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cure {
+    /// SIGKILL, and another worker.
+    Kill {
+        /// The thread that hangs.
+        thread: Thread,
+        /// For how long.
+        busy: Duration,
+    },
+    /// SIGCONT.
+    Continue,
+}
+
+/// The looks at one worker. Times are those since boot: they go on while the machine sleeps, as the peer's do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// When it was to look again.
+    expected: Option<Duration>,
+    /// Nobody is judged by what was before: then the machine held everybody up.
+    excused: Duration,
+}
+
+impl Watch {
+    /// One look: what to do, and when to look again at the latest. `soon`: the longest pause between looks.
+    pub(super) fn look(&mut self, sight: &Sight, now: Duration, soon: Duration) -> (Option<Cure>, Duration) {
+        if self.expected.is_some_and(|at| now.saturating_sub(at) > OWN_LATENESS) {
+            self.excused = now;
+        }
+        let mut next = now + soon;
+        let mut cure = None;
+        if let Some(since) = sight.stopped {
+            let until = since.max(self.excused) + STOPPED_LIMIT;
+            if until <= now { cure = Some(Cure::Continue) } else { next = next.min(until) }
+        } else {
+            // Nobody moves in a stopped process: only of one that runs is it anybody's fault.
+            for (thread, since) in &sight.busy {
+                let since = (*since).max(self.excused);
+                let until = since + limit(*thread);
+                if until <= now {
+                    let busy = now.saturating_sub(since);
+                    cure.get_or_insert(Cure::Kill { thread: *thread, busy });
+                } else {
+                    next = next.min(until);
+                }
+            }
+        }
+        self.expected = Some(next);
+        (cure, next)
+    }
+
+    /// It runs again after it was stopped: what it was busy with meanwhile does not count.
+    pub(super) fn continued(&mut self, now: Duration) {
+        self.excused = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    const SOON: Duration = ms(1000);
+
+    #[test]
+    fn deaths_in_a_row_wait_longer_and_then_end() {
+        let start = crate::clock::now();
+        let mut policy = Policy::default();
+        let mut seen = Vec::new();
+        for number in 0..6 {
+            seen.push(policy.died(Death::Signal(11), false, true, ms(50), start + ms(number * 3000)));
+        }
+        let waits = [0, 100, 200, 400, 800].map(|pause| Verdict::Restart(ms(pause)));
+        assert_eq!(seen[..5], waits);
+        assert_eq!(seen[5], Verdict::GiveUp);
+    }
+
+    #[test]
+    fn a_death_now_and_then_costs_no_pause() {
+        let start = crate::clock::now();
+        let mut policy = Policy::default();
+        for hour in 0..50 {
+            let now = start + Duration::from_secs(3600 * hour);
+            let verdict = policy.died(Death::Exit(1), false, true, Duration::from_secs(3600), now);
+            assert_eq!(verdict, Verdict::Restart(Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn who_cannot_begin_says_why_by_its_code() {
+        let now = crate::clock::now();
+        let mut policy = Policy::default();
+        // (how, asked, ready, what follows)
+        let table = [
+            (Death::Exit(3), false, false, Verdict::End(3)),
+            (Death::Exit(0), true, true, Verdict::End(0)),
+            (Death::Signal(9), true, true, Verdict::End(1)),
+            (Death::Exit(3), false, true, Verdict::Restart(Duration::ZERO)),
+            // Not even ready, but by no fault that it could name.
+            (Death::Signal(11), false, false, Verdict::Restart(ms(100))),
+        ];
+        for (how, asked, ready, wanted) in table {
+            assert_eq!(policy.died(how, asked, ready, ms(1), now), wanted, "{how} {asked} {ready}");
+        }
+    }
+
+    #[test]
+    fn a_thread_that_hangs_is_seen_in_time() {
+        let mut watch = Watch::default();
+        let idle = Sight::default();
+        assert_eq!(watch.look(&idle, ms(10_000), SOON), (None, ms(11_000)));
+        let hangs =
+            Sight { busy: vec![(Thread::Main, ms(10_100)), (Thread::Vrrp, ms(10_200))], stopped: None };
+        // It looks again exactly when it must.
+        assert_eq!(watch.look(&hangs, ms(11_000), SOON), (None, ms(12_000)));
+        assert_eq!(watch.look(&hangs, ms(12_000), SOON), (None, ms(12_100)));
+        let (cure, _) = watch.look(&hangs, ms(12_100), SOON);
+        assert_eq!(cure, Some(Cure::Kill { thread: Thread::Vrrp, busy: ms(1900) }));
+    }
+
+    #[test]
+    fn nobody_is_judged_by_a_time_in_which_the_machine_stood_still() {
+        let mut watch = Watch::default();
+        let hangs = Sight { busy: vec![(Thread::Vrrp, ms(10_000))], stopped: None };
+        assert_eq!(watch.look(&hangs, ms(10_100), SOON), (None, ms(11_100)));
+        // A snapshot of 60 s.
+        assert_eq!(watch.look(&hangs, ms(71_100), SOON), (None, ms(72_100)));
+        let (cure, _) = watch.look(&hangs, ms(73_000), SOON);
+        assert_eq!(cure, None, "late again by less than counts, and the excuse holds");
+        let (cure, _) = watch.look(&hangs, ms(73_100), SOON);
+        assert!(matches!(cure, Some(Cure::Kill { .. })), "it hangs all the same");
+    }
+
+    #[test]
+    fn a_stopped_worker_is_let_on() {
+        let mut watch = Watch::default();
+        let stopped = Sight { busy: vec![(Thread::Vrrp, ms(5000))], stopped: Some(ms(10_000)) };
+        assert_eq!(watch.look(&stopped, ms(10_100), SOON), (None, ms(11_000)));
+        assert_eq!(watch.look(&stopped, ms(11_000), SOON).0, Some(Cure::Continue));
+        watch.continued(ms(11_001));
+        let runs = Sight { stopped: None, ..stopped };
+        assert_eq!(watch.look(&runs, ms(11_100), SOON).0, None);
+    }
+}

@@ -1,0 +1,135 @@
+//! How the daemon ends: orderly, or so that another process goes on with everything as it is.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::clock;
+use crate::config::model::FlushOnStop;
+use crate::core::lifeline::Word;
+use crate::core::scripts;
+use crate::ipvs::kernel::Desired;
+use crate::vrrp::track;
+
+use super::{Worker, log_bfd};
+
+/// How long each part may take to leave at stop: keepalived's `child_wait_time`.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// How long stop scripts may take: keepalived gives them about one second.
+const STOP_SCRIPTS: Duration = Duration::from_secs(1);
+
+/// What is to become of what is in the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It goes, in order.
+    Stopped,
+    /// It stays: another process goes on at once.
+    Left,
+}
+
+impl Worker {
+    /// Ends without a trace: no advert, no script, no change of the kernel.
+    pub(super) async fn leave(mut self) {
+        tracing::info!("leaving everything as it is for the process that goes on");
+        self.vrrp.mailbox.leave();
+        self.door.close();
+        let kept = self.keep_last();
+        self.remember();
+        self.restart.remember_last().await;
+        if !wait_for(|| self.vrrp.ended()).await {
+            tracing::error!("the vrrp thread does not end");
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            self.take_report(&report);
+        }
+        // Scripts that run are ended: the next process starts them anew.
+        self.trackers.configure(track::Plan::default(), clock::now());
+        self.teller.finish(STOP_SCRIPTS).await;
+        if !wait_for(|| kept.is_finished()).await {
+            tracing::error!(
+                "the disk does not take the overrides: the next start may not know the last of them"
+            );
+        }
+        tracing::info!("left");
+        // What threads hold is not taken down: whoever goes on finds it.
+        std::process::exit(0);
+    }
+
+    /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
+    pub(super) async fn stop(mut self) {
+        self.lifeline.say(Word::Stopping);
+        if !(self.options.keep_addresses || self.options.keep_table) {
+            self.restart.forget(&self.options);
+        }
+        // Before all that a disk or a client could hold up: until then the peer does not take over.
+        if self.options.keep_addresses {
+            self.vrrp.mailbox.leave();
+        } else {
+            self.vrrp.mailbox.stop();
+        }
+        self.door.close();
+        let kept = self.keep_last();
+        self.trackers.configure(track::Plan::default(), clock::now());
+        if !wait_for(|| self.vrrp.ended()).await {
+            tracing::error!("the vrrp thread does not end");
+        }
+        while let Ok(report) = self.reports.try_recv() {
+            self.take_report(&report);
+        }
+        let bfd = self.bfd.end();
+        self.check.end();
+        let _ = wait_for(|| self.check.thread.is_finished()).await;
+        let mut last = Vec::new();
+        while let Ok(event) = self.check.events.try_recv() {
+            last.push(event);
+        }
+        for event in &last {
+            self.take_check(event);
+        }
+        // Our services go in one message each whatever is said: that is lvs_flush_on_stop VS. Without it everybody's.
+        let flushes = self.config.global_defs.lvs_flush_on_stop == Some(FlushOnStop::All);
+        let sweeps = self.desired.sweeps + u32::from(flushes);
+        if !self.options.keep_table {
+            self.marking.end();
+            self.desired = Desired { number: self.desired.number, sweeps, ..Desired::default() };
+            self.program();
+        }
+        drop(self.ipvs.desired);
+        if let Some(thread) = bfd {
+            leave("bfd", thread).await;
+        }
+        while let Ok(report) = self.bfd.reports.try_recv() {
+            log_bfd(&report);
+        }
+        leave("ipvs", self.ipvs.thread).await;
+        leave("net", self.net.thread).await;
+        leave("devices", self.devices.end()).await;
+        self.teller.finish(STOP_SCRIPTS).await;
+        scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
+        if !wait_for(|| kept.is_finished()).await {
+            tracing::error!(
+                "the disk does not take the overrides: the next start may not know the last of them"
+            );
+        }
+        tracing::info!("stopped");
+    }
+}
+
+async fn leave(name: &str, thread: JoinHandle<()>) {
+    if !wait_for(|| thread.is_finished()).await {
+        tracing::error!("the {name} thread does not end within {} s: left behind", STOP_PATIENCE.as_secs());
+    } else if thread.join().is_err() {
+        tracing::error!("the {name} thread ended by a panic");
+    }
+}
+
+/// Waits until something is so, or the patience is over.
+async fn wait_for(done: impl Fn() -> bool) -> bool {
+    let deadline = clock::now() + STOP_PATIENCE;
+    while !done() {
+        if clock::now() >= deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    true
+}
