@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-vrrp
+.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-vrrp bench-core
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-addresses   thousands of addresses on one device, beside ip -batch (as root)"
 	@echo "make bench-check       what checks cost, and how soon 1,000 of 10,000 failures are in the table"
 	@echo "make bench-ipvs        the table at scale: first load, stop, reload, beside keepalived (as root)"
+	@echo "make bench-core        start, idle cost, stop, size: beside keepalived (as root)"
 	@echo "make bench-vrrp        takeover, many addresses, many instances, load: beside keepalived (as root)"
 
 setup:
@@ -57,6 +58,13 @@ bench-addresses:
 # ONLY=TCP_CHECK|HTTP_GET, COUNT=10000 servers.
 bench-check:
 	@cargo bench --locked --bench check
+
+# RUNS=5, WINDOW=10 seconds of idleness. The program as it is released: the benchmark's own build is another.
+bench-core:
+	@cargo build --locked --release
+	@mkdir -p target/bench
+	@cp target/release/tandem target/bench/tandem
+	@TANDEM_BIN=$$PWD/target/bench/tandem cargo bench --locked --bench core
 
 # ONLY=takeover|many|instances|load|soak, RUNS=5 of each, WINDOW=15 seconds of instances and load, TIME=600 of the soak.
 bench-vrrp:

@@ -21,6 +21,8 @@ mod ipv6;
 mod life;
 #[path = "lab_vrrp/mixed.rs"]
 mod mixed;
+#[path = "lab_vrrp/restart.rs"]
+mod restart;
 #[path = "lab_vrrp/routing.rs"]
 mod routing;
 #[path = "lab_vrrp/seeds.rs"]

@@ -102,6 +102,7 @@ pub fn start(lab: &Lab, host: &str, who: Who, text: &str) -> Process {
     } else {
         let program = tandem().display().to_string();
         argv.extend([program, "run".into(), "--config".into(), config, "--pid".into(), path("pid")]);
+        argv.extend(["--run-dir".into(), path("run")]);
     }
     let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
     Process::start(lab, host, &format!("{} on {host}", who.name()), &argv, &[])

@@ -38,6 +38,9 @@ pub enum Error {
     /// A thread, runtime or signal handler could not be made.
     #[error("cannot start: {0}")]
     Start(#[from] io::Error),
+    /// `net_namespace` cannot be entered.
+    #[error(transparent)]
+    Namespace(#[from] super::namespace::Error),
     /// The kernel's interfaces could not be read.
     #[error("cannot read the interfaces of this machine: {0}")]
     Net(#[from] crate::net::Error),

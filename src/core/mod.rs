@@ -19,6 +19,7 @@ mod lock;
 pub mod look;
 mod marking;
 mod memory;
+pub mod namespace;
 pub mod options;
 mod outside;
 pub mod overlay;

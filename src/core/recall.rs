@@ -27,6 +27,8 @@ pub struct Document {
     version: u32,
     /// Which network namespace it is about.
     space: u64,
+    /// Its name, where the file says one.
+    pub namespace: Option<String>,
     /// Verdicts of checks.
     pub verdicts: Recalled,
     /// Scripts: they succeed, or not.
@@ -81,6 +83,7 @@ impl Document {
     /// What is so now, in this network namespace.
     pub fn new<'a>(
         space: u64,
+        namespace: Option<String>,
         verdicts: Recalled,
         trackers: &TrackerValues,
         services: impl Iterator<Item = &'a ServiceKey>,
@@ -94,6 +97,7 @@ impl Document {
         Self {
             version: VERSION,
             space,
+            namespace,
             verdicts,
             scripts: scripts.collect(),
             services: services.copied().map(Key::from).collect(),
@@ -278,7 +282,7 @@ mod tests {
             ServiceKey::Fwmark { family: Family::V6, mark: 7 },
         ];
         let key = AddressKey { interface: "eth0".to_owned(), address, prefix_len: 24 };
-        Document::new(5, Recalled::default(), &trackers, services.iter(), [key].iter())
+        Document::new(5, None, Recalled::default(), &trackers, services.iter(), [key].iter())
     }
 
     #[test]

@@ -21,8 +21,12 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What the kernel did not do, in words.
 pub(super) fn run(folder: &Path, instance: &str) -> Result<usize, String> {
     // Whoever they belong to now: they were ours, and no worker looks after them.
-    let ours: std::collections::BTreeSet<_> =
-        remember::read(folder, instance, Duration::MAX).addresses().collect();
+    let document = remember::read_any(folder, instance);
+    if let Some(name) = &document.namespace {
+        super::namespace::enter(name).map_err(|error| error.to_string())?;
+    }
+    let document = document.as_of(crate::board::space(), Duration::MAX);
+    let ours: std::collections::BTreeSet<_> = document.addresses().collect();
     if ours.is_empty() {
         return Ok(0);
     }

@@ -144,6 +144,9 @@ pub enum Refusal {
     /// It configures nothing, and something runs: a truncated file must not take everything down.
     #[error("it configures nothing, although something runs; stop Tandem if that is what you want")]
     Empty,
+    /// It names another network namespace: sockets do not move.
+    #[error("it has another net_namespace: stop Tandem and start it again to move there")]
+    OtherNamespace,
 }
 
 /// What a reload of this file would change, or why it changes nothing.
@@ -161,6 +164,9 @@ pub fn judge(running: &Config, loaded: &Loaded) -> Result<Difference, Refusal> {
     let idle = |config: &Config| config.vrrp_instance.is_empty() && config.virtual_server.is_empty();
     if idle(&loaded.config) && !idle(running) {
         return Err(Refusal::Empty);
+    }
+    if running.net_namespace != loaded.config.net_namespace {
+        return Err(Refusal::OtherNamespace);
     }
     Ok(Difference::between(running, &loaded.config))
 }

@@ -38,8 +38,13 @@ fn file(folder: &Path, instance: &str) -> PathBuf {
     folder.join(name)
 }
 
-/// What the last process left, as far as it counts: it has been gone for so long.
+/// What the last process left, as far as it counts here: it has been gone for so long.
 pub(super) fn read(folder: &Path, instance: &str, gone: Duration) -> Document {
+    read_any(folder, instance).as_of(board::space(), gone)
+}
+
+/// What the last process left, whichever network namespace it was in.
+pub(super) fn read_any(folder: &Path, instance: &str) -> Document {
     let path = file(folder, instance);
     let text = match fs::read(&path) {
         Ok(text) => text,
@@ -53,7 +58,7 @@ pub(super) fn read(folder: &Path, instance: &str, gone: Duration) -> Document {
         }
     };
     match Document::parse(&text) {
-        Ok(document) => document.as_of(board::space(), gone),
+        Ok(document) => document,
         Err(error) => {
             tracing::error!(
                 "{} is damaged, this start knows nothing of the last one: {error}",
@@ -73,7 +78,9 @@ pub(super) struct Facts {
     pub(super) desired: Arc<Desired>,
     /// Every address of ours.
     pub(super) addresses: Arc<Vec<AddressKey>>,
-    /// Services of an earlier process that go.
+    /// The network namespace that the file names.
+    pub(super) namespace: Option<String>,
+    /// Grows with each word.
     pub(super) number: u64,
 }
 
@@ -129,7 +136,15 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
         let written = tokio::task::spawn_blocking(move || {
             let verdicts = status.map(|status| Recalled::of(&status)).unwrap_or_default();
             let (services, addresses) = (facts.desired.table.keys(), facts.addresses.iter());
-            let text = Document::new(board::space(), verdicts, &facts.trackers, services, addresses).text();
+            let text = Document::new(
+                board::space(),
+                facts.namespace,
+                verdicts,
+                &facts.trackers,
+                services,
+                addresses,
+            )
+            .text();
             let result = if text == before { Ok(()) } else { replace(&path, &text) };
             (text, result)
         });

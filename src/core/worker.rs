@@ -42,7 +42,7 @@ use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, memory, role, scripts, secrets, threads};
+use super::{director, memory, namespace, role, scripts, secrets, threads};
 use commands::kept_overrides;
 use ending::End;
 use restart::Restart;
@@ -53,8 +53,10 @@ mod life;
 mod reloading;
 mod restart;
 
-/// How often the main thread looks at what has no event of its own.
-const PULSE: Duration = Duration::from_millis(500);
+/// How often the main thread looks at what has no event of its own: each look wakes an idle machine.
+const PULSE: Duration = Duration::from_secs(2);
+/// The same where BFD sessions are to come up.
+const PULSE_OF_BFD: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -62,6 +64,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
+    }
+    if let Some(name) = &loaded.config.net_namespace {
+        namespace::enter(name)?;
     }
     let lock = super::lock::Lock::take(&options.instance)?;
     process::raise_descriptors();
@@ -256,7 +261,7 @@ impl Worker {
         self.program_settings();
         self.tell_carried();
         self.remember_addresses();
-        let mut pulse = tokio::time::interval(PULSE);
+        let mut pulse_at = clock::now();
         loop {
             tokio::select! {
                 biased;
@@ -279,7 +284,8 @@ impl Worker {
                         return Ok(End::Stopped);
                     }
                 },
-                Some(report) = self.reports.recv() => {
+                report = self.reports.recv() => {
+                    let Some(report) = report else { return Err(Error::VrrpDied) };
                     self.take_report(&report);
                     self.program_settings();
                     self.program_active();
@@ -301,7 +307,9 @@ impl Worker {
                     }
                 }
                 _ = self.signals.hangup.recv() => drop(self.reload().await),
-                _ = pulse.tick() => {
+                () = tokio::time::sleep_until(pulse_at.into()) => {
+                    let idle = self.config.bfd_instance.is_empty();
+                    pulse_at = clock::now() + if idle { PULSE } else { PULSE_OF_BFD };
                     self.beat();
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.

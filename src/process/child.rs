@@ -21,8 +21,18 @@ use super::policy::{self, Policy};
 use super::spawn::{Identity, Order, Started, spawn};
 use super::{Program, RunAs, script, script_check};
 
-/// Variables that would let the daemon's environment steer a program (keepalived 2.4 removes the same).
-const REMOVED: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+/// Variables that would let the daemon's environment steer a program (keepalived 2.4 removes the same), and those that
+/// speak of the daemon itself: a program that tells systemd something would speak for us.
+const REMOVED: [&str; 8] = [
+    "IFS",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "TANDEM_LIFELINE",
+    "TANDEM_AGAIN",
+];
 /// Between two looks whether a process, or a group that was told to end, has ended.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -236,12 +236,11 @@ fn prepare(shared: &Shared) -> Result<(), Errno> {
     if let Some(mask) = shared.umask {
         call(libc::SYS_umask, [word(mask), 0, 0, 0, 0])?;
     }
+    // Capabilities of root go with the uid; ambient ones, which a service manager may have given to an unprivileged
+    // daemon, would outlive exec, also where the program runs as the daemon's own user.
+    let ambient = [c_long::from(libc::PR_CAP_AMBIENT), c_long::from(libc::PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0];
+    let _ = call(libc::SYS_prctl, ambient);
     if let Some((uid, gid, count, groups)) = shared.identity {
-        // Capabilities of root go with the uid; ambient ones, which a service manager may have given to an
-        // unprivileged daemon, would outlive exec.
-        let ambient =
-            [c_long::from(libc::PR_CAP_AMBIENT), c_long::from(libc::PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0];
-        let _ = call(libc::SYS_prctl, ambient);
         call(SET_GROUPS, [count as c_long, groups as c_long, 0, 0, 0])?;
         call(SET_GID, [word(gid), 0, 0, 0, 0])?;
         call(SET_UID, [word(uid), 0, 0, 0, 0])?;

@@ -119,6 +119,7 @@ impl Director {
                 argv.extend([program, "run".into(), "--config".into(), file, "--pid".into(), path("pid")]);
                 // Hosts of the lab share one file system.
                 argv.extend(["--control".into(), path("control.sock"), "--state-dir".into(), path("state")]);
+                argv.extend(["--run-dir".into(), path("run")]);
             }
             Kind::Keepalived => {
                 // A killed one leaves them, and a new one believes them while the number lives again.

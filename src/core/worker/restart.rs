@@ -149,7 +149,10 @@ impl Worker {
             self.restart.ours.iter().cloned().chain(fixed.ours.iter().chain(fixed.want.keys()).cloned());
         let addresses: BTreeSet<AddressKey> = addresses.collect();
         if let Some(rememberer) = &self.restart.rememberer {
-            rememberer.tell(|facts| facts.addresses = Arc::new(addresses.into_iter().collect()));
+            rememberer.tell(|facts| {
+                facts.addresses = Arc::new(addresses.into_iter().collect());
+                facts.namespace.clone_from(&self.config.net_namespace);
+            });
         }
         self.remember();
     }

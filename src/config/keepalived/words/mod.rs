@@ -37,7 +37,7 @@ mod told;
 mod tracker;
 
 const ROOT: Table<Config> = keywords! { Config:
-    later "net_namespace" => { net_namespace: Text };
+    "net_namespace" => { net_namespace: Text };
     later "net_namespace_ipvs" => { net_namespace_ipvs: TextOr("") };
     later "namespace_with_ipsets" => { namespace_with_ipsets: Flag };
     later "instance" => { instance: Text };
