@@ -12,6 +12,8 @@ mod forwarding;
 mod marks;
 #[path = "lab_ipvs/pair.rs"]
 mod pair;
+#[path = "lab_ipvs/restart.rs"]
+mod restart;
 #[path = "lab_ipvs/survival.rs"]
 mod survival;
 #[path = "lab_ipvs/table.rs"]

@@ -20,7 +20,7 @@ use crate::vrrp::firewall::{note, ruleset};
 use crate::vrrp::vmac::{self, Plan};
 
 use super::marking::Marking;
-use super::{director, threads};
+use super::{director, fault, threads};
 
 /// How long the start waits for interfaces and filter. Beyond it the instances begin; one whose interface is missing is
 /// in FAULT until it comes.
@@ -54,7 +54,10 @@ impl Devices {
                 let devices = device_writer::run(wanted_in, links.clone(), applied_out, Memory::default());
                 let filter = firewall::writer::run(filter_in, links.clone(), filtered_out);
                 let marks = firewall::writer::run(marks_in, links, marked_out);
-                tokio::join!(devices, filter, marks);
+                tokio::select! {
+                    _ = async { tokio::join!(devices, filter, marks) } => {}
+                    () = fault::strike(Thread::Devices) => {}
+                }
             });
         })?;
         Ok(Self { wanted, filter, marks, applied, filtered, marked, generation: 0, thread })
@@ -110,6 +113,11 @@ impl Devices {
         if tokio::time::timeout(PATIENCE, settled).await.is_err() {
             tracing::warn!("interfaces of use_vmac or the packet filter are not in place after {PATIENCE:?}");
         }
+    }
+
+    /// True when the thread has ended.
+    pub(super) fn ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Takes everything away again; returns the thread to wait for. To be called when the addresses are gone.

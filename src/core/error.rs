@@ -50,6 +50,9 @@ pub enum Error {
     /// The bfd thread could not start.
     #[error(transparent)]
     Bfd(#[from] crate::bfd::driver::StartError),
+    /// Another thread ended by itself.
+    #[error("the {0} thread ended unexpectedly: this is a defect of Tandem, please report it with the log")]
+    ThreadDied(&'static str),
     /// The vrrp thread ended by itself.
     #[error("the vrrp thread ended unexpectedly: leaving, so that the peer can take over")]
     VrrpDied,

@@ -11,6 +11,7 @@ mod devices;
 pub mod director;
 pub mod door;
 pub mod error;
+mod fault;
 pub mod genhash;
 pub mod include;
 pub mod kept;

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
+use super::fault;
 use crate::board::{Board, Thread};
 use crate::check;
 use crate::check::outside::Outside;
@@ -77,7 +78,10 @@ pub(super) fn net(
                     generation_out.send_replace(generation);
                 }
             });
-            writer::run_with(Inputs { wanted, fixed, links, culprits }, applied_out).await;
+            tokio::select! {
+                () = writer::run_with(Inputs { wanted, fixed, links, culprits }, applied_out) => {}
+                () = fault::strike(Thread::Net) => {}
+            }
             // The last generation is told, too: stop scripts wait for it.
             let _ = forward.await;
         });
@@ -144,7 +148,12 @@ pub(super) fn check(
     let outputs = check::driver::Outputs { table: table_out, events: events_out, asked };
     let runtime = runtime_of(Thread::Check, board)?;
     let thread = spawn("check", move || {
-        runtime.block_on(check::driver::run_with(config, outside, carried, recalled, seed, outputs));
+        runtime.block_on(async {
+            tokio::select! {
+                () = check::driver::run_with(config, outside, carried, recalled, seed, outputs) => {}
+                () = fault::strike(Thread::Check) => {}
+            }
+        });
     })?;
     Ok(Check {
         config: Some(config_out),
@@ -172,7 +181,10 @@ pub(super) fn ipvs(board: Option<&Arc<Board>>) -> io::Result<Ipvs> {
     let (report_out, report) = watch::channel(kernel::Report::default());
     let board = board.cloned();
     let busy = move |busy| match &board {
-        Some(board) if busy => board.busy(Thread::Ipvs, clock::since_boot()),
+        Some(board) if busy => {
+            board.busy(Thread::Ipvs, clock::since_boot());
+            fault::strike_now(Thread::Ipvs);
+        }
         Some(board) => board.idle(Thread::Ipvs),
         None => {}
     };

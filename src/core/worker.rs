@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,9 +43,9 @@ use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, memory, namespace, role, scripts, secrets, threads};
+use super::{director, fault, memory, namespace, role, scripts, secrets, threads};
 use commands::kept_overrides;
-use ending::End;
+use ending::{End, FALLEN};
 use restart::Restart;
 
 mod commands;
@@ -83,18 +84,27 @@ pub fn run(options: &Options) -> Result<(), Error> {
         .filter(|_| !super::supervisor::is_worker())
         .map(super::pidfile::PidFile::take)
         .transpose()?;
-    let result = runtime.block_on(async {
-        let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
-        let mut worker = Worker::start(options, keeper, overlay, signals, restart).await?;
-        match worker.serve().await {
-            Ok(End::Left) => worker.leave().await,
-            Ok(End::Stopped) => worker.stop().await,
-            Err(error) => {
-                worker.stop().await;
-                return Err(error);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
+            let mut worker = Worker::start(options, keeper, overlay, signals, restart).await?;
+            match worker.serve().await {
+                Ok(End::Left) => worker.leave().await,
+                Ok(End::Stopped) => worker.stop().await,
+                // The vrrp thread has let the addresses go; all else stays for the next worker.
+                Err(error) if worker.lifeline.is_held() => worker.fall(&error),
+                Err(error) => {
+                    worker.stop().await;
+                    return Err(error);
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
+    }));
+    // A worker that falls goes at once: whatever it left behind, the next one takes over.
+    let result = result.unwrap_or_else(|_| {
+        tracing::error!("the main thread failed: this is a defect of Tandem, please report it with the lines above");
+        std::process::exit(FALLEN)
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -262,6 +272,10 @@ impl Worker {
         self.tell_carried();
         self.remember_addresses();
         let mut pulse_at = clock::now();
+        let mut strike = std::pin::pin!(fault::strike(Thread::Main));
+        let vrrp = self.vrrp.mailbox.clone();
+        let mut strike_vrrp =
+            std::pin::pin!(fault::strike_other(Thread::Vrrp, move |what| vrrp.happen(what)));
         loop {
             tokio::select! {
                 biased;
@@ -273,6 +287,8 @@ impl Worker {
                     tracing::info!("SIGINT: stopping");
                     return Ok(End::Stopped);
                 }
+                () = &mut strike => {}
+                () = &mut strike_vrrp => {}
                 order = self.lifeline.order() => match order {
                     Order::Leave => {
                         self.upgraded();
@@ -311,6 +327,9 @@ impl Worker {
                     let idle = self.config.bfd_instance.is_empty();
                     pulse_at = clock::now() + if idle { PULSE } else { PULSE_OF_BFD };
                     self.beat();
+                    if let Some(thread) = self.dead_thread() {
+                        return Err(Error::ThreadDied(thread.name()));
+                    }
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
                         self.tell_check();

@@ -38,9 +38,8 @@ pub(super) enum Command {
     Stop,
     /// End without a word: another process goes on with everything as it is.
     Leave,
-    /// Fail inside: for the test of what comes then.
-    #[cfg(test)]
-    Fail,
+    /// Do this on the thread: for tests of what comes then.
+    Happen(fn()),
 }
 
 /// A value where the latest wins, passed on without a lock: a sender that loses its processor in the middle of posting (it
@@ -155,9 +154,9 @@ impl Mailbox {
         self.command(Command::Leave);
     }
 
-    #[cfg(test)]
-    pub(super) fn fail(&self) {
-        self.command(Command::Fail);
+    /// Has something happen on the thread: faults that tests ask for.
+    pub fn happen(&self, what: fn()) {
+        self.command(Command::Happen(what));
     }
 
     pub(super) fn take(&self) -> Inbox {

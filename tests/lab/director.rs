@@ -134,7 +134,8 @@ impl Director {
         }
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let notified = lab.work().join(format!("notify-{host}")).display().to_string();
-        let environment = [("TANDEM_NOTIFY_LOG", notified.as_str())];
+        let fault = path("fault");
+        let environment = [("TANDEM_NOTIFY_LOG", notified.as_str()), ("TANDEM_FAULT", fault.as_str())];
         let process = Process::start(lab, host, &format!("{kind} on {host}"), &argv, &environment);
         let etc = etc.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
         Self { process, kind, host: host.to_owned(), config: config.to_owned(), etc }

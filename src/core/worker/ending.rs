@@ -3,8 +3,10 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::board::Thread;
 use crate::clock;
 use crate::config::model::FlushOnStop;
+use crate::core::error::Error;
 use crate::core::lifeline::Word;
 use crate::core::scripts;
 use crate::ipvs::kernel::Desired;
@@ -17,6 +19,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long stop scripts may take: keepalived gives them about one second.
 const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
+/// Exit code of a worker that fell: another one goes on.
+pub(super) const FALLEN: i32 = 70;
+
 /// What is to become of what is in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -27,6 +32,23 @@ pub(super) enum End {
 }
 
 impl Worker {
+    /// A thread that has ended by itself.
+    pub(super) fn dead_thread(&self) -> Option<Thread> {
+        let ended = [
+            (Thread::Net, self.net.thread.is_finished()),
+            (Thread::Check, self.check.thread.is_finished()),
+            (Thread::Ipvs, self.ipvs.thread.is_finished()),
+            (Thread::Devices, self.devices.ended()),
+        ];
+        ended.into_iter().find_map(|(thread, ended)| ended.then_some(thread))
+    }
+
+    /// Ends at once, as a crash would: the supervisor starts another worker, which goes on.
+    pub(super) fn fall(self, error: &Error) -> ! {
+        tracing::error!("{error}");
+        std::process::exit(FALLEN)
+    }
+
     /// Ends without a trace: no advert, no script, no change of the kernel.
     pub(super) async fn leave(mut self) {
         tracing::info!("leaving everything as it is for the process that goes on");

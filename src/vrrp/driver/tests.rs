@@ -92,7 +92,7 @@ fn a_master_outlives_a_failure_of_its_thread() {
     let before = running.wanted.borrow().want.clone();
     assert_eq!(before.len(), 1);
     let seen = running.wanted.clone();
-    running.handle.mailbox.fail();
+    running.handle.mailbox.happen(|| panic!("as the test wishes"));
     let told = until(&mut running, master);
     assert!(told.iter().any(|line| line.contains("as the test wishes")), "{told:?}");
     assert!(told.last().unwrap().contains("goes on as the master that it was"), "{told:?}");
@@ -110,10 +110,10 @@ fn one_that_fails_again_and_again_ends_without_addresses() {
     let mut running = start();
     until(&mut running, master);
     for _ in 0..FAILURES {
-        running.handle.mailbox.fail();
+        running.handle.mailbox.happen(|| panic!("as the test wishes"));
         until(&mut running, master);
     }
-    running.handle.mailbox.fail();
+    running.handle.mailbox.happen(|| panic!("as the test wishes"));
     for _ in 0..500 {
         if running.handle.ended() {
             break;

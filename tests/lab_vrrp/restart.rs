@@ -1,0 +1,195 @@
+//! What a restart leaves behind: nothing that the peer or a client could see.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::*;
+
+/// The worker of a director.
+fn worker(director: &Director) -> i32 {
+    let pid = director.process.pid();
+    let mut found = None;
+    wait("a worker", patience(), || {
+        found = process::descendants(pid).into_iter().find(|child| is_tandem(*child));
+        found.is_some()
+    });
+    found.expect("just found")
+}
+
+fn is_tandem(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "tandem")
+}
+
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).expect("a signal");
+}
+
+/// A master with a notify script and a backup that would take over.
+fn two(name: &str) -> Option<(Pair, Director, Director, std::path::PathBuf)> {
+    if director::tandem_only("a restart without a trace") {
+        return None;
+    }
+    let pair = Pair::new(name);
+    let out = pair.lab.file("notified", "");
+    let script = pair.lab.file("notify.sh", &format!("echo \"$*\" >>{}\n", out.display()));
+    let told = format!("notify \"/bin/sh {}\"", script.display());
+    let d1 = pair.start("d1", &Conf::new("MASTER", 150).line(&told));
+    let d2 = pair.start("d2", &Conf::new("BACKUP", 100));
+    pair.master("d1");
+    wait("notify MASTER", patience(), || lines(&out).len() >= 2);
+    pair.wire.next_advert("d1", patience());
+    Some((pair, d1, d2, out))
+}
+
+fn lines(path: &std::path::Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+/// The address did not move, the peer said nothing, nobody was told anything.
+#[track_caller]
+fn no_trace(pair: &Pair, out: &std::path::Path, since: Instant) {
+    pair.calm(since, s(4));
+    assert!(pair.wire.adverts("d2", since).is_empty(), "the peer took over");
+    assert!(pair.wire.adverts("d1", since).iter().all(|(_, priority)| *priority == 150));
+    assert_eq!(lines(out).len(), 2, "nobody was told: {:?}", lines(out));
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_nobody_notices() {
+    let Some((pair, d1, _d2, out)) = two("reswork") else { return };
+    let first = worker(&d1);
+    let since = now();
+    signal(first, Signal::SIGKILL);
+    wait("another worker", patience(), || worker(&d1) != first);
+    no_trace(&pair, &out, since);
+    measured("worker_killed_longest_silence", pair.longest_silence("d1", since), s(1), ms(1500));
+    assert!(d1.said().contains("going on as master of VI_1"), "{}", d1.said());
+    assert!(d1.said().contains("ended by signal 9"));
+}
+
+#[test]
+fn everything_killed_and_started_again_at_once() {
+    let Some((pair, mut d1, _d2, out)) = two("resall") else { return };
+    let since = now();
+    d1.kill();
+    let d1 = d1.again(&pair.lab);
+    no_trace(&pair, &out, since);
+    measured("all_killed_longest_silence", pair.longest_silence("d1", since), s(1), ms(1500));
+    assert!(d1.said().contains("going on as master of VI_1"), "{}", d1.said());
+}
+
+#[test]
+fn a_killed_supervisor_makes_the_worker_leave_in_order() {
+    let Some((pair, d1, _d2, _out)) = two("ressup") else { return };
+    let took = pair.takeover("d1", "d2", || signal(d1.process.pid(), Signal::SIGKILL));
+    measured("supervisor_killed_takeover", took, skew(s(1), 100), ms(200));
+    pair.watch.wait_holders(VIP, &["d2"], patience());
+}
+
+#[test]
+fn a_stopped_worker_is_let_on_before_the_peer_takes_over() {
+    let Some((pair, d1, _d2, out)) = two("resstop") else { return };
+    let since = now();
+    signal(worker(&d1), Signal::SIGSTOP);
+    pause(s(2));
+    no_trace(&pair, &out, since);
+    assert!(d1.said().contains("was stopped by a signal, and goes on"), "{}", d1.said());
+}
+
+#[test]
+fn an_upgrade_keeps_the_address_and_the_pid() {
+    let Some((pair, d1, _d2, out)) = two("resup") else { return };
+    let (parent, first) = (d1.process.pid(), worker(&d1));
+    let since = now();
+    let control = pair.lab.work().join("d1/control.sock").display().to_string();
+    let tandem = director::tandem().display().to_string();
+    let said = pair.lab.command("d1", &[tandem.as_str(), "upgrade", "--control", control.as_str()]);
+    println!("{said}");
+    assert!(said.contains("goes on for"), "{said}");
+    let second = worker(&d1);
+    assert_ne!(first, second);
+    assert!(is_tandem(parent), "the process that systemd knows stays");
+    no_trace(&pair, &out, since);
+    measured("upgrade_longest_silence", pair.longest_silence("d1", since), s(1), ms(1500));
+}
+
+#[test]
+fn leaving_and_starting_is_no_failover() {
+    let Some((pair, mut d1, _d2, out)) = two("resleave") else { return };
+    let since = now();
+    let control = pair.lab.work().join("d1/control.sock").display().to_string();
+    let tandem = director::tandem().display().to_string();
+    pair.lab.command("d1", &[tandem.as_str(), "leave", "--control", control.as_str()]);
+    let status = d1.process.wait(patience());
+    assert!(status.success(), "ended with {status}");
+    assert!(pair.watch.has("d1", VIP));
+    let _d1 = d1.again(&pair.lab);
+    no_trace(&pair, &out, since);
+}
+
+#[test]
+fn a_worker_that_never_stays_alive_hands_the_address_to_the_peer() {
+    let Some((pair, mut d1, _d2, _out)) = two("resloop") else { return };
+    let begun = now();
+    while d1.process.running() {
+        assert!(begun.elapsed() < patience() * 2, "it never gives up: {}", d1.said());
+        for child in process::descendants(d1.process.pid()).into_iter().filter(|child| is_tandem(*child))
+        {
+            let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+        }
+        pause(ms(20));
+    }
+    assert!(d1.said().contains("no worker stays alive"), "{}", d1.said());
+    pair.watch.wait_holders(VIP, &["d2"], patience());
+}
+
+/// A service, so that the threads of checks and of the table have something to do.
+const SERVICE: &str = "virtual_server 10.9.0.100 80 {
+    delay_loop 1
+    lb_algo rr
+    lb_kind DR
+    protocol TCP
+    real_server 10.9.0.1 80 {
+        TCP_CHECK {
+            connect_timeout 1
+        }
+    }
+}
+";
+
+#[test]
+fn a_panic_in_any_thread_is_not_noticed_outside() {
+    if director::tandem_only("panics") {
+        return;
+    }
+    let pair = Pair::new("respanic");
+    let d1 = Director::start(&pair.lab, "d1", &(Conf::new("MASTER", 150).text() + SERVICE));
+    let _d2 = pair.start("d2", &Conf::new("BACKUP", 100));
+    pair.master("d1");
+    let file = pair.lab.work().join("d1/fault");
+    for thread in ["main", "vrrp", "net", "check", "devices"] {
+        pair.wire.next_advert("d1", patience());
+        let (since, mark) = (now(), d1.mark());
+        std::fs::write(&file, format!("panic {thread}")).expect("a file");
+        wait("somebody takes the order", patience(), || !file.exists());
+        pair.calm(since, s(4));
+        assert!(pair.wire.adverts("d2", since).is_empty(), "the peer took over after a panic of {thread}");
+        let silence = pair.longest_silence("d1", since);
+        let said = d1.said_since(mark);
+        assert!(said.contains("as the test wishes"), "{thread}: {said}");
+        println!("MEASURED panic_{thread}_longest_silence_ms={}", silence.as_millis());
+        // The log's reader knows what to do about it.
+        assert!(said.contains("please report"), "{thread}: {said}");
+    }
+}
+
+#[test]
+fn a_vrrp_thread_that_hangs_is_replaced_before_the_peer_takes_over() {
+    let Some((pair, d1, _d2, out)) = two("reshang") else { return };
+    let file = pair.lab.work().join("d1/fault");
+    let since = now();
+    std::fs::write(&file, "hang vrrp").expect("a file");
+    wait("it is seen", patience(), || d1.said().contains("the vrrp thread of the worker hangs"));
+    no_trace(&pair, &out, since);
+    println!("MEASURED hang_vrrp_longest_silence_ms={}", pair.longest_silence("d1", since).as_millis());
+}
