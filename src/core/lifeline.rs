@@ -1,12 +1,12 @@
 //! The worker's end of what connects it with its supervisor: lines of text in both directions, and the end of the line
 //! when either is gone. A worker without a supervisor speaks to systemd itself.
 
+use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as Blocking;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::systemd;
 
@@ -29,7 +29,9 @@ pub(super) enum Order {
 /// The worker's end.
 #[derive(Debug)]
 pub(super) struct Lifeline {
-    ends: Option<(Lines<BufReader<OwnedReadHalf>>, OwnedWriteHalf)>,
+    /// What is read goes through the runtime; what is written does not: a runtime that has not looked at a socket yet takes
+    /// it for one that cannot be written to.
+    ends: Option<(Lines<BufReader<UnixStream>>, Blocking)>,
 }
 
 impl Lifeline {
@@ -37,7 +39,8 @@ impl Lifeline {
     pub(super) fn take() -> Self {
         let ends = given().and_then(|stream| {
             stream.set_nonblocking(true).ok()?;
-            let (reading, writing) = UnixStream::from_std(stream).ok()?.into_split();
+            let writing = stream.try_clone().ok()?;
+            let reading = UnixStream::from_std(stream).ok()?;
             Some((BufReader::new(reading).lines(), writing))
         });
         Self { ends }
@@ -52,7 +55,8 @@ impl Lifeline {
     pub(super) fn say(&self, word: Word) {
         match &self.ends {
             Some((_, writing)) => {
-                let _ = writing.try_write(format!("{}\n", word.text()).as_bytes());
+                let mut writing: &Blocking = writing;
+                let _ = writing.write(format!("{}\n", word.text()).as_bytes());
             }
             None => systemd::notify(word),
         }

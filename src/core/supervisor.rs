@@ -109,6 +109,8 @@ struct Worker {
     ending: Option<Instant>,
     /// It leaves for another program.
     leaving: bool,
+    /// It has said that it runs: what is on the board is its own.
+    ready: bool,
 }
 
 impl Supervisor<'_> {
@@ -211,6 +213,7 @@ impl Supervisor<'_> {
             stopped: None,
             ending: None,
             leaving: false,
+            ready: false,
         })
     }
 
@@ -264,9 +267,9 @@ impl Supervisor<'_> {
             }
             return soon.min(limit.saturating_duration_since(now));
         }
-        if worker.board.is_none() {
+        if worker.board.is_none() && worker.ready {
             let folder = remember::folder(self.options.run_directory.as_deref());
-            worker.board = Board::look(folder, &self.options.instance).filter(|_| self.ready);
+            worker.board = Board::look(folder, &self.options.instance);
         }
         let busy = |board: &Board| {
             let since = |thread| board.busy_since(thread).map(|since| (thread, since));
@@ -306,6 +309,7 @@ impl Supervisor<'_> {
             if let Some(word) = Word::of(line.trim_end()) {
                 match word {
                     Word::Ready => {
+                        worker.ready = true;
                         if !std::mem::replace(&mut self.ready, true) {
                             systemd::notify(word);
                         }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -61,6 +62,10 @@ const PULSE_OF_BFD: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
+    // The supervisor starts us by another name than ours.
+    let _ = nix::sys::prctl::set_name(c"tandem");
+    // It holds back the signals that it passes on; here they are to come in.
+    SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
     let (loaded, bare) = overlay::load(&options.config);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
@@ -103,7 +108,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }));
     // A worker that falls goes at once: whatever it left behind, the next one takes over.
     let result = result.unwrap_or_else(|_| {
-        tracing::error!("the main thread failed: this is a defect of Tandem, please report it with the lines above");
+        tracing::error!(
+            "the main thread failed: this is a defect of Tandem, please report it with the lines above"
+        );
         std::process::exit(FALLEN)
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.

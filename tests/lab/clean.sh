@@ -8,4 +8,8 @@ for space in $(ip netns list 2>/dev/null | awk '$1 ~ /^tdm[0-9]+-/ { print $1 }'
     for pid in $(ip netns pids "$space" 2>/dev/null); do kill -9 "$pid" 2>/dev/null; done
     ip netns del "$space" 2>/dev/null
 done
+# Boards of daemons of tests, which nobody has open any more.
+for board in /dev/shm/tandem-*-board*; do
+    [ -e "$board" ] && flock -n "$board" rm -f "$board"
+done
 exit 0

@@ -133,8 +133,7 @@ fn a_worker_that_never_stays_alive_hands_the_address_to_the_peer() {
     let begun = now();
     while d1.process.running() {
         assert!(begun.elapsed() < patience() * 2, "it never gives up: {}", d1.said());
-        for child in process::descendants(d1.process.pid()).into_iter().filter(|child| is_tandem(*child))
-        {
+        for child in process::descendants(d1.process.pid()).into_iter().filter(|child| is_tandem(*child)) {
             let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
         }
         pause(ms(20));

@@ -19,6 +19,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long stop scripts may take: keepalived gives them about one second.
 const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
+/// How long an answer takes to leave the control socket.
+const LAST_ANSWER: Duration = Duration::from_millis(20);
+
 /// Exit code of a worker that fell: another one goes on.
 pub(super) const FALLEN: i32 = 70;
 
@@ -52,6 +55,8 @@ impl Worker {
     /// Ends without a trace: no advert, no script, no change of the kernel.
     pub(super) async fn leave(mut self) {
         tracing::info!("leaving everything as it is for the process that goes on");
+        // Whoever asked for it gets his answer first; adverts go on meanwhile.
+        tokio::time::sleep(LAST_ANSWER).await;
         self.vrrp.mailbox.leave();
         self.door.close();
         let kept = self.keep_last();

@@ -80,11 +80,12 @@ impl Restart {
             let now = clock::since_boot();
             self.resumed = recall::masters(&past, &setup.instances, &setup.groups, now);
             if !self.resumed.is_empty() {
+                let last = past.masters.iter().map(|(_, spoke)| *spoke).max().unwrap_or_default();
                 let names: Vec<&str> = self.resumed.iter().map(String::as_str).collect();
                 tracing::info!(
-                    "going on as master of {}: this director was it {} ms ago",
+                    "going on as master of {}: this director was it, and last said so {} ms ago",
                     names.join(", "),
-                    now.saturating_sub(past.alive).as_millis()
+                    now.saturating_sub(last).as_millis()
                 );
             }
         }
