@@ -3,6 +3,7 @@
 //! 3 announce, 4 report transitions. It decides nothing, writes no log, and waits for nobody: addresses are written by
 //! the net thread, everything told to people goes through a bounded channel to the main thread.
 
+mod answering;
 mod configure;
 mod groups;
 mod intake;
@@ -38,6 +39,7 @@ use super::report::{Report, Told};
 use super::runner::{Runner, Turn};
 use super::schedule::Deadlines;
 use super::socket::{AdvertSockets, FrameSocket, SocketKey};
+use super::status::Question;
 use groups::GroupAt;
 
 /// Datagrams read from one socket before timers get their turn: a flood cannot starve them.
@@ -159,6 +161,7 @@ pub fn spawn(
         setup: Setup::default(),
         origin: clock::now(),
         resuming: BTreeSet::new(),
+        questions: Vec::new(),
         ending: false,
     };
     let thread = std::thread::Builder::new()
@@ -217,6 +220,8 @@ struct Driver {
     origin: Instant,
     /// Masters that go on while everything is built anew.
     resuming: BTreeSet<String>,
+    /// Who wants to know how things stand.
+    questions: Vec<Question>,
     ending: bool,
 }
 
@@ -283,6 +288,7 @@ impl Driver {
             self.runners.iter().filter(|r| r.wants_addresses()).map(|r| r.name().to_owned()).collect();
         let why = words.unwrap_or_else(|| "a panic without words".to_owned());
         let told = Told::Failed { why, masters: masters.len() };
+        let histories = self.histories();
         self.runners.clear();
         self.groups.clear();
         self.paces = Paces::default();
@@ -290,6 +296,7 @@ impl Driver {
         turn.reports.push(Report { instance: String::new(), told });
         self.resuming = masters;
         self.take_setup(self.setup.clone(), Duration::ZERO, &mut turn);
+        self.remember(histories);
         self.resuming.clear();
         self.finish(turn);
     }
@@ -319,6 +326,7 @@ impl Driver {
             match command {
                 Command::Reload(setup) => self.take_setup(*setup, Duration::ZERO, turn),
                 Command::Stop => self.stop(turn),
+                Command::Tell(question) => self.questions.push(question),
                 #[cfg(test)]
                 Command::Fail => panic!("as the test wishes"),
             }
@@ -378,6 +386,7 @@ impl Driver {
             self.report(report);
         }
         self.tell_drops();
+        self.answer(turn.now, turn.since_1970);
     }
 }
 

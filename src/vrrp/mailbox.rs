@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -15,6 +16,7 @@ use crate::net::address::AddressKey;
 use crate::net::link::Links;
 
 use super::params::{Faults, Setup, TrackerValues};
+use super::status::{NoAnswer, Places, Question, Status};
 
 /// What came in since the last look.
 #[derive(Default)]
@@ -36,6 +38,8 @@ pub(super) enum Command {
     Reload(Box<Setup>),
     /// Step down everywhere and end.
     Stop,
+    /// Say how things stand.
+    Tell(Question),
     /// Fail inside: for the test of what comes then.
     #[cfg(test)]
     Fail,
@@ -81,6 +85,7 @@ struct Shared {
     commands: Slot<VecDeque<Command>>,
     /// Held by whoever adds a command or a placed address; the vrrp thread never takes it.
     adding: Mutex<()>,
+    asking: Places,
     wake: EventFd,
 }
 
@@ -99,6 +104,7 @@ impl Mailbox {
             placed: Slot::new(),
             commands: Slot::new(),
             adding: Mutex::new(()),
+            asking: Places::default(),
             wake,
         })))
     }
@@ -146,6 +152,17 @@ impl Mailbox {
     /// Step down (priority-0 adverts), want no address, end the thread.
     pub fn stop(&self) {
         self.command(Command::Stop);
+    }
+
+    /// How things stand. `clear`: the counters begin at zero behind the answer. Blocks at most for `patience`: not for a
+    /// thread that others wait for.
+    ///
+    /// # Errors
+    /// The thread is starved or has ended, or too many ask.
+    pub fn status(&self, clear: bool, patience: Duration) -> Result<Box<Status>, NoAnswer> {
+        let (question, answer) = self.0.asking.question(clear)?;
+        self.command(Command::Tell(question));
+        answer.wait(patience)
     }
 
     #[cfg(test)]
