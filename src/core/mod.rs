@@ -10,6 +10,8 @@ mod bfd;
 mod devices;
 pub mod director;
 pub mod door;
+pub mod dump;
+mod dumper;
 pub mod error;
 pub mod genhash;
 pub mod include;

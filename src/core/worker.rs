@@ -31,6 +31,7 @@ use super::active::{self, Active};
 use super::bfd::Bfd;
 use super::devices::Devices;
 use super::door::Door;
+use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
 use super::marking::Marking;
@@ -43,6 +44,7 @@ use super::{director, memory, role, scripts, secrets, threads};
 use commands::kept_overrides;
 
 mod commands;
+mod dumps;
 mod reloading;
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
@@ -108,6 +110,7 @@ struct Worker {
     overlay: Overlay,
     keeper: Arc<Keeper>,
     door: Door,
+    dumper: Dumper,
     signals: Signals,
 }
 
@@ -115,6 +118,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    dumps: dumps::Asked,
 }
 
 impl Signals {
@@ -123,6 +127,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            dumps: dumps::Asked::listen()?,
         })
     }
 }
@@ -202,6 +207,7 @@ impl Worker {
             overlay,
             keeper: Arc::new(keeper),
             door,
+            dumper: Dumper::default(),
             signals,
         })
     }
@@ -257,6 +263,7 @@ impl Worker {
                         self.configure_bfd();
                     }
                 }
+                what = self.signals.dumps.next() => self.dump(what),
                 // Last: however many clients ask, all the rest has its turn.
                 Some(ask) = self.door.asks.recv() => self.command(ask),
             }
