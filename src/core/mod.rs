@@ -25,6 +25,7 @@ mod outside;
 pub mod overlay;
 pub mod overrides;
 pub mod pair;
+pub mod parts;
 mod pidfile;
 pub mod plan;
 pub mod reload;

@@ -46,6 +46,7 @@ use commands::kept_overrides;
 mod commands;
 mod dumps;
 mod reloading;
+mod startup;
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -54,11 +55,12 @@ const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let (loaded, bare) = overlay::load(&options.config);
+    let (loaded, bare) = overlay::load(options);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
+    startup::may_run(options, &loaded)?;
     let lock = super::lock::Lock::take(&options.instance)?;
     process::raise_descriptors();
     let runtime = threads::runtime()?;
@@ -67,7 +69,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         let _inside = runtime.enter();
         Signals::listen()?
     };
-    let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
+    let pid_files = startup::pid_files(options, &loaded.config)?;
     let result = runtime.block_on(async {
         let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
         let mut worker = Worker::start(options, keeper, overlay, signals).await?;
@@ -77,7 +79,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    drop(pid_file);
+    drop(pid_files);
     drop(lock);
     result
 }
@@ -224,7 +226,7 @@ impl Worker {
                     tracing::info!("SIGTERM: stopping");
                     return Ok(());
                 }
-                _ = self.signals.interrupt.recv() => {
+                _ = self.signals.interrupt.recv(), if !self.options.ignore_sigint => {
                     tracing::info!("SIGINT: stopping");
                     return Ok(());
                 }

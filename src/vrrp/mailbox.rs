@@ -230,7 +230,7 @@ mod tests {
                 std::thread::spawn(move || {
                     for number in 0..EACH {
                         let setup = Setup { tell_unknown_vrids: sender == 1, ..Setup::default() };
-                        let delay = std::time::Duration::from_nanos(number as u64);
+                        let delay = Duration::from_nanos(number as u64);
                         mailbox.reload(Setup { startup_delay: delay, ..setup });
                         mailbox.applied(number as u64);
                     }

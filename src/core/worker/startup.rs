@@ -1,0 +1,65 @@
+//! What a start under the name keepalived asks for besides.
+
+use std::io::Write as _;
+
+use crate::config::model::{Config, Secret};
+use crate::config::{self, Loaded};
+use crate::core::error::Error;
+use crate::core::options::Options;
+use crate::core::pidfile::{self, PidFile};
+
+/// What the command line says of a configuration that could be read.
+pub(super) fn may_run(options: &Options, loaded: &Loaded) -> Result<(), Error> {
+    if options.strict_includes && loaded.diagnostics.iter().any(|finding| finding.code == "include-missing") {
+        return Err(Error::IncludeMissing);
+    }
+    if options.dump_config {
+        match config::to_conf(&masked(&loaded.config)) {
+            Ok(text) => text.lines().for_each(|line| tracing::info!("{line}")),
+            Err(why) => {
+                tracing::warn!("the configuration cannot be shown as keepalived.conf: {}", why.join("; "))
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The configuration without what nobody may read in a log.
+fn masked(config: &Config) -> Config {
+    let mut config = config.clone();
+    let secret = || Secret("XXXXXX".to_owned());
+    let global = &mut config.global_defs;
+    global.smtp_password = global.smtp_password.is_some().then(secret);
+    if let Some(ssl) = &mut config.ssl {
+        ssl.password = ssl.password.is_some().then(secret);
+    }
+    for instance in &mut config.vrrp_instance {
+        if let Some(authentication) = &mut instance.authentication {
+            authentication.auth_pass = secret();
+        }
+        for key in instance.auth_hmac.iter_mut().flat_map(|hmac| &mut hmac.key) {
+            key.secret = secret();
+        }
+    }
+    config
+}
+
+/// Takes the pid files, and tells whoever waits for us that we run.
+pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFile>, Error> {
+    let mut files = Vec::new();
+    match &options.pids {
+        None => files.extend(options.pid_file.as_deref().map(PidFile::take).transpose()?),
+        Some(said) => {
+            let (main, parts) = pidfile::places(config, said);
+            files.push(PidFile::take(&main)?);
+            for part in parts {
+                files.push(PidFile::write(&part)?);
+            }
+        }
+    }
+    if let Some(started) = &options.started {
+        // Whoever started us may have gone.
+        let _ = (&**started).write_all(&[0]);
+    }
+    Ok(files)
+}
