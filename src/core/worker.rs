@@ -178,6 +178,7 @@ impl Worker {
         let teller = Teller::start(&config, net.generation.clone());
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
+        startup::name_threads(&config.global_defs);
         let active = Active::of(&config);
         let door = Door::open(options.control.as_deref(), config.global_defs.control_group.as_deref());
         tracing::info!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::model::{
     AuthType, Command, Config, Instance, Lifetime, Track, VirtualAddress, VrrpVersion,
@@ -88,7 +88,8 @@ pub(super) fn of(block: &Instance, one: &InstanceStatus, status: &Status, seen: 
         master_interval: one.master_interval,
         accept: block.accepts(global),
         preempt: settings.preempt,
-        preempt_delay: settings.preempt_delay,
+        // Who never preempts delays nothing.
+        preempt_delay: if settings.preempt { settings.preempt_delay } else { Duration::ZERO },
         promote_secondaries: block.promote_secondaries,
         strict: block.is_strict(global),
         dont_track_primary: block.dont_track_primary,

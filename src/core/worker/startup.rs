@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::config::model::{Config, Secret};
+use crate::config::model::{Config, Global, Secret};
 use crate::config::{self, Loaded};
 use crate::core::error::Error;
 use crate::core::options::Options;
@@ -62,4 +62,29 @@ pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFil
         let _ = (&**started).write_all(&[0]);
     }
     Ok(files)
+}
+
+/// Gives the process and its threads the names that the file asks for: what `ps -L` and `top -H` show. Nothing depends on
+/// them, so that a system without `/proc` goes on under the usual ones.
+pub(super) fn name_threads(global: &Global) {
+    let parts = global.process_names == Some(true);
+    let wanted = |own: &Option<String>, name: &str| own.clone().or_else(|| parts.then(|| name.to_owned()));
+    let names = [
+        ("vrrp", wanted(&global.vrrp_process_name, "keepalived_vrrp")),
+        ("check", wanted(&global.checker_process_name, "keepalived_lvs")),
+        ("bfd", wanted(&global.bfd_process_name, "keepalived_bfd")),
+    ];
+    if let Some(name) = &global.process_name {
+        let _ = std::fs::write("/proc/self/comm", name);
+    }
+    if names.iter().all(|(_, wanted)| wanted.is_none()) {
+        return;
+    }
+    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let comm = thread.path().join("comm");
+        let name = std::fs::read_to_string(&comm).unwrap_or_default();
+        if let Some((_, Some(wanted))) = names.iter().find(|(of, _)| *of == name.trim_end()) {
+            let _ = std::fs::write(comm, wanted);
+        }
+    }
 }
