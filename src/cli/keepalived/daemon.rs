@@ -110,13 +110,13 @@ fn leave() -> io::Result<Side> {
 }
 
 fn serve(line: &Line, started: Option<File>) -> i32 {
-    let _logging = match log::start(&logs(line)) {
-        Ok(logging) => logging,
-        Err(error) => {
-            eprintln!("keepalived: cannot log: {error}; see --log-file");
-            return FAILED;
-        }
-    };
+    let logs = logs(line);
+    // A director does its work also where a log file has no place.
+    let _logging = log::start(&logs).unwrap_or_else(|error| {
+        let logging = log::start(&Logs { file: None, ..logs }).unwrap_or_default();
+        tracing::error!("cannot log to {:?}: {error}", line.log_file.as_deref().unwrap_or(Path::new("")));
+        logging
+    });
     for remark in &line.remarks {
         tracing::warn!("{remark}");
     }
