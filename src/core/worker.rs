@@ -113,6 +113,8 @@ struct Worker {
     keeper: Arc<Keeper>,
     door: Door,
     dumper: Dumper,
+    /// Threads have the names that the file asks for.
+    named: bool,
     signals: Signals,
 }
 
@@ -178,7 +180,6 @@ impl Worker {
         let teller = Teller::start(&config, net.generation.clone());
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
-        startup::name_threads(&config.global_defs);
         let active = Active::of(&config);
         let door = Door::open(options.control.as_deref(), config.global_defs.control_group.as_deref());
         tracing::info!(
@@ -211,6 +212,7 @@ impl Worker {
             keeper: Arc::new(keeper),
             door,
             dumper: Dumper::default(),
+            named: false,
             signals,
         })
     }
@@ -254,6 +256,7 @@ impl Worker {
                 }
                 _ = self.signals.hangup.recv() => self.reload().await,
                 _ = pulse.tick() => {
+                    self.named = self.named || startup::name_threads(&self.config);
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
                         self.tell_check();

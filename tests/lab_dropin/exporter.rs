@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 /// An instance of `keepalived.data`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Data {
-    pub state: Option<usize>,
-    pub wanted: Option<usize>,
-    pub interface: String,
-    pub garp_delay: Option<u64>,
-    pub vrid: Option<u64>,
+pub(crate) struct Data {
+    pub(crate) state: Option<usize>,
+    pub(crate) wanted: Option<usize>,
+    pub(crate) interface: String,
+    pub(crate) garp_delay: Option<u64>,
+    pub(crate) vrid: Option<u64>,
     /// Address and interface.
-    pub vips: Vec<(String, String)>,
+    pub(crate) vips: Vec<(String, String)>,
 }
 
 const STATES: [&str; 4] = ["INIT", "BACKUP", "MASTER", "FAULT"];
@@ -24,7 +24,7 @@ fn state(text: &str) -> Option<usize> {
 
 /// The instances of `keepalived.data`: labels at three blanks, what belongs to them at five; a line with fewer blanks ends
 /// the instance.
-pub fn data(text: &str) -> Result<BTreeMap<String, Data>, String> {
+pub(crate) fn data(text: &str) -> Result<BTreeMap<String, Data>, String> {
     let mut all: BTreeMap<String, Data> = BTreeMap::new();
     let (mut name, mut key) = (String::new(), String::new());
     for line in text.lines() {
@@ -71,7 +71,7 @@ pub fn data(text: &str) -> Result<BTreeMap<String, Data>, String> {
 }
 
 /// The scripts of `keepalived.data`: status and state by name.
-pub fn scripts(text: &str) -> BTreeMap<String, (String, String)> {
+pub(crate) fn scripts(text: &str) -> BTreeMap<String, (String, String)> {
     let mut all: BTreeMap<String, (String, String)> = BTreeMap::new();
     let mut name = None;
     for line in text.lines() {
@@ -93,7 +93,7 @@ pub fn scripts(text: &str) -> BTreeMap<String, (String, String)> {
 }
 
 /// The counters of `keepalived.stats`, as `section/label` by instance.
-pub fn stats(text: &str) -> Result<BTreeMap<String, BTreeMap<String, u64>>, String> {
+pub(crate) fn stats(text: &str) -> Result<BTreeMap<String, BTreeMap<String, u64>>, String> {
     let mut all: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
     let (mut name, mut section) = (String::new(), String::new());
     for line in text.lines() {
@@ -121,7 +121,7 @@ pub fn stats(text: &str) -> Result<BTreeMap<String, BTreeMap<String, u64>>, Stri
 }
 
 /// The counters that a collector asks for.
-pub const COUNTERS: [&str; 14] = [
+pub(crate) const COUNTERS: [&str; 14] = [
     "Advertisements/Received",
     "Advertisements/Sent",
     "Became master",
@@ -140,7 +140,7 @@ pub const COUNTERS: [&str; 14] = [
 
 /// The same from `keepalived.json`: fields that are decoded into whole numbers, or a list of texts, fail when they are
 /// anything else.
-pub fn json(text: &str) -> Result<BTreeMap<String, (usize, u64, Vec<String>)>, String> {
+pub(crate) fn json(text: &str) -> Result<BTreeMap<String, (usize, u64, Vec<String>)>, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut all = BTreeMap::new();
     for one in value.as_array().ok_or("no array")? {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::config::model::{Config, Global, Secret};
+use crate::config::model::{Config, Secret};
 use crate::config::{self, Loaded};
 use crate::core::error::Error;
 use crate::core::options::Options;
@@ -65,26 +65,36 @@ pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFil
 }
 
 /// Gives the process and its threads the names that the file asks for: what `ps -L` and `top -H` show. Nothing depends on
-/// them, so that a system without `/proc` goes on under the usual ones.
-pub(super) fn name_threads(global: &Global) {
+/// them, so that a system without `/proc` goes on under the usual ones. False: a thread has not begun yet (each names itself
+/// when it first runs), and it is to be tried again.
+pub(super) fn name_threads(config: &Config) -> bool {
+    let global = &config.global_defs;
     let parts = global.process_names == Some(true);
     let wanted = |own: &Option<String>, name: &str| own.clone().or_else(|| parts.then(|| name.to_owned()));
     let names = [
         ("vrrp", wanted(&global.vrrp_process_name, "keepalived_vrrp")),
         ("check", wanted(&global.checker_process_name, "keepalived_lvs")),
-        ("bfd", wanted(&global.bfd_process_name, "keepalived_bfd")),
+        (
+            "bfd",
+            wanted(&global.bfd_process_name, "keepalived_bfd").filter(|_| !config.bfd_instance.is_empty()),
+        ),
     ];
     if let Some(name) = &global.process_name {
         let _ = std::fs::write("/proc/self/comm", name);
     }
-    if names.iter().all(|(_, wanted)| wanted.is_none()) {
-        return;
+    let mut missing: Vec<(&str, &String)> =
+        names.iter().filter_map(|(of, wanted)| Some((*of, wanted.as_ref()?))).collect();
+    if missing.is_empty() {
+        return true;
     }
-    for thread in std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return true };
+    for thread in threads.flatten() {
         let comm = thread.path().join("comm");
         let name = std::fs::read_to_string(&comm).unwrap_or_default();
-        if let Some((_, Some(wanted))) = names.iter().find(|(of, _)| *of == name.trim_end()) {
+        if let Some(at) = missing.iter().position(|(of, _)| *of == name.trim_end()) {
+            let (_, wanted) = missing.swap_remove(at);
             let _ = std::fs::write(comm, wanted);
         }
     }
+    missing.is_empty()
 }
