@@ -6,10 +6,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe, setsid};
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, setsid};
 
 use super::options::Line;
 use crate::cli::log::{self, Facility, Format, Logs};
@@ -80,7 +81,8 @@ enum Side {
 /// Goes on in a process of its own, away from the terminal. Whoever started us gets its prompt back when the pid file is
 /// there, or the daemon's exit code.
 fn leave() -> io::Result<Side> {
-    let (said, saying): (OwnedFd, OwnedFd) = pipe()?;
+    // No script of ours inherits it.
+    let (said, saying): (OwnedFd, OwnedFd) = pipe2(OFlag::O_CLOEXEC)?;
     // SAFETY: no thread has begun yet (logging and the runtimes begin in the daemon alone), so the child may do anything.
     #[allow(unsafe_code)]
     let side = unsafe { fork() }?;

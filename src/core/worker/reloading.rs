@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::commands::log_without;
+use super::startup::ReloadFile;
 use super::{Worker, log_findings, setup};
 use crate::clock;
 use crate::config::fwmarks;
@@ -18,6 +19,7 @@ impl Worker {
     /// A good file is taken over, only its differences; a bad one changes nothing and says why.
     pub(super) async fn reload(&mut self) {
         let path = self.options.config.clone();
+        let _under_way = ReloadFile::make(&self.config.global_defs);
         tracing::info!("SIGHUP: reading {} again", path.display());
         let (mut loaded, mut bare) = overlay::load(&self.options);
         for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {

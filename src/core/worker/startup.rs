@@ -1,8 +1,9 @@
 //! What a start under the name keepalived asks for besides.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
-use crate::config::model::{Config, Secret};
+use crate::config::model::{Config, Global, Secret};
 use crate::config::{self, Loaded};
 use crate::core::error::Error;
 use crate::core::options::Options;
@@ -97,4 +98,49 @@ pub(super) fn name_threads(config: &Config) -> bool {
         }
     }
     missing.is_empty()
+}
+
+/// `reload_file`: there as long as a reload is under way.
+pub(super) struct ReloadFile(PathBuf);
+
+impl ReloadFile {
+    /// Makes it, where the configuration in force asks for one.
+    pub(super) fn make(global: &Global) -> Option<Self> {
+        let path = match global.reload_file.as_deref()? {
+            "" => "/run/keepalived.reload",
+            path => path,
+        };
+        match std::fs::write(path, "") {
+            Ok(()) => Some(Self(path.into())),
+            Err(error) => {
+                tracing::warn!("reload_file {path} cannot be made: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for ReloadFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reload_file_is_there_for_as_long_as_it_is_held() {
+        let path = std::env::temp_dir().join(format!("tandem-reload-{}", std::process::id()));
+        let mut global = Global::default();
+        assert!(ReloadFile::make(&global).is_none());
+        global.reload_file = Some(path.display().to_string());
+        let held = ReloadFile::make(&global);
+        assert!(held.is_some() && path.exists());
+        drop(held);
+        assert!(!path.exists());
+        global.reload_file = Some("/nowhere/at/all".to_owned());
+        assert!(ReloadFile::make(&global).is_none(), "a reload goes on without it");
+    }
 }
