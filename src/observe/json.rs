@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Number, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value, json};
 
 use super::data::{Process, Topology};
 use super::instance::{Auth, Instance, Tracked};
@@ -11,22 +12,46 @@ use super::instance::{Auth, Instance, Tracked};
 /// What stands in the place of a password.
 pub const MASKED: &str = "XXXXXX";
 
-/// The file, in this version of its form: 1 or 2.
-pub fn render(all: &Topology, version: u8) -> String {
-    let instances = all.instances.iter().map(instance).collect();
-    let value = match version {
-        2 => json!({
-            "vrrp": Value::Array(instances),
-            "track_process": all.processes.iter().map(process).collect::<Vec<_>>(),
-        }),
-        _ => Value::Array(instances),
-    };
-    value.to_string()
+/// Fields in keepalived's order.
+struct Object(Vec<(&'static str, Value)>);
+
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
 }
 
-fn instance(i: &Instance) -> Value {
+/// One instance.
+#[derive(Serialize)]
+struct Shown {
+    data: Object,
+    stats: Object,
+}
+
+/// The second form.
+#[derive(Serialize)]
+struct Second {
+    vrrp: Vec<Shown>,
+    track_process: Vec<Value>,
+}
+
+/// The file, in this version of its form: 1 or 2.
+pub fn render(all: &Topology, version: u8) -> String {
+    let vrrp = all.instances.iter().map(instance).collect();
+    let text = match version {
+        2 => {
+            let track_process = all.processes.iter().map(process).collect();
+            serde_json::to_string(&Second { vrrp, track_process })
+        }
+        _ => serde_json::to_string::<Vec<Shown>>(&vrrp),
+    };
+    // Texts and numbers alone: nothing here can fail to be written.
+    text.unwrap_or_default()
+}
+
+fn instance(i: &Instance) -> Shown {
     let c = &i.counters;
-    let mut stats = Map::new();
+    let mut stats: Vec<(&'static str, Value)> = Vec::new();
     for (key, count) in [
         ("advert_rcvd", c.received),
         ("advert_sent", c.sent),
@@ -41,7 +66,7 @@ fn instance(i: &Instance) -> Value {
         ("authtype_mismatch", c.auth_type_mismatch),
         ("auth_failure", c.auth_failure),
     ] {
-        stats.insert(key.to_owned(), count.into());
+        stats.push((key, count.into()));
     }
     const EXTENSION: [&str; 6] = [
         "auth_ext_missing",
@@ -52,16 +77,16 @@ fn instance(i: &Instance) -> Value {
         "auth_ext_replay",
     ];
     for (key, count) in EXTENSION.into_iter().zip(c.extension.into_iter().flatten()) {
-        stats.insert(key.to_owned(), count.into());
+        stats.push((key, count.into()));
     }
-    stats.insert("pri_zero_rcvd".to_owned(), c.zero_received.into());
-    stats.insert("pri_zero_sent".to_owned(), c.zero_sent.into());
-    json!({ "data": data(i), "stats": stats })
+    stats.push(("pri_zero_rcvd", c.zero_received.into()));
+    stats.push(("pri_zero_sent", c.zero_sent.into()));
+    Shown { data: data(i), stats: Object(stats) }
 }
 
-fn data(i: &Instance) -> Value {
-    let mut data = Map::new();
-    let mut put = |key: &str, value: Value| drop(data.insert(key.to_owned(), value));
+fn data(i: &Instance) -> Object {
+    let mut data = Vec::with_capacity(48);
+    let mut put = |key: &'static str, value: Value| data.push((key, value));
     put("iname", i.name.as_str().into());
     put("dont_track_primary", number(i.dont_track_primary));
     put("skip_check_adv_addr", number(i.skip_check_adv_addr));
@@ -123,7 +148,7 @@ fn data(i: &Instance) -> Value {
     if let Some(cause) = &i.cause {
         put("last_transition_cause", cause.as_str().into());
     }
-    Value::Object(data)
+    Object(data)
 }
 
 fn process(process: &Process) -> Value {

@@ -18,7 +18,7 @@ pub(super) fn may_run(options: &Options, loaded: &Loaded) -> Result<(), Error> {
         match config::to_conf(&masked(&loaded.config)) {
             Ok(text) => text.lines().for_each(|line| tracing::info!("{line}")),
             Err(why) => {
-                tracing::warn!("the configuration cannot be shown as keepalived.conf: {}", why.join("; "))
+                tracing::warn!("the configuration cannot be shown as keepalived.conf: {}", why.join("; "));
             }
         }
     }
