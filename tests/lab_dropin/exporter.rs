@@ -138,9 +138,12 @@ pub(crate) const COUNTERS: [&str; 14] = [
     "Priority Zero/Sent",
 ];
 
+/// State, adverts sent, addresses.
+pub(crate) type Json = (usize, u64, Vec<String>);
+
 /// The same from `keepalived.json`: fields that are decoded into whole numbers, or a list of texts, fail when they are
 /// anything else.
-pub(crate) fn json(text: &str) -> Result<BTreeMap<String, (usize, u64, Vec<String>)>, String> {
+pub(crate) fn json(text: &str) -> Result<BTreeMap<String, Json>, String> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let mut all = BTreeMap::new();
     for one in value.as_array().ok_or("no array")? {
