@@ -13,6 +13,7 @@
 //! - [`net`]: links and addresses: the monitor and the writer, over rtnetlink.
 //! - [`notify`]: what people's programs are told, and in which order.
 //! - [`process`]: runs a user's program: identity, process group, time limit, result.
+//! - [`observe`]: what people and programs see of it: keepalived's dump files, as values and renderings.
 //! - [`config`]: text to model, both file forms, with diagnostics.
 //! - [`control`]: the local door: HTTP and JSON over a unix socket, for commands.
 //! - [`pattern`]: PCRE2, for what a file says (does it compile) and for the pages that it is looked for in.
@@ -39,6 +40,7 @@ pub mod core;
 pub mod ipvs;
 pub mod net;
 pub mod notify;
+pub mod observe;
 pub mod pattern;
 pub mod process;
 pub mod vrrp;

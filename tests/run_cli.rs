@@ -150,6 +150,47 @@ fn one_daemon_for_each_namespace() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// Logs for programs: each line is an object; and a file of logs in the place of standard error.
+#[test]
+fn a_log_file_of_json() {
+    let place = place("json");
+    let words = [
+        "run",
+        "--config",
+        "good.conf",
+        "--pid",
+        "pid",
+        "--log-format",
+        "json",
+        "--log-file",
+        "log",
+        "-l",
+        "debug",
+    ];
+    let daemon = tandem(&place, &words).spawn().unwrap();
+    until("the pid file", || place.join("pid").exists());
+    let log = place.join("log");
+    let read = || fs::read_to_string(&log).unwrap_or_default();
+    until("it runs", || read().contains("good.conf"));
+    fs::rename(&log, place.join("log.1")).unwrap();
+    kill(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), Signal::SIGHUP).unwrap();
+    until("a new file in its place", || read().contains("SIGHUP"));
+    let (code, said) = stop(daemon);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "nothing on standard error");
+    let all = fs::read_to_string(place.join("log.1")).unwrap() + &read();
+    for line in all.lines() {
+        let object: serde_json::Value = serde_json::from_str(line).unwrap();
+        for key in ["time", "level", "message"] {
+            assert!(object[key].is_string(), "{key}: {line}");
+        }
+    }
+    assert!(all.contains(r#""message":"stopped""#), "{all}");
+    let (code, said) = ended(&place, &["run", "--config", "good.conf", "--log-file", "nowhere/log"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("cannot log"), "{said}");
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// Where the kernel has no IPVS the log says so once, with the cure, and the rest runs.
 #[test]
 fn a_kernel_without_ipvs_is_told_of_with_its_cure() {

@@ -1,20 +1,27 @@
-//! What the program does under the name `keepalived`: its configuration test, with its options and exit codes. The
-//! daemon's own options under that name are not there yet.
+//! What the program does under the name `keepalived`: the daemon and its configuration test, with keepalived's options,
+//! signals, files and exit codes.
+
+mod daemon;
+mod options;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
 
+use super::log::Facility;
 use super::report::{Paint, findings};
+use options::Line;
 
 /// keepalived's exit codes of `-t` (Debian's 2.2.7; its manual page is off by one).
 const GOOD: i32 = 0;
 const FATAL: i32 = 2;
 const ERRORS: i32 = 5;
 const SECURITY: i32 = 6;
+/// A wrong command line.
+const WRONG: i32 = 1;
 
 /// Findings that keepalived would not have: they leave its exit code alone.
 const OURS: &[&str] = &[
@@ -46,108 +53,83 @@ pub(super) fn is_called(program: &str) -> bool {
     program.rsplit('/').next() == Some("keepalived")
 }
 
-/// keepalived's options, as far as the test needs them.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    file: PathBuf,
-    test: bool,
-    config_id: Option<String>,
-    version: bool,
-}
-
-/// Reads keepalived's options; an unknown one is returned as the error.
-fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options =
-        Options { file: PathBuf::from("/etc/keepalived/keepalived.conf"), ..Options::default() };
-    let mut arguments = arguments.peekable();
-    while let Some(argument) = arguments.next() {
-        let (name, attached) = match argument.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
-            _ if !argument.starts_with("--") && argument.chars().count() > 2 => {
-                let at = argument.char_indices().nth(2).map_or(argument.len(), |(at, _)| at);
-                (argument[..at].to_owned(), Some(argument[at..].to_owned()))
-            }
-            _ => (argument, None),
-        };
-        let mut value =
-            || attached.clone().or_else(|| arguments.next()).ok_or(format!("{name} needs a value"));
-        match name.as_str() {
-            "-f" | "--use-file" => options.file = PathBuf::from(value()?),
-            "-i" | "--config-id" => options.config_id = Some(value()?),
-            "-t" | "--config-test" => options.test = true,
-            "-v" | "--version" => options.version = true,
-            "-u" | "--umask" | "-S" | "--log-facility" | "-p" | "--pid" | "-r" | "--vrrp_pid" | "-c"
-            | "--checkers_pid" | "-b" | "--bfd_pid" | "-s" | "--namespace" => {
-                value()?;
-            }
-            "-l"
-            | "--log-console"
-            | "-D"
-            | "--log-detail"
-            | "-n"
-            | "--dont-fork"
-            | "-P"
-            | "--vrrp"
-            | "-C"
-            | "--check"
-            | "-B"
-            | "--no_bfd"
-            | "--all"
-            | "-e"
-            | "--all-config"
-            | "-G"
-            | "--no-syslog"
-            | "-d"
-            | "--dump-conf"
-            | "-R"
-            | "--dont-respawn"
-            | "-a"
-            | "--address-monitoring" => {
-                // Flags may stand together: -nlD.
-                if let Some(more) = attached.filter(|_| !name.starts_with("--")) {
-                    let rest: Vec<String> = more.chars().map(|flag| format!("-{flag}")).collect();
-                    let inner = self::options(rest.into_iter())?;
-                    options.test |= inner.test;
-                    options.version |= inner.version;
-                }
-            }
-            other => return Err(format!("{other} is no option of keepalived")),
-        }
-    }
-    Ok(options)
-}
-
 /// Runs as keepalived; returns its exit code.
 pub(super) fn run(arguments: impl Iterator<Item = String>) -> i32 {
     let mut arguments = arguments.peekable();
     if arguments.next_if(|first| first == "--genhash" || first == "-T").is_some() {
         return super::genhash::alone(arguments);
     }
-    let options = match options(arguments) {
-        Ok(options) => options,
+    let line = match options::read(arguments) {
+        Ok(line) => line,
         Err(problem) => {
             eprintln!("{problem}");
-            return 64;
+            return WRONG;
         }
     };
-    if options.version {
-        eprintln!("Tandem {} (as keepalived)", env!("CARGO_PKG_VERSION"));
+    if line.help {
+        eprint!("{}", options::help());
         return GOOD;
     }
-    if !options.test {
-        eprintln!(
-            "under the name keepalived only the test (-t, with -f FILE) is there yet: run the daemon as tandem run \
-             --config {}",
-            options.file.display()
-        );
-        return 64;
+    if line.version {
+        // Exporters read the version from the second word: files and signals are as that one's.
+        eprintln!("Keepalived v2.2.7 (its files, signals and options)");
+        eprintln!("Tandem {} in its place", env!("CARGO_PKG_VERSION"));
+        return GOOD;
     }
-    let mut facts = Facts::of_this_machine();
-    if options.config_id.is_some() {
-        facts.config_id = options.config_id;
+    if let Some(name) = &line.signum {
+        return match signal_number(name) {
+            Some(number) => {
+                println!("{number}");
+                GOOD
+            }
+            None => {
+                eprintln!("Unknown sigfunc {name}");
+                WRONG
+            }
+        };
     }
-    let loaded = config::load(&options.file, &facts);
-    eprint!("{}", findings(&options.file, &loaded.diagnostics, Paint::of_stderr()));
+    if let Some(problem) = line.facility.as_ref().and_then(|text| text.parse::<Facility>().err()) {
+        eprintln!("{problem}; daemon is taken");
+    }
+    match &line.test {
+        Some(log) => test(&line, log.as_deref()),
+        None => daemon::run(&line),
+    }
+}
+
+/// Numbers of the signals that have a meaning.
+fn signal_number(name: &str) -> Option<i32> {
+    Some(match name {
+        "STOP" => libc::SIGTERM,
+        "RELOAD" => libc::SIGHUP,
+        "DATA" => libc::SIGUSR1,
+        "STATS" => libc::SIGUSR2,
+        "STATS_CLEAR" => libc::SIGRTMAX() - 1,
+        "JSON" => libc::SIGRTMIN() + 2,
+        _ => return None,
+    })
+}
+
+/// The configuration test.
+fn test(line: &Line, log: Option<&Path>) -> i32 {
+    let mut facts = Facts { strict_includes: line.strict_includes, ..Facts::of_this_machine() };
+    if line.config_id.is_some() {
+        facts.config_id.clone_from(&line.config_id);
+    }
+    let loaded = config::load(&line.file, &facts);
+    match log {
+        None => {
+            line.remarks.iter().for_each(|remark| eprintln!("{remark}"));
+            eprint!("{}", findings(&line.file, &loaded.diagnostics, Paint::of_stderr()));
+        }
+        Some(path) => {
+            let text = findings(&line.file, &loaded.diagnostics, Paint::none());
+            if let Err(error) = std::fs::write(path, text) {
+                eprintln!("cannot write {}: {error}", path.display());
+                return WRONG;
+            }
+        }
+    }
     exit_code(&loaded)
 }
 
@@ -175,31 +157,21 @@ pub fn exit_code(loaded: &Loaded) -> i32 {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Options, String> {
-        options(text.split_whitespace().map(str::to_owned))
-    }
-
     #[test]
-    fn options_are_keepalived_s() {
-        let good = Options { file: "/x".into(), test: true, config_id: Some("a".to_owned()), version: false };
-        for text in
-            ["-t -f /x -i a", "-tf/x -ia", "--config-test --use-file=/x --config-id=a", "-nlD -t -f /x -i a"]
+    fn signals_are_keepalived_s() {
+        // As Debian's 2.2.7 prints them.
+        for (name, number) in
+            [("STOP", 15), ("RELOAD", 1), ("DATA", 10), ("STATS", 12), ("STATS_CLEAR", 63), ("JSON", 36)]
         {
-            if text.starts_with("-tf") {
-                // keepalived's -t may carry the name of a log file: nothing can be attached but that.
-                continue;
-            }
-            assert_eq!(read(text).as_ref(), Ok(&good), "{text}");
+            assert_eq!(signal_number(name), Some(number), "{name}");
         }
-        assert!(read("-t --nonsense").is_err());
-        assert!(read("-f").is_err());
-        assert_eq!(read("-lt -f /x").map(|o| o.test), Ok(true));
+        assert_eq!((signal_number("TDUMP"), signal_number("data")), (None, None));
     }
 
     #[test]
     fn codes_are_keepalived_s() {
         let load = |text: &str| {
-            exit_code(&config::load_text(std::path::Path::new("x.conf"), text.as_bytes(), &Facts::default()))
+            exit_code(&config::load_text(Path::new("x.conf"), text.as_bytes(), &Facts::default()))
         };
         assert_eq!(load(""), GOOD);
         assert_eq!(load("nonsense 1\n"), ERRORS);

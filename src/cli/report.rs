@@ -37,6 +37,11 @@ impl Paint {
         Self(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()))
     }
 
+    /// Never, for files.
+    pub(super) const fn none() -> Self {
+        Self(false)
+    }
+
     fn level(self, level: Level) -> String {
         let (name, colour) = match level {
             Level::Advice => ("advice", "36"),

@@ -10,6 +10,8 @@ use crate::core::options::Options;
 use crate::core::remember::folder;
 use crate::core::{supervisor, worker};
 
+use super::log::{self, Facility, Format, Logs};
+
 /// Words of `tandem run`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -38,35 +40,49 @@ pub struct Args {
     /// Least level that is logged: error, warn, info, debug or trace.
     #[arg(short, long, value_name = "LEVEL", default_value = "info")]
     log_level: tracing::Level,
+    /// Form of the log on standard error and in --log-file: `json` has one object a line.
+    #[arg(long, value_name = "FORM", value_enum, default_value = "text")]
+    log_format: Format,
+    /// Log to this file and not to standard error. It is opened again when somebody has put it away.
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// Log to syslog (/dev/log) with this facility, and not to standard error: 0-7, local0-local7, user or daemon.
+    #[arg(long, value_name = "FACILITY")]
+    syslog: Option<Facility>,
 }
 
 /// Runs until SIGTERM or SIGINT. Returns the exit code: 0 orderly stop, 3 unreadable configuration, 1 anything
 /// else.
 pub fn run(args: Args) -> i32 {
-    super::log::start(args.log_level);
+    if !args.no_supervisor {
+        supervisor::hold_signals();
+    }
+    let logs = Logs {
+        level: args.log_level,
+        format: args.log_format,
+        console: args.log_file.is_none() && args.syslog.is_none(),
+        file: args.log_file,
+        syslog: args.syslog.map(|facility| (facility, "tandem")),
+    };
+    let _logging = match log::start(&logs) {
+        Ok(logging) => logging,
+        Err(error) => {
+            eprintln!("tandem run: cannot log: {error}; see --log-file");
+            return 1;
+        }
+    };
     let folder = folder(args.run_dir.as_deref()).to_owned();
     let control = args.control.unwrap_or_else(|| default_path(&folder, &args.instance));
     let options = Options {
-        config: args.config,
         pid_file: args.pid,
         instance: args.instance,
         control: Some(control).filter(|path| path.as_os_str() != "off"),
         state_directory: args.state_dir,
         run_directory: args.run_dir,
         supervise: !args.no_supervisor,
-        keep_addresses: false,
-        keep_table: false,
+        ..Options::of(args.config)
     };
-    daemon(&options)
-}
-
-/// Runs the daemon: the supervisor, or the worker that one has started. Returns the exit code.
-pub(super) fn daemon(options: &Options) -> i32 {
-    let result = if options.supervise && !supervisor::is_worker() {
-        supervisor::run(options)
-    } else {
-        worker::run(options).map(|()| 0)
-    };
+    let result = daemon(&options);
     let unreadable = matches!(result, Err(Error::Unreadable(_)));
     match result.context("tandem run") {
         Ok(code) => code,
@@ -74,5 +90,14 @@ pub(super) fn daemon(options: &Options) -> i32 {
             tracing::error!("{error:#}");
             if unreadable { 3 } else { 1 }
         }
+    }
+}
+
+/// Runs the daemon: the supervisor, or the worker that one has started. Returns the exit code of an orderly end.
+pub(super) fn daemon(options: &Options) -> Result<i32, Error> {
+    if options.supervise && !supervisor::is_worker() {
+        supervisor::run(options)
+    } else {
+        worker::run(options).map(|()| 0)
     }
 }

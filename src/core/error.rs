@@ -11,6 +11,9 @@ pub enum Error {
     /// The file cannot be read at all.
     #[error("cannot read {0}: nothing to run; see the messages above")]
     Unreadable(PathBuf),
+    /// A file that an `include` names is missing, and the command line asks for all of them.
+    #[error("an included file is missing (see the messages above), and --all-config wants every one")]
+    IncludeMissing,
     /// The pid file belongs to a living process.
     #[error("{path} names the running process {pid}: stop that one first, or give another --pid")]
     AlreadyRunning {

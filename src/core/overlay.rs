@@ -1,10 +1,10 @@
 //! The configuration in its layers: what the blocks of the file say, the file's `real_server_override` lines over that,
 //! the overrides of commands over both. Each may change while the others stay.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::include::Planned;
+use super::options::Options;
 use super::overrides::{Decided, in_use, is_of};
 use super::servers::Picture;
 use crate::check::status::Status;
@@ -28,12 +28,20 @@ pub struct Overlay {
     number: u64,
 }
 
-/// Reads a file, and where it has overrides the same without them.
-pub(super) fn load(path: &Path) -> (Loaded, Option<Config>) {
-    let facts = Facts::of_this_machine();
-    let loaded = config::load(path, &facts);
+/// Reads the file, and where it has overrides the same without them; what the command line says goes over both.
+pub(super) fn load(options: &Options) -> (Loaded, Option<Config>) {
+    let path = &options.config;
+    let mut facts = Facts { strict_includes: options.strict_includes, ..Facts::of_this_machine() };
+    if options.config_id.is_some() {
+        facts.config_id.clone_from(&options.config_id);
+    }
+    let mut loaded = config::load(path, &facts);
     let has_some = !loaded.config.real_server_override.is_empty();
-    let bare = has_some.then(|| config::load(path, &Facts { without_overrides: true, ..facts }).config);
+    let mut bare = has_some.then(|| config::load(path, &Facts { without_overrides: true, ..facts }).config);
+    for config in std::iter::once(&mut loaded.config).chain(&mut bare) {
+        options.parts.strip(config);
+        config.global_defs.umask = options.umask.or(config.global_defs.umask);
+    }
     (loaded, bare)
 }
 

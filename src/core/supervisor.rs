@@ -48,7 +48,9 @@ pub fn is_worker() -> bool {
 /// When there can be no worker at all.
 pub fn run(options: &Options) -> Result<i32, Error> {
     // Whoever finds a pid there may send it a signal: they wait from here on.
-    let signals = signals()?;
+    let signals = SignalFd::with_flags(&ours(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+        .map_err(io::Error::from)?;
+    hold_signals();
     let pid_file = options.pid_file.as_deref().map(PidFile::take).transpose()?;
     // Before another file gets its name: an upgrade replaces it.
     let program = program()?;
@@ -72,7 +74,7 @@ pub fn run(options: &Options) -> Result<i32, Error> {
             if let Some(file) = pid_file {
                 file.keep();
             }
-            let mut command = again(&supervisor.program);
+            let mut command = again(&supervisor.program, options.folder.as_deref());
             command.env(AGAIN, "1");
             Err(Error::Start(command.exec()))
         }
@@ -196,7 +198,7 @@ impl Supervisor<'_> {
         ours.set_nonblocking(true)?;
         // Without close-on-exec: the worker inherits this one end. Nobody else is started by this process.
         nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
-        let mut command = self::again(Path::new("/proc/self/exe"));
+        let mut command = self::again(Path::new("/proc/self/exe"), self.options.folder.as_deref());
         command.env(VARIABLE, theirs.as_raw_fd().to_string());
         if again {
             command.env(AGAIN, "1");
@@ -312,6 +314,10 @@ impl Supervisor<'_> {
                         worker.ready = true;
                         if !std::mem::replace(&mut self.ready, true) {
                             systemd::notify(word);
+                            if let Some(started) = &self.options.started {
+                                // Whoever started us may have gone.
+                                let _ = (&**started).write_all(&[0]);
+                            }
                         }
                         systemd::status("runs");
                     }
@@ -408,12 +414,15 @@ fn reap(worker: &mut Worker) -> Option<Death> {
     })
 }
 
-/// The program with our own arguments and its own name as it was called.
-fn again(program: &Path) -> Command {
+/// The program with our own arguments, by the name that it was called by, in the folder that it was called in.
+fn again(program: &Path, folder: Option<&Path>) -> Command {
     let mut arguments = std::env::args_os();
     let mut command = Command::new(program);
     if let Some(name) = arguments.next() {
         command.arg0(name);
+    }
+    if let Some(folder) = folder {
+        command.current_dir(folder);
     }
     command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN);
     command
@@ -458,8 +467,14 @@ fn trial(program: &Path) -> Result<String, String> {
     }
 }
 
-/// All that is for us or for the worker, as a descriptor.
-fn signals() -> io::Result<SignalFd> {
+/// Signals that the supervisor reads wait from now on, also in threads that begin later: call it before any does.
+pub fn hold_signals() {
+    // It can only fail for a set that is none.
+    let _ = ours().thread_block();
+}
+
+/// All that is for us or for the worker.
+fn ours() -> SigSet {
     let mut set = SigSet::empty();
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD].into_iter().chain(FORWARDED) {
         set.add(signal);
@@ -474,7 +489,7 @@ fn signals() -> io::Result<SignalFd> {
     }
     // SAFETY: a whole set, made above.
     #[expect(unsafe_code, reason = "signals without names")]
-    let set = unsafe { SigSet::from_sigset_t_unchecked(raw) };
-    set.thread_block()?;
-    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+    unsafe {
+        SigSet::from_sigset_t_unchecked(raw)
+    }
 }

@@ -23,10 +23,9 @@ use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::process;
-use crate::vrrp::machine::{Note, StateName};
+use crate::vrrp::machine::StateName;
 use crate::vrrp::params::{Faults, Host, Setup};
-use crate::vrrp::report::{Report, Told};
-use crate::vrrp::snapshot::sentence;
+use crate::vrrp::report::Report;
 use crate::vrrp::track::{self, Trackers};
 use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
@@ -35,6 +34,7 @@ use super::active::{self, Active};
 use super::bfd::Bfd;
 use super::devices::Devices;
 use super::door::Door;
+use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
 use super::lifeline::{Lifeline, Order};
@@ -50,10 +50,13 @@ use ending::{End, FALLEN};
 use restart::Restart;
 
 mod commands;
+mod dumps;
 mod ending;
 mod life;
 mod reloading;
+mod reports;
 mod restart;
+mod startup;
 
 /// How often the main thread looks at what has no event of its own: each look wakes an idle machine.
 const PULSE: Duration = Duration::from_secs(2);
@@ -62,16 +65,18 @@ const PULSE_OF_BFD: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    // The supervisor starts us by another name than ours.
-    let _ = nix::sys::prctl::set_name(c"tandem");
-    // It holds back the signals that it passes on; here they are to come in.
+    startup::take_name();
+    // The supervisor holds back the signals that it passes on; here they are to come in.
     SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
-    let (loaded, bare) = overlay::load(&options.config);
+    let (loaded, bare) = overlay::load(options);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
-    if let Some(name) = &loaded.config.net_namespace {
+    startup::may_run(options, &loaded)?;
+    // Where the command line has named one, we are there.
+    let named = options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
+    if let Some(name) = loaded.config.net_namespace.as_ref().filter(|_| named.is_none()) {
         namespace::enter(name)?;
     }
     let lock = super::lock::Lock::take(&options.instance)?;
@@ -83,12 +88,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         let _inside = runtime.enter();
         Signals::listen()?
     };
-    let pid_file = options
-        .pid_file
-        .as_deref()
-        .filter(|_| !super::supervisor::is_worker())
-        .map(super::pidfile::PidFile::take)
-        .transpose()?;
+    let pid_files = startup::pid_files(options, &loaded.config)?;
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
@@ -115,7 +115,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    drop(pid_file);
+    drop(pid_files);
     drop(lock);
     result
 }
@@ -148,6 +148,9 @@ struct Worker {
     overlay: Overlay,
     keeper: Arc<Keeper>,
     door: Door,
+    dumper: Dumper,
+    /// Threads have the names that the file asks for.
+    named: bool,
     signals: Signals,
     lifeline: Lifeline,
     restart: Restart,
@@ -159,6 +162,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    dumps: dumps::Asked,
 }
 
 impl Signals {
@@ -167,6 +171,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            dumps: dumps::Asked::listen()?,
         })
     }
 }
@@ -266,6 +271,8 @@ impl Worker {
             overlay,
             keeper: Arc::new(keeper),
             door,
+            dumper: Dumper::default(),
+            named: false,
             signals,
             lifeline: Lifeline::take(),
             restart,
@@ -290,7 +297,7 @@ impl Worker {
                     tracing::info!("SIGTERM: stopping");
                     return Ok(End::Stopped);
                 }
-                _ = self.signals.interrupt.recv() => {
+                _ = self.signals.interrupt.recv(), if !self.options.ignore_sigint => {
                     tracing::info!("SIGINT: stopping");
                     return Ok(End::Stopped);
                 }
@@ -331,9 +338,10 @@ impl Worker {
                 }
                 _ = self.signals.hangup.recv() => drop(self.reload().await),
                 () = tokio::time::sleep_until(pulse_at.into()) => {
-                    let idle = self.config.bfd_instance.is_empty();
+                    let idle = self.config.bfd_instance.is_empty() && self.named;
                     pulse_at = clock::now() + if idle { PULSE } else { PULSE_OF_BFD };
                     self.beat();
+                    self.named = self.named || startup::name_threads(&self.config);
                     if let Some(thread) = self.dead_thread() {
                         return Err(Error::ThreadDied(thread.name()));
                     }
@@ -349,6 +357,7 @@ impl Worker {
                         self.configure_bfd();
                     }
                 }
+                what = self.signals.dumps.next() => self.dump(what),
                 // Last: however many clients ask, all the rest has its turn.
                 Some(ask) = self.door.asks.recv() => match ask.request {
                     Request::Life(order) => {
@@ -365,81 +374,6 @@ impl Worker {
     fn configure_bfd(&mut self) {
         if let Err(error) = self.bfd.configure(&self.config) {
             tracing::error!("{error}; sessions of bfd_instance are down");
-        }
-    }
-
-    fn take_report(&mut self, report: &Report) {
-        let name = report.instance.as_str();
-        match &report.told {
-            Told::Transition { transition, .. } if self.restart.silent(name, &transition.cause) => {
-                tracing::info!("vrrp {name}: {}", report.told);
-                self.teller.adopt(name, transition.to);
-            }
-            Told::Transition { transition, snapshot, generation } => {
-                tracing::info!("vrrp {name}: {}", report.told);
-                let cause = sentence(&transition.cause, snapshot);
-                let happening = Happening::Instance {
-                    name,
-                    state: transition.to,
-                    previous: transition.from,
-                    cause: &cause,
-                    priority: transition.priority,
-                };
-                self.teller.tell(happening, &self.config, *generation);
-            }
-            Told::Deleted { generation, priority } => {
-                tracing::info!("vrrp {name}: {}", report.told);
-                let previous = self.teller.state(name);
-                let happening = Happening::Deleted { name, previous, priority: *priority };
-                self.teller.tell(happening, &self.before, *generation);
-            }
-            Told::LowerPriorityHeard { priority } => {
-                tracing::warn!("vrrp {name}: {}", report.told);
-                let happening = Happening::LowerPriorityHeard { name, priority: *priority };
-                self.teller.tell(happening, &self.config, 0);
-            }
-            Told::Scheduled(outcome) if outcome.refused.is_empty() => tracing::info!("{outcome}"),
-            Told::Scheduled(outcome) => tracing::warn!("{outcome}"),
-            Told::Raised(raised) => tracing::warn!("{raised}"),
-            Told::Failed { .. } => tracing::error!("{}", report.told),
-            Told::Group { to, .. } if *to == StateName::Master && self.restart.silent_group(name) => {
-                tracing::info!("vrrp {name}: {}", report.told);
-                self.teller.adopt_group(name, *to);
-            }
-            Told::Group { from, to, cause, generation } => {
-                tracing::info!("vrrp {name}: {}", report.told);
-                let happening = Happening::Group { name, state: *to, previous: *from, cause };
-                self.teller.tell(happening, &self.config, *generation);
-            }
-            Told::Note(Note::PriorityChanged { to, .. }) => {
-                tracing::info!("vrrp {name}: {}", report.told);
-                let state = self.teller.state(name);
-                let happening = Happening::PriorityChanged { name, state, priority: *to };
-                self.teller.tell(happening, &self.config, 0);
-            }
-            Told::GroupWaits { .. } | Told::Note(Note::HoldOver | Note::WantsMaster) => {
-                tracing::info!("vrrp {name}: {}", report.told);
-            }
-            Told::OneHolderAgain { .. } => tracing::info!("vrrp {name}: {}", report.told),
-            Told::Note(_)
-            | Told::TwoHolders { .. }
-            | Told::UnknownVrid { .. }
-            | Told::Discarded { .. }
-            | Told::AddressListDiffers { .. }
-            | Told::SendFailed { .. }
-            | Told::SocketFailed { .. }
-            | Told::Late(_)
-            | Told::Unremembered { .. }
-            | Told::ReportsDropped { .. } => tracing::warn!("vrrp {name}: {}", report.told),
-        }
-    }
-
-    fn take_tracker(&mut self, change: track::Change) {
-        if let Some(flip) = self.trackers.take(change) {
-            tracing::info!("{flip}");
-            self.vrrp.mailbox.trackers(self.trackers.values());
-            self.tell_check();
-            self.remember();
         }
     }
 

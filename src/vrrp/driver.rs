@@ -3,6 +3,7 @@
 //! 3 announce, 4 report transitions. It decides nothing, writes no log, and waits for nobody: addresses are written by
 //! the net thread, everything told to people goes through a bounded channel to the main thread.
 
+mod answering;
 mod configure;
 mod groups;
 mod intake;
@@ -40,6 +41,7 @@ use super::report::{Report, Told};
 use super::runner::{Runner, Turn};
 use super::schedule::Deadlines;
 use super::socket::{AdvertSockets, FrameSocket, SocketKey};
+use super::status::Question;
 use groups::GroupAt;
 
 /// Datagrams read from one socket before timers get their turn: a flood cannot starve them.
@@ -166,6 +168,7 @@ pub fn spawn(
         tell_unknown_vrids: false,
         setup: Setup::default(),
         origin: clock::now(),
+        questions: Vec::new(),
         ending: None,
     };
     let thread = std::thread::Builder::new()
@@ -226,6 +229,8 @@ struct Driver {
     resuming: BTreeSet<String>,
     /// The place of each runner on the board.
     slots: Vec<Option<Slot>>,
+    /// Who wants to know how things stand.
+    questions: Vec<Question>,
     ending: Option<Ending>,
 }
 
@@ -306,6 +311,7 @@ impl Driver {
             self.runners.iter().filter(|r| r.wants_addresses()).map(|r| r.name().to_owned()).collect();
         let why = words.unwrap_or_else(|| "a panic without words".to_owned());
         let told = Told::Failed { why, masters: masters.len() };
+        let histories = self.histories();
         self.runners.clear();
         self.groups.clear();
         self.paces = Paces::default();
@@ -313,6 +319,7 @@ impl Driver {
         turn.reports.push(Report { instance: String::new(), told });
         self.resuming = masters;
         self.take_setup(self.setup.clone(), Duration::ZERO, &mut turn);
+        self.remember(histories);
         self.resuming.clear();
         self.finish(turn);
     }
@@ -344,6 +351,7 @@ impl Driver {
                 Command::Stop => self.stop(turn),
                 Command::Leave => self.ending = Some(Ending::Left),
                 Command::Happen(what) => what(),
+                Command::Tell(question) => self.questions.push(question),
             }
         }
         if changed && self.ending.is_none() {
@@ -402,6 +410,7 @@ impl Driver {
             self.report(report);
         }
         self.tell_drops();
+        self.answer(turn.now, turn.since_1970);
     }
 }
 

@@ -162,6 +162,21 @@ impl Machine {
         }
     }
 
+    /// The interval that the master counts by: its own word in version 3, while one is heard.
+    pub fn master_interval(&self) -> Duration {
+        match &self.state {
+            State::Backup(backup) => backup.master_interval,
+            _ => self.params.interval(),
+        }
+    }
+
+    /// How long silence would last until the master counts as gone.
+    pub fn down_interval(&self) -> Duration {
+        let interval = self.master_interval();
+        interval * u32::from(self.params.down_timer_adverts.max(1))
+            + skew(self.params.version, self.priority, interval)
+    }
+
     /// A member of a sync group whose timer has run out: it would be master, and waits for the others.
     pub fn wants_master(&self) -> bool {
         matches!(&self.state, State::Backup(Backup { wants_since: Some(_), .. }))

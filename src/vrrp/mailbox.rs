@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -15,6 +16,7 @@ use crate::net::address::AddressKey;
 use crate::net::link::Links;
 
 use super::params::{Faults, Setup, TrackerValues};
+use super::status::{NoAnswer, Places, Question, Status};
 
 /// What came in since the last look.
 #[derive(Default)]
@@ -40,6 +42,8 @@ pub(super) enum Command {
     Leave,
     /// Do this on the thread: for tests of what comes then.
     Happen(fn()),
+    /// Say how things stand.
+    Tell(Question),
 }
 
 /// A value where the latest wins, passed on without a lock: a sender that loses its processor in the middle of posting (it
@@ -82,6 +86,7 @@ struct Shared {
     commands: Slot<VecDeque<Command>>,
     /// Held by whoever adds a command or a placed address; the vrrp thread never takes it.
     adding: Mutex<()>,
+    asking: Places,
     wake: EventFd,
 }
 
@@ -100,6 +105,7 @@ impl Mailbox {
             placed: Slot::new(),
             commands: Slot::new(),
             adding: Mutex::new(()),
+            asking: Places::default(),
             wake,
         })))
     }
@@ -152,6 +158,17 @@ impl Mailbox {
     /// End the thread without an advert and with all addresses in place: another process goes on at once.
     pub fn leave(&self) {
         self.command(Command::Leave);
+    }
+
+    /// How things stand. `clear`: the counters begin at zero behind the answer. Blocks at most for `patience`: not for a
+    /// thread that others wait for.
+    ///
+    /// # Errors
+    /// The thread is starved or has ended, or too many ask.
+    pub fn status(&self, clear: bool, patience: Duration) -> Result<Box<Status>, NoAnswer> {
+        let (question, answer) = self.0.asking.question(clear)?;
+        self.command(Command::Tell(question));
+        answer.wait(patience)
     }
 
     /// Has something happen on the thread: faults that tests ask for.
@@ -219,7 +236,7 @@ mod tests {
                 std::thread::spawn(move || {
                     for number in 0..EACH {
                         let setup = Setup { tell_unknown_vrids: sender == 1, ..Setup::default() };
-                        let delay = std::time::Duration::from_nanos(number as u64);
+                        let delay = Duration::from_nanos(number as u64);
                         mailbox.reload(Setup { startup_delay: delay, ..setup });
                         mailbox.applied(number as u64);
                     }

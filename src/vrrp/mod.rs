@@ -53,6 +53,7 @@ mod runner;
 mod schedule;
 pub mod snapshot;
 mod socket;
+pub mod status;
 pub mod track;
 pub mod trackers;
 pub mod vmac;

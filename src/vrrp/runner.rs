@@ -1,6 +1,7 @@
 //! One instance at run time: its machine, its acceptance rules, its announcements and its refusal counts. It
 //! turns the machine's actions into bytes and wishes for the driver and holds no socket and no clock.
 
+mod history;
 mod outgoing;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -27,6 +28,7 @@ use super::probe::{Finding, Probe, Question};
 use super::report::{Report, Told};
 use super::snapshot::{Remembered, Seen, Snapshot};
 use super::socket::SocketKey;
+pub(super) use history::History;
 use outgoing::Spoken;
 pub(super) use outgoing::{Outgoing, Packet};
 
@@ -79,6 +81,7 @@ impl Turn {
 /// Refusals of one kind.
 #[derive(Default)]
 struct Refusals {
+    total: u64,
     untold: u64,
     told_at: Option<Instant>,
 }
@@ -107,7 +110,7 @@ pub(super) struct Runner {
     own: Option<IpAddr>,
     effective: Option<Effective>,
     /// What it watches, as last looked at.
-    trackers: Vec<Tracker>,
+    trackers: Arc<[Tracker]>,
     /// The last advert that was accepted.
     heard: Option<Remembered>,
     schedule: Schedule,
@@ -122,6 +125,7 @@ pub(super) struct Runner {
     unseen: Vec<(Arc<str>, HashSet<IpAddr>)>,
     wants: bool,
     refusals: BTreeMap<&'static str, Refusals>,
+    history: History,
     socket_error: Option<String>,
 }
 
@@ -137,7 +141,7 @@ impl Runner {
             rules: settings.rules(None),
             own: None,
             effective: None,
-            trackers: Vec::new(),
+            trackers: Arc::new([]),
             heard: None,
             schedule: Schedule::new(settings.garp),
             waiting: None,
@@ -147,6 +151,7 @@ impl Runner {
             unseen: Vec::new(),
             wants: false,
             refusals: BTreeMap::new(),
+            history: History::default(),
             socket_error: None,
             settings,
         }
@@ -274,7 +279,7 @@ impl Runner {
             Some(reason) => Effective::Fault(reason),
             None => effective(self.settings.base_priority, &trackers),
         };
-        self.trackers = trackers;
+        self.trackers = trackers.into();
         if self.effective.as_ref() != Some(&now) {
             self.effective = Some(now.clone());
             self.feed(Event::Effective(now), turn);
@@ -311,6 +316,7 @@ impl Runner {
                     self.tell_seldom("address_list_differs", turn, |_| Told::AddressListDiffers { source });
                 }
                 let (source, priority) = (advert.source(), advert.priority());
+                self.history.accepted(priority, advert.address_mismatch().is_some());
                 self.heard = Some(Remembered { source, priority, at: turn.now });
                 self.feed(Event::Advert(advert), turn);
             }
@@ -452,6 +458,7 @@ impl Runner {
             match action {
                 Action::SendAdvert { priority } => {
                     let advert = self.outgoing(priority, turn.since_1970);
+                    self.history.sent(priority, advert.is_some());
                     turn.adverts.extend(advert);
                 }
                 Action::Addresses { wanted } => {
@@ -476,6 +483,7 @@ impl Runner {
                 }
                 Action::Transition(transition) => {
                     let snapshot = Box::new(self.snapshot(transition.priority, turn));
+                    self.history.passed(&transition, &snapshot, turn);
                     self.tell(Told::Transition { transition, snapshot, generation: 0 }, turn);
                 }
                 // Told for the whole group.
@@ -526,15 +534,17 @@ impl Runner {
 
     fn refused(&mut self, discard: &Discard, turn: &mut Turn) {
         // Multicast comes back to its sender on some bridges and bonds: nothing worth a line.
+        let name = discard.name();
         if matches!(discard, Discard::OwnPacket { .. }) {
+            self.refusals.entry(name).or_default().total += 1;
             return;
         }
-        let name = discard.name();
         self.tell_seldom(name, turn, |count| Told::Discarded { why: discard.to_string(), name, count });
     }
 
     fn tell_seldom(&mut self, name: &'static str, turn: &mut Turn, told: impl FnOnce(u64) -> Told) {
         let refusals = self.refusals.entry(name).or_default();
+        refusals.total += 1;
         refusals.untold += 1;
         if refusals.told_at.is_some_and(|at| turn.now.saturating_duration_since(at) < TELL_EVERY) {
             return;

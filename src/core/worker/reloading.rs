@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::commands::log_without;
+use super::startup::ReloadFile;
 use super::{Worker, log_findings, setup};
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
@@ -29,6 +30,7 @@ impl Worker {
     /// Why nothing was changed.
     pub(super) async fn reload(&mut self) -> Result<Done, Failure> {
         let path = self.options.config.clone();
+        let _under_way = ReloadFile::make(&self.config.global_defs);
         tracing::info!("SIGHUP: reading {} again", path.display());
         self.lifeline.say(Word::Reloading);
         let outcome = self.take_file(&path).await;
@@ -37,7 +39,7 @@ impl Worker {
     }
 
     async fn take_file(&mut self, path: &Path) -> Result<Done, Failure> {
-        let (mut loaded, mut bare) = overlay::load(path);
+        let (mut loaded, mut bare) = overlay::load(&self.options);
         for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
             fwmarks::assign(config, Some(&self.config));
         }

@@ -23,6 +23,12 @@ pub(super) struct GroupAt {
     holding: Vec<(String, StateName)>,
 }
 
+impl GroupAt {
+    pub(super) const fn state(&self) -> StateName {
+        self.state
+    }
+}
+
 impl Driver {
     pub(super) fn take_groups(&mut self, groups: Vec<Group>) {
         let states: BTreeMap<String, StateName> =

@@ -123,3 +123,41 @@ fn one_that_fails_again_and_again_ends_without_addresses() {
     assert!(running.handle.ended());
     assert!(running.wanted.borrow().want.is_empty(), "the peer must be the only master");
 }
+
+#[test]
+fn whoever_asks_is_told_how_things_stand() {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let mut running = start();
+    until(&mut running, master);
+    let mailbox = running.handle.mailbox.clone();
+    let status = mailbox.status(false, PATIENCE).expect("an answer");
+    let [a, b] = status.instances.as_slice() else { panic!("two instances") };
+    assert_eq!((a.settings.name.as_str(), a.state, a.priority), ("A", StateName::Master, 255));
+    assert_eq!((b.settings.name.as_str(), b.state, b.wants_addresses), ("B", StateName::Backup, false));
+    assert!(a.wants_addresses && a.counters.sent >= 1 && a.counters.became_master == 1);
+    let last = a.last.as_ref().expect("its transition");
+    assert_eq!(last.transition.to, StateName::Master);
+    assert!(!last.sentence().is_empty() && last.at <= status.at && last.since_1970 <= status.since_1970);
+    assert!(matches!(b.timer, Some((crate::vrrp::machine::Timer::MasterDown, at)) if at > status.at));
+    // A failure inside costs neither the counters nor the story.
+    mailbox.fail();
+    until(&mut running, master);
+    let after = mailbox.status(true, PATIENCE).expect("an answer");
+    assert!(after.instances[0].counters.sent > a.counters.sent, "what was counted before counts on");
+    let cleared = mailbox.status(false, PATIENCE).expect("an answer");
+    assert_eq!(cleared.instances[0].counters.became_master, 0, "cleared behind the answer before");
+    assert!(cleared.instances[0].last.is_some());
+    mailbox.stop();
+    for _ in 0..500 {
+        if running.handle.ended() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let gone = mailbox.status(false, Duration::from_millis(50));
+    assert_eq!(
+        gone.map(drop),
+        Err(crate::vrrp::status::NoAnswer::Silent),
+        "who has ended keeps nobody waiting"
+    );
+}

@@ -1,0 +1,161 @@
+//! What a start under the name keepalived asks for besides.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::config::model::{Config, Global, Secret};
+use crate::config::{self, Loaded};
+use crate::core::error::Error;
+use crate::core::options::Options;
+use crate::core::pidfile::{self, PidFile};
+use crate::core::supervisor;
+
+/// The supervisor starts us by another name than the one that it was called by.
+pub(super) fn take_name() {
+    let name = std::env::args().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+}
+
+/// What the command line says of a configuration that could be read.
+pub(super) fn may_run(options: &Options, loaded: &Loaded) -> Result<(), Error> {
+    if options.strict_includes && loaded.diagnostics.iter().any(|finding| finding.code == "include-missing") {
+        return Err(Error::IncludeMissing);
+    }
+    if options.dump_config {
+        match config::to_conf(&masked(&loaded.config)) {
+            Ok(text) => text.lines().for_each(|line| tracing::info!("{line}")),
+            Err(why) => {
+                tracing::warn!("the configuration cannot be shown as keepalived.conf: {}", why.join("; "));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The configuration without what nobody may read in a log.
+fn masked(config: &Config) -> Config {
+    let mut config = config.clone();
+    let secret = || Secret("XXXXXX".to_owned());
+    let global = &mut config.global_defs;
+    global.smtp_password = global.smtp_password.is_some().then(secret);
+    if let Some(ssl) = &mut config.ssl {
+        ssl.password = ssl.password.is_some().then(secret);
+    }
+    for instance in &mut config.vrrp_instance {
+        if let Some(authentication) = &mut instance.authentication {
+            authentication.auth_pass = secret();
+        }
+        for key in instance.auth_hmac.iter_mut().flat_map(|hmac| &mut hmac.key) {
+            key.secret = secret();
+        }
+    }
+    config
+}
+
+/// Takes the pid files, and tells whoever waits for us that we run.
+pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFile>, Error> {
+    let mut files = Vec::new();
+    // Signals go to the supervisor, where there is one: it is what the file of the whole names.
+    let supervised = supervisor::is_worker();
+    let whole = if supervised { nix::unistd::getppid().as_raw().unsigned_abs() } else { std::process::id() };
+    match &options.pids {
+        // The supervisor has written it.
+        None if supervised => {}
+        None => files.extend(options.pid_file.as_deref().map(PidFile::take).transpose()?),
+        Some(said) => {
+            let (main, parts) = pidfile::places(config, said);
+            files.push(PidFile::take_for(&main, whole)?);
+            for part in parts {
+                files.push(PidFile::write(&part)?);
+            }
+        }
+    }
+    if let Some(started) = &options.started {
+        // Whoever started us may have gone.
+        let _ = (&**started).write_all(&[0]);
+    }
+    Ok(files)
+}
+
+/// Gives the process and its threads the names that the file asks for: what `ps -L` and `top -H` show. Nothing depends on
+/// them, so that a system without `/proc` goes on under the usual ones. False: a thread has not begun yet (each names itself
+/// when it first runs), and it is to be tried again.
+pub(super) fn name_threads(config: &Config) -> bool {
+    let global = &config.global_defs;
+    let parts = global.process_names == Some(true);
+    let wanted = |own: &Option<String>, name: &str| own.clone().or_else(|| parts.then(|| name.to_owned()));
+    let names = [
+        ("vrrp", wanted(&global.vrrp_process_name, "keepalived_vrrp")),
+        ("check", wanted(&global.checker_process_name, "keepalived_lvs")),
+        (
+            "bfd",
+            wanted(&global.bfd_process_name, "keepalived_bfd").filter(|_| !config.bfd_instance.is_empty()),
+        ),
+    ];
+    if let Some(name) = &global.process_name {
+        let _ = std::fs::write("/proc/self/comm", name);
+    }
+    let mut missing: Vec<(&str, &String)> =
+        names.iter().filter_map(|(of, wanted)| Some((*of, wanted.as_ref()?))).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return true };
+    for thread in threads.flatten() {
+        let comm = thread.path().join("comm");
+        let name = std::fs::read_to_string(&comm).unwrap_or_default();
+        if let Some(at) = missing.iter().position(|(of, _)| *of == name.trim_end()) {
+            let (_, wanted) = missing.swap_remove(at);
+            let _ = std::fs::write(comm, wanted);
+        }
+    }
+    missing.is_empty()
+}
+
+/// `reload_file`: there as long as a reload is under way.
+pub(super) struct ReloadFile(PathBuf);
+
+impl ReloadFile {
+    /// Makes it, where the configuration in force asks for one.
+    pub(super) fn make(global: &Global) -> Option<Self> {
+        let path = match global.reload_file.as_deref()? {
+            "" => "/run/keepalived.reload",
+            path => path,
+        };
+        match std::fs::write(path, "") {
+            Ok(()) => Some(Self(path.into())),
+            Err(error) => {
+                tracing::warn!("reload_file {path} cannot be made: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for ReloadFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reload_file_is_there_for_as_long_as_it_is_held() {
+        let path = std::env::temp_dir().join(format!("tandem-reload-{}", std::process::id()));
+        let mut global = Global::default();
+        assert!(ReloadFile::make(&global).is_none());
+        global.reload_file = Some(path.display().to_string());
+        let held = ReloadFile::make(&global);
+        assert!(held.is_some() && path.exists());
+        drop(held);
+        assert!(!path.exists());
+        global.reload_file = Some("/nowhere/at/all".to_owned());
+        assert!(ReloadFile::make(&global).is_none(), "a reload goes on without it");
+    }
+}

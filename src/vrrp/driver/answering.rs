@@ -1,0 +1,51 @@
+//! The loop says how things stand, to whoever asked.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::vrrp::runner::{History, Runner};
+use crate::vrrp::status::{GroupStatus, Status};
+
+use super::Driver;
+
+impl Driver {
+    /// The last thing of a turn.
+    pub(super) fn answer(&mut self, now: Instant, since_1970: Duration) {
+        for question in std::mem::take(&mut self.questions) {
+            let clear = question.clear;
+            question.answer(self.status(now, since_1970));
+            if clear {
+                self.runners.iter_mut().for_each(Runner::clear_counters);
+            }
+        }
+    }
+
+    fn status(&self, now: Instant, since_1970: Duration) -> Status {
+        let group = |at: &super::GroupAt| GroupStatus {
+            name: at.group.name.clone(),
+            state: at.state(),
+            members: at.group.members.clone(),
+        };
+        Status {
+            at: now,
+            since_1970,
+            instances: self.runners.iter().map(|runner| runner.status(now)).collect(),
+            groups: self.groups.iter().map(group).collect(),
+            lost_reports: self.dropped_reports,
+        }
+    }
+
+    /// Counters and last transitions, before everything is built anew.
+    pub(super) fn histories(&self) -> BTreeMap<String, History> {
+        self.runners.iter().map(|runner| (runner.name().to_owned(), runner.history().clone())).collect()
+    }
+
+    /// The same after it.
+    pub(super) fn remember(&mut self, mut histories: BTreeMap<String, History>) {
+        for runner in &mut self.runners {
+            if let Some(history) = histories.remove(runner.name()) {
+                runner.remember(history);
+            }
+        }
+    }
+}
