@@ -41,8 +41,10 @@ use super::teller::Teller;
 use super::telling::Happening;
 use super::{director, memory, role, scripts, secrets, threads};
 use commands::kept_overrides;
+use disk::Disk;
 
 mod commands;
+mod disk;
 mod reloading;
 
 /// How long each part may take to leave at stop: keepalived's `child_wait_time`.
@@ -108,6 +110,7 @@ struct Worker {
     overlay: Overlay,
     keeper: Arc<Keeper>,
     door: Door,
+    disk: Disk,
     signals: Signals,
 }
 
@@ -202,6 +205,7 @@ impl Worker {
             overlay,
             keeper: Arc::new(keeper),
             door,
+            disk: Disk::default(),
             signals,
         })
     }
@@ -244,7 +248,9 @@ impl Worker {
                     }
                 }
                 _ = self.signals.hangup.recv() => self.reload().await,
+                done = self.disk.done() => self.take_disk(done),
                 _ = pulse.tick() => {
+                    self.disk.tell_slow(&self.override_file(), clock::now());
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
                         self.tell_check();
@@ -496,7 +502,7 @@ impl Worker {
         leave("devices", self.devices.end()).await;
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
-        if !wait_for(|| kept.is_finished()).await {
+        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
             tracing::error!(
                 "the disk does not take the overrides: the next start may not know the last of them"
             );

@@ -37,7 +37,7 @@ fn persisted(
     let change = Change { service: None, server, order, persist: true };
     let decided = decide(layers.base(), layers.overrides(), &change, &Said::default())?;
     let planned = Planned { before: before.map(read), after: after.map(read), ..Planned::default() };
-    layers.persisted(&decided, &planned)
+    layers.persisted((&decided.service, decided.server), &planned, false)
 }
 
 fn running(layers: &Overlay) -> Vec<String> {
