@@ -2,7 +2,7 @@
 //! cheaper for both sides, and a line in the log of many a server.
 
 use std::io;
-use std::net::TcpStream as StdTcpStream;
+use std::net::{SocketAddr, TcpStream as StdTcpStream};
 
 use socket2::Socket;
 use tokio::io::AsyncWriteExt as _;
@@ -35,6 +35,7 @@ pub fn begin(target: &Target) -> Result<Begun, Failure> {
         .connect(&to)
         .or_else(|error| if is_waiting(&error) { socket.connect(&to) } else { Err(error) })
     {
+        Ok(()) if met_itself(target, local(&socket)) => Err(Failure::MetItself),
         Ok(()) => Ok(Begun::Connected(socket)),
         Err(error) if is_waiting(&error) => Ok(Begun::Waiting(socket)),
         // What the kernel says at once and what is not about the way to the server is about this machine.
@@ -47,6 +48,15 @@ pub fn begin(target: &Target) -> Result<Begun, Failure> {
 
 fn is_waiting(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY))
+}
+
+fn local(socket: &Socket) -> io::Result<SocketAddr> {
+    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+}
+
+/// The kernel gave the connection the very port that it goes to, and nobody listens there: both ends are one socket.
+fn met_itself(target: &Target, local: io::Result<SocketAddr>) -> bool {
+    local.is_ok_and(|local| local.port() == target.address.port() && local.ip() == target.address.ip())
 }
 
 fn failure(target: &Target, error: &io::Error) -> Failure {
@@ -101,6 +111,7 @@ async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
     let stream = register(target, socket)?;
     stream.writable().await.map_err(|error| failure(target, &error))?;
     match stream.take_error() {
+        Ok(None) if met_itself(target, stream.local_addr()) => Err(Failure::MetItself),
         Ok(None) => Ok(stream),
         Ok(Some(error)) | Err(error) => Err(failure(target, &error)),
     }
