@@ -34,11 +34,10 @@ impl Scene {
     #[track_caller]
     fn is(&self, wanted: &[&str]) {
         let mut said = Vec::new();
-        let text = || format!("{said:?} becomes {wanted:?}; {}", self.d1.said());
         let since = now();
         while said != wanted {
             said = saved(&self.lab);
-            assert!(since.elapsed() < patience(), "{}", text());
+            assert!(since.elapsed() < patience(), "{said:?}, not {wanted:?}: {}", self.d1.said());
             pause(ms(20) * slow().min(4));
         }
     }

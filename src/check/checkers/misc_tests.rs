@@ -73,14 +73,14 @@ async fn what_cannot_start_fails() {
 /// same, others go on, and it is started again only when it has gone.
 #[tokio::test]
 async fn a_program_that_cannot_be_ended_holds_up_nothing() {
-    use nix::sys::ptrace;
-    use nix::unistd::Pid;
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
 
     let place = std::env::temp_dir().join(format!("tandem-misc-stuck-{}", std::process::id()));
     let _ = std::fs::remove_file(&place);
     let script = format!("echo $$ >>{}; exec sleep 100", place.display());
     let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script];
-    let limit = Duration::from_millis(300);
+    let limit = Duration::from_secs(3);
     let plan = MiscPlan { argv, user: None, timeout: limit, dynamic: false };
     let users = Users::default();
     let once = |users: &Users| {
@@ -88,20 +88,22 @@ async fn a_program_that_cannot_be_ended_holds_up_nothing() {
         Request { plan: plan.clone(), identity, stuck: users.stuck.clone() }.check()
     };
     let started = || std::fs::read_to_string(&place).unwrap_or_default().lines().count();
+    // Who traces a program has to wait for it before its parent can: this process does not.
+    let script = "import ctypes, sys; ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), None, None); print(); sys.stdin.read()";
     let path = place.clone();
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    // Who traces a program has to wait for it before its parent can: this one does not.
     let tracer = std::thread::spawn(move || {
         let pid = loop {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
-            if let Some(pid) = text.strip_suffix('\n').and_then(|line| line.parse().ok()) {
-                break Pid::from_raw(pid);
+            if let Some(pid) = text.strip_suffix('\n') {
+                break pid.to_owned();
             }
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         };
-        ptrace::seize(pid, ptrace::Options::empty()).unwrap();
-        let _ = released.recv();
-        pid.as_raw()
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", script, &pid]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut tracer = command.spawn().unwrap();
+        let _ = std::io::BufReader::new(tracer.stdout.take().unwrap()).read_line(&mut String::new());
+        (tracer, pid.parse().unwrap())
     });
     let (first, other) = tokio::join!(once(&users), sh("exit 0", LIMIT));
     assert_eq!(first, Err(Failure::Timeout(limit)));
@@ -110,8 +112,9 @@ async fn a_program_that_cannot_be_ended_holds_up_nothing() {
     // Also after a reload.
     assert_eq!(once(&users.renewed()).await, again);
     assert_eq!(started(), 1);
-    drop(release);
-    let pid = tracer.join().unwrap();
+    let (mut tracer, pid) = tracer.join().unwrap();
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
     assert_eq!(again, Err(Failure::Stuck(pid)));
     while !users.stuck.all().is_empty() {
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -2,9 +2,10 @@
 //! cheaper for both sides, and a line in the log of many a server.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream as StdTcpStream};
+use std::net::TcpStream as StdTcpStream;
+use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -35,8 +36,7 @@ pub fn begin(target: &Target) -> Result<Begun, Failure> {
         .connect(&to)
         .or_else(|error| if is_waiting(&error) { socket.connect(&to) } else { Err(error) })
     {
-        Ok(()) if met_itself(target, local(&socket)) => Err(Failure::MetItself),
-        Ok(()) => Ok(Begun::Connected(socket)),
+        Ok(()) => met_itself(target, SockRef::from(&socket)).map_or(Ok(Begun::Connected(socket)), Err),
         Err(error) if is_waiting(&error) => Ok(Begun::Waiting(socket)),
         // What the kernel says at once and what is not about the way to the server is about this machine.
         Err(error) => Err(match failure(target, &error) {
@@ -50,13 +50,15 @@ fn is_waiting(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY))
 }
 
-fn local(socket: &Socket) -> io::Result<SocketAddr> {
-    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
-}
-
-/// The kernel gave the connection the very port that it goes to, and nobody listens there: both ends are one socket.
-fn met_itself(target: &Target, local: io::Result<SocketAddr>) -> bool {
-    local.is_ok_and(|local| local.port() == target.address.port() && local.ip() == target.address.ip())
+/// The kernel gave the connection the very port that it goes to, and nobody listens there: both ends are one socket. It is
+/// reset: closed in order it would keep that port, for a minute, from whoever wants to listen.
+fn met_itself(target: &Target, socket: SockRef<'_>) -> Option<Failure> {
+    let local = socket.local_addr().ok()?.as_socket()?;
+    if (local.ip(), local.port()) != (target.address.ip(), target.address.port()) {
+        return None;
+    }
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    Some(Failure::MetItself)
 }
 
 fn failure(target: &Target, error: &io::Error) -> Failure {
@@ -111,8 +113,7 @@ async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
     let stream = register(target, socket)?;
     stream.writable().await.map_err(|error| failure(target, &error))?;
     match stream.take_error() {
-        Ok(None) if met_itself(target, stream.local_addr()) => Err(Failure::MetItself),
-        Ok(None) => Ok(stream),
+        Ok(None) => met_itself(target, SockRef::from(&stream)).map_or(Ok(stream), Err),
         Ok(Some(error)) | Err(error) => Err(failure(target, &error)),
     }
 }

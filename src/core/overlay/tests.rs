@@ -77,7 +77,7 @@ fn a_line_that_was_edited_is_the_same_line() {
 fn what_was_said_meanwhile_stays() {
     let shown = |layers: &Overlay| -> Vec<String> {
         let config = layers.config();
-        let real = |real: &crate::config::model::RealServer| {
+        let real = |real: &config::model::RealServer| {
             format!("{} {:?} {:?}", real.address, real.weight, real.admin_state.unwrap_or_default())
         };
         config.virtual_server[0].real_server.iter().map(real).collect()
