@@ -79,7 +79,7 @@ struct Writing {
     before: Option<RealServerOverride>,
     /// The layers as they were then.
     layers: Overlay,
-    work: JoinHandle<Result<Written, Failure>>,
+    work: JoinHandle<Result<Box<Written>, Failure>>,
 }
 
 /// What stands in the include file now.
@@ -116,7 +116,7 @@ pub(super) enum Done {
 }
 
 /// What came of a change that was to last.
-pub(super) struct Outcome(Result<Written, Failure>);
+pub(super) struct Outcome(Result<Box<Written>, Failure>);
 
 impl Disk {
     /// The next answer of a disk; never, while it is asked for nothing.
@@ -204,7 +204,7 @@ impl Worker {
             // Before anything is written: it may be refused.
             let lasting = layers.persisted(target, &planned, false)?;
             let persisted = planned.write()?;
-            Ok(Written { planned, persisted, lasting })
+            Ok(Box::new(Written { planned, persisted, lasting }))
         });
         self.disk.writing = Some(Writing { wish, decided, before, layers: self.overlay.clone(), work });
     }
