@@ -8,7 +8,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::{Group, User};
@@ -135,11 +135,41 @@ pub async fn run(program: &Program) -> Finished {
 /// Runs a program to its end, or until `enough`: then, as after its time limit, its whole process group gets SIGTERM,
 /// and SIGKILL two seconds later; the outcome is [`Outcome::TimedOut`]. A dropped future kills the group at once.
 pub async fn run_until(program: &Program, enough: impl Future<Output = ()>) -> Finished {
+    match run_or_leave(program, enough).await {
+        (finished, None) => finished,
+        (_, Some(left)) => left.gone().await,
+    }
+}
+
+/// A program that was killed and is still there: it waits for a disk, or a debugger holds it.
+pub struct Left {
+    child: child::Child,
+    group: child::ProcessGroup,
+    started: Instant,
+}
+
+impl Left {
+    /// Its number.
+    pub const fn pid(&self) -> i32 {
+        self.child.pid()
+    }
+
+    /// Returns when it has gone after all. Dropped before that, somebody else waits for it.
+    pub async fn gone(mut self) -> Finished {
+        let _ = self.child.wait().await;
+        self.group.leader_gone();
+        let took = clock::now().saturating_duration_since(self.started);
+        Finished { outcome: Outcome::TimedOut, took }
+    }
+}
+
+/// The same, but what does not end when it is killed is not waited for: it comes back beside the outcome, two seconds later.
+pub async fn run_or_leave(program: &Program, enough: impl Future<Output = ()>) -> (Finished, Option<Left>) {
     let started = clock::now();
     let finished = |outcome| Finished { outcome, took: clock::now().saturating_duration_since(started) };
     let (mut child, mut group) = match child::start(program) {
         Ok(child) => child,
-        Err(why) => return finished(Outcome::NotStarted(why)),
+        Err(why) => return (finished(Outcome::NotStarted(why)), None),
     };
     let limit = async {
         match program.timeout {
@@ -167,13 +197,15 @@ pub async fn run_until(program: &Program, enough: impl Future<Output = ()>) -> F
                 group.linger(GRACE);
             } else {
                 group.signal(Signal::SIGKILL);
-                let _ = child.wait().await;
+                if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+                    return (finished(Outcome::TimedOut), Some(Left { child, group, started }));
+                }
                 group.leader_gone();
             }
             Outcome::TimedOut
         }
     };
-    finished(outcome)
+    (finished(outcome), None)
 }
 
 fn outcome(status: ExitStatus) -> Outcome {

@@ -19,6 +19,8 @@ mod grpc;
 mod hostile;
 #[path = "check_probes/ping.rs"]
 mod ping;
+#[path = "check_probes/services.rs"]
+mod services;
 #[path = "check_probes/smtp.rs"]
 mod smtp;
 #[path = "check_probes/source.rs"]

@@ -10,6 +10,8 @@ mod checks;
 mod forwarding;
 #[path = "lab_ipvs/marks.rs"]
 mod marks;
+#[path = "lab_ipvs/overrides.rs"]
+mod overrides;
 #[path = "lab_ipvs/pair.rs"]
 mod pair;
 #[path = "lab_ipvs/restart.rs"]

@@ -226,6 +226,8 @@ const PURE: &[&str] = &[
     "config/resolve/groups.rs",
     "config/resolve/overrides.rs",
     "config/resolve/probes.rs",
+    "config/resolve/certificates.rs",
+    "config/resolve/sessions.rs",
     "config/resolve/together.rs",
     "config/resolve/routing.rs",
     "config/resolve/strict.rs",

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -284,6 +285,102 @@ fn a_change_that_persists_is_configuration() {
     assert!(code == Some(0) && said.contains(": added, weight 4, enabled\n"), "{said}");
     settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
     assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+/// A disk that does not answer: a file that is a pipe nobody writes into. Other commands, reloads among them, do not wait
+/// for it, and who does is told when it takes too long. What was said last counts when it answers after all.
+#[test]
+fn a_disk_that_hangs_holds_up_nothing() {
+    let place = place("hang");
+    let place = place.0.as_path();
+    fs::write(place.join("t.conf"), format!("{CONF}include overrides.conf\n")).unwrap();
+    let file = place.join("overrides.conf");
+    fs::write(&file, "").unwrap();
+    let daemon = Daemon::start(place);
+    assert_eq!(tandem(place, "weight 127.0.0.2 5 --persist").0, Some(0));
+    let text = fs::read_to_string(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let ask = |words: &'static str| {
+        let place = place.to_owned();
+        std::thread::spawn(move || tandem(&place, words))
+    };
+    let first = ask("weight 127.0.0.1 9 --persist");
+    std::thread::sleep(Duration::from_millis(300));
+    let second = ask("drain 127.0.0.2 --persist");
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!first.is_finished() && !second.is_finished());
+    settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 5/5"]);
+    assert_eq!(tandem(place, "disable 127.0.0.1").0, Some(0));
+    settles(place, &["127.0.0.1:8080 disabled 0/4", "127.0.0.2:8080 enabled 5/5"]);
+    let (code, said) = first.join().unwrap();
+    assert!(code == Some(1) || code == Some(2), "{code:?} {said}");
+    assert!(
+        said.contains("has not answered for 10 s: the change has no effect before it does")
+            && said.contains("without --persist a change waits for no disk"),
+        "{said}"
+    );
+    let (code, said) = second.join().unwrap();
+    assert!(code != Some(0) && said.contains("nothing has changed"), "{said}");
+    // The disk is back: each of the two that read the file gets its text.
+    until("the change after all", || {
+        if fs::metadata(&file).unwrap().is_file() {
+            return true;
+        }
+        let opened = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&file);
+        if let Ok(mut pipe) = opened {
+            let _ = pipe.write_all(text.as_bytes());
+        }
+        false
+    });
+    settles(place, &["127.0.0.1:8080 disabled 0/9", "127.0.0.2:8080 enabled 5/5"]);
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("127.0.0.1:8080 weight 9") && !text.contains("drain by"), "{text}");
+    daemon.reload();
+    assert_eq!(tandem(place, "enable 127.0.0.1").0, Some(0));
+    settles(place, &["127.0.0.1:8080 enabled 9/9", "127.0.0.2:8080 enabled 5/5"]);
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+/// The disk with the daemon's own file of overrides hangs: what was said is in force, and the client is told that a restart
+/// may forget it.
+#[test]
+fn a_state_directory_that_hangs_is_told() {
+    let place = place("frozen");
+    let place = place.0.as_path();
+    let daemon = Daemon::start(place);
+    assert_eq!(tandem(place, "weight 127.0.0.2 5").0, Some(0));
+    let frozen = Frozen::new(&place.join("state"));
+    let waits = {
+        let place = place.to_owned();
+        std::thread::spawn(move || tandem(&place, "drain 127.0.0.1"))
+    };
+    settles(place, &["127.0.0.1:8080 drain 0/4", "127.0.0.2:8080 enabled 5/2"]);
+    let (code, said) = waits.join().unwrap();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("the disk has not kept it for 10 s: it is in force, a restart may forget it"),
+        "{said}"
+    );
+    assert!(!fs::read_to_string(place.join("t.conf")).unwrap().is_empty());
+    drop(frozen);
+    until("it is kept", || fs::read_to_string(place.join("state/overrides.json")).unwrap().contains("drain"));
+    assert_eq!(tandem(place, "enable 127.0.0.1").0, Some(0));
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+/// A folder whose files nobody can open until this is dropped: the kernel asks a judge who does not answer.
+struct Frozen(#[allow(dead_code, reason = "closing it is the answer")] nix::sys::fanotify::Fanotify);
+
+impl Frozen {
+    fn new(folder: &Path) -> Self {
+        use nix::sys::fanotify::{EventFFlags, Fanotify, InitFlags, MarkFlags, MaskFlags};
+        let flags = InitFlags::FAN_CLOEXEC | InitFlags::FAN_CLASS_CONTENT;
+        let judge = Fanotify::init(flags, EventFFlags::O_RDONLY).expect("a kernel with fanotify permissions");
+        let events = MaskFlags::FAN_OPEN_PERM | MaskFlags::FAN_EVENT_ON_CHILD;
+        judge.mark(MarkFlags::FAN_MARK_ADD, events, nix::fcntl::AT_FDCWD, Some(folder)).unwrap();
+        Self(judge)
+    }
 }
 
 /// Half a request, a head without end, a client that sends nothing: the daemon goes on answering others.

@@ -320,7 +320,7 @@ impl Driver {
     }
 
     fn reload(&mut self, plan: Plan, now: Instant) {
-        self.tools = Tools::default();
+        self.tools = self.tools.renewed();
         let reaction = self.farm.reload(plan, now);
         self.react(reaction);
     }
@@ -376,7 +376,7 @@ impl Driver {
         if self.questions.is_empty() || self.answer_after.is_some_and(|after| now < after) {
             return;
         }
-        let mut status = self.farm.status();
+        let mut status = self.farm.status_with(&self.tools.warnings());
         status.in_flight = self.in_flight.iter().sum();
         status.lost_events = self.lost_events;
         let status = Arc::new(status);

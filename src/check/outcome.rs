@@ -40,6 +40,9 @@ pub enum Failure {
     /// The port answered with a reset at connect, or with ICMP.
     #[error("connection refused")]
     Refused,
+    /// Nobody listens at the port, and the check's own source port was the same one: it met itself.
+    #[error("nobody listens there: the connection came back to itself")]
+    MetItself,
     /// No complete answer within the time limit.
     #[error("no answer within {}s", Secs(*.0))]
     Timeout(Duration),
@@ -166,6 +169,11 @@ pub enum Failure {
     /// A program was ended by a signal.
     #[error("program was ended by signal {0}")]
     Signal(i32),
+    /// The program of an earlier run was killed and is still there.
+    #[error(
+        "program {0} of an earlier run cannot be ended: see what it waits for (/proc/{0}/stack), it is not started again before that"
+    )]
+    Stuck(i32),
     /// A program could not be started.
     #[error("program did not start: {0}")]
     NotStarted(String),
@@ -204,6 +212,7 @@ impl Failure {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Refused => "refused",
+            Self::MetItself => "met_itself",
             Self::Timeout(_) => "timeout",
             Self::Unreachable(_) => "unreachable",
             Self::Cut(_) => "cut",
@@ -237,6 +246,7 @@ impl Failure {
             Self::Certificate(_) => "certificate",
             Self::ExitCode(_) => "exit_code",
             Self::Signal(_) => "signal",
+            Self::Stuck(_) => "stuck",
             Self::NotStarted(_) => "not_started",
             Self::Broken(_) => "broken",
         }

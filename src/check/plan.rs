@@ -207,6 +207,16 @@ impl Kind {
         }
     }
 
+    /// Certificates that end soon are spoken of (`tls_expiry_warn`).
+    pub fn warns(&self) -> bool {
+        let tls = match self {
+            Self::Http(http) => http.tls.as_ref(),
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
+            _ => None,
+        };
+        tls.is_some_and(|tls| tls.expiry_warn.is_some())
+    }
+
     /// Where it connects to, when it does.
     pub const fn target(&self) -> Option<&Target> {
         match self {

@@ -129,6 +129,8 @@ pub struct RealStatus {
     pub held_until: Option<Instant>,
     /// The last failure of any of its checkers, in plain words, and when it was.
     pub last_failure: Option<(String, Instant)>,
+    /// What is to be said of it while its checks go well: its certificate ends soon (`tls_expiry_warn`).
+    pub warning: Option<String>,
     /// When it last went or came; `None` = never since the start.
     pub last_change: Option<Instant>,
     /// Its checkers.

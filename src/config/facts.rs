@@ -1,6 +1,9 @@
 //! What this machine has of what a file names: interfaces, scripts, users. Looked up only when asked to.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::model::{Command, ScriptUser};
 use super::units::Prefix;
@@ -64,6 +67,11 @@ impl Facts {
         name.split('.').next().map(str::to_owned)
     }
 
+    /// What is wrong with a file that checks are to read, and the cure; `None` = nothing, or not looked at.
+    pub(super) fn file_problem(&self, path: &Path) -> Option<(String, String)> {
+        if self.look_at_files { unreadable(path) } else { None }
+    }
+
     /// What is wrong with a command on this machine, and the cure; `None` = nothing, or not looked at.
     pub(super) fn command_problem(
         &self,
@@ -86,6 +94,27 @@ impl Facts {
         let problem = process::script_check(first, run_as.as_ref(), security).err()?;
         Some((problem.to_string(), problem.cure()))
     }
+}
+
+/// What is wrong with a file that checks are to read, and the cure.
+fn unreadable(path: &Path) -> Option<(String, String)> {
+    let system = |error: &io::Error| {
+        let text = error.to_string();
+        text.split(" (os error").next().unwrap_or_default().to_lowercase()
+    };
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) => return Some((system(&error), "put it there, or mend the name".to_owned())),
+    };
+    // Not opened: a pipe would hold up whoever does.
+    if !about.is_file() {
+        return Some(("it is no file".to_owned(), "name a file in PEM form".to_owned()));
+    }
+    if about.len() == 0 {
+        return Some(("it is empty".to_owned(), "put certificates in PEM form into it".to_owned()));
+    }
+    let error = fs::File::open(path).err()?;
+    Some((system(&error), "let the daemon's user read it (chmod, chown)".to_owned()))
 }
 
 /// The subnets of this machine's addresses, those of one host left out.

@@ -65,6 +65,8 @@ pub struct RealServerView {
     pub weight: u32,
     /// What last went wrong with its checks.
     pub last_failure: Option<LastFailure>,
+    /// What is to be said of it while its checks go well: its certificate ends soon (`tls_expiry_warn`).
+    pub warning: Option<String>,
     /// Seconds since it last went or came; `null` = not since the start.
     pub changed_ago: Option<f64>,
     /// Its connections, active and inactive, where it drains: 0 also where the kernel's table has it no more; `null` = not

@@ -1,6 +1,7 @@
 //! The configuration in its layers: what the blocks of the file say, the file's `real_server_override` lines over that,
 //! the overrides of commands over both. Each may change while the others stay.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::include::Planned;
@@ -8,7 +9,7 @@ use super::options::Options;
 use super::overrides::{Decided, in_use, is_of};
 use super::servers::Picture;
 use crate::check::status::Status;
-use crate::config::model::{Config, OverrideKind, RealServerOverride};
+use crate::config::model::{Config, OverrideKind, RealServerOverride, ServiceName};
 use crate::config::overrides::{NoTarget, apply};
 use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
@@ -89,13 +90,25 @@ impl Overlay {
     }
 
     /// The layers after a command whose effect stands in a file that the configuration includes: that layer changes, as
-    /// a reload would find it, and the one above it has nothing more to say.
+    /// a reload would find it, and the one above it has nothing more to say, unless somebody said it after that command
+    /// (`newer`).
     ///
     /// # Errors
     /// 409 where an override of another command would have nothing more to be about.
-    pub fn persisted(&self, decided: &Decided, planned: &Planned) -> Result<Self, Failure> {
+    pub fn persisted(
+        &self,
+        (service, server): (&ServiceName, SocketAddr),
+        planned: &Planned,
+        newer: bool,
+    ) -> Result<Self, Failure> {
         let mut next = self.clone();
-        next.overrides.retain(|one| !is_of(one, &decided.service, decided.server));
+        // What the file adds, nobody need add any more.
+        let adds = |one: &RealServerOverride| matches!(one.kind, OverrideKind::Add { .. });
+        let added = planned.after.as_ref().is_some_and(adds);
+        for one in next.overrides.iter_mut().filter(|one| added && adds(one) && is_of(one, service, server)) {
+            one.kind = OverrideKind::Change;
+        }
+        next.overrides.retain(|one| !is_of(one, service, server) || newer && !one.is_empty());
         next.number += 1;
         let mut lines = self.base.real_server_override.clone();
         let known = planned.before.as_ref().and_then(|old| {
@@ -117,6 +130,8 @@ impl Overlay {
             (Some(at), None) => {
                 lines.remove(at);
             }
+            // A reload has read it already.
+            (None, Some(new)) if lines.contains(new) => {}
             (None, Some(new)) => lines.push(new.clone()),
             (None, None) => {}
         }

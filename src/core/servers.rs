@@ -200,6 +200,7 @@ impl Service<'_> {
             last_failure: status
                 .and_then(|status| status.last_failure.as_ref())
                 .map(|(reason, at)| LastFailure { reason: reason.clone(), ago: ago(*at) }),
+            warning: status.and_then(|status| status.warning.clone()),
             changed_ago: status.and_then(|status| status.last_change).map(ago),
             connections: None,
             overridden: self.of(&at.to_string()),

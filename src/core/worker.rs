@@ -46,10 +46,12 @@ use super::teller::Teller;
 use super::telling::Happening;
 use super::{director, fault, memory, namespace, role, scripts, secrets, threads};
 use commands::kept_overrides;
+use disk::Disk;
 use ending::{End, FALLEN};
 use restart::Restart;
 
 mod commands;
+mod disk;
 mod dumps;
 mod ending;
 mod life;
@@ -60,8 +62,8 @@ mod startup;
 
 /// How often the main thread looks at what has no event of its own: each look wakes an idle machine.
 const PULSE: Duration = Duration::from_secs(2);
-/// The same where BFD sessions are to come up.
-const PULSE_OF_BFD: Duration = Duration::from_millis(500);
+/// The same where something is awaited: BFD sessions that come up, a disk.
+const SOON: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
@@ -151,6 +153,7 @@ struct Worker {
     dumper: Dumper,
     /// Threads have the names that the file asks for.
     named: bool,
+    disk: Disk,
     signals: Signals,
     lifeline: Lifeline,
     restart: Restart,
@@ -273,6 +276,7 @@ impl Worker {
             door,
             dumper: Dumper::default(),
             named: false,
+            disk: Disk::default(),
             signals,
             lifeline: Lifeline::take(),
             restart,
@@ -337,14 +341,16 @@ impl Worker {
                     }
                 }
                 _ = self.signals.hangup.recv() => drop(self.reload().await),
+                done = self.disk.done() => self.take_disk(done),
                 () = tokio::time::sleep_until(pulse_at.into()) => {
-                    let idle = self.config.bfd_instance.is_empty() && self.named;
-                    pulse_at = clock::now() + if idle { PULSE } else { PULSE_OF_BFD };
+                    let idle = self.config.bfd_instance.is_empty() && self.named && self.disk.is_idle();
+                    pulse_at = clock::now() + if idle { PULSE } else { SOON };
                     self.beat();
                     self.named = self.named || startup::name_threads(&self.config);
                     if let Some(thread) = self.dead_thread() {
                         return Err(Error::ThreadDied(thread.name()));
                     }
+                    self.disk.tell_slow(&self.override_file(), clock::now());
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
                         self.tell_check();

@@ -100,6 +100,11 @@ impl Child {
         Self { pid: started.pid, ended: started.pidfd.and_then(readable), status: None }
     }
 
+    /// Its number, as long as it has not been waited for.
+    pub(super) const fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
     /// Waits for the end. A dropped wait loses nothing.
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {

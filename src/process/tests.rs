@@ -153,7 +153,7 @@ fn open_directory(name: &str) -> std::path::PathBuf {
 }
 
 fn wait_until(what: &str, done: impl Fn() -> bool) {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < Duration::from_secs(5), "not in time: {what}");
         std::thread::sleep(Duration::from_millis(5));

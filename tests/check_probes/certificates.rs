@@ -15,9 +15,10 @@ use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
 use tandem::check::checkers::Tools;
 use tandem::check::plan::Plan;
+use tandem::check::status::Status;
 
 use super::tls::{Files, get, s_server};
-use super::world::{alone, load};
+use super::world::{Running, alone, load};
 
 const DAY: i64 = 86_400;
 
@@ -175,7 +176,7 @@ fn the_log_warns_once_of_a_certificate_that_ends_soon() {
         let files = Files::new("warns");
         let ours = Authority::new(&files, "ours");
         ours.sign(&files, "good", &["www.example.org"], -DAY, 10 * DAY + 60, MessageDigest::sha256());
-        let _server = s_server(&files, "good", "");
+        let server = s_server(&files, "good", "");
         let log = Log::default();
         let writer = log.clone();
         let subscriber =
@@ -183,7 +184,7 @@ fn the_log_warns_once_of_a_certificate_that_ends_soon() {
         let _guard = tracing::subscriber::set_default(subscriber);
         let config = load(
             "virtual_server 192.0.2.1 80 {\n protocol TCP\n connect_timeout 3\n real_server 127.0.0.1 4433 {\n\
-             SSL_GET {\n tls_expiry 2\n tls_expiry_warn 14\n url {\n path /\n}\n}\n}\n}\n",
+             SSL_GET {\n delay_loop 0.1\n tls_expiry 2\n tls_expiry_warn 14\n url {\n path /\n}\n}\n}\n}\n",
         );
         let plan = Plan::new(&config).services[0].reals[0].checkers[0].clone();
         let mut tools = Tools::default();
@@ -198,5 +199,15 @@ fn the_log_warns_once_of_a_certificate_that_ends_soon() {
         {
             assert!(lines[0].contains(part), "{said}");
         }
+
+        // Whoever asks finds it beside the server, until the certificate is renewed.
+        let running = Running::start(config, Default::default());
+        let warning = |status: &Status| status.services[0].reals[0].warning.clone();
+        let soon = ", in 10 days (tls_expiry_warn 14): renew it";
+        running.status("the warning", |status| warning(status).is_some_and(|one| one.ends_with(soon))).await;
+        drop(server);
+        ours.sign(&files, "good", &["www.example.org"], -DAY, 100 * DAY, MessageDigest::sha256());
+        let _server = s_server(&files, "good", "");
+        running.status("no warning", |status| warning(status).is_none()).await;
     });
 }

@@ -49,7 +49,7 @@ fn page(words: &str) -> String {
 }
 
 /// The most memory that this process had so far, KiB.
-fn peak() -> usize {
+pub fn peak() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

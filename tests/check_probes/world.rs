@@ -41,6 +41,11 @@ impl Drop for Other {
 }
 
 impl Other {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs `ip` there.
     pub fn ip(&self, words: &str) {
         run(&format!("ip -n {} {words}", self.name));

@@ -23,7 +23,10 @@ packages=(
     curl           # what check scripts of the examples ask pages with
     psmisc         # killall, as check scripts have it
     dnsmasq-base   # the DNS server that DNS_CHECK asks
-    python3-aiosmtpd # the mail server that SMTP_CHECK greets
+    python3-aiosmtpd # a mail server that SMTP_CHECK greets
+    exim4-daemon-light # and one that refuses when it is told to
+    tomcat10       # a server of its own kind for HTTP_GET; brings a Java with it
+    socat          # services of UDP and TCP
     shellcheck     # the shipped scripts are checked with it
 )
 # Only where the running kernel has no ip_vs: what boots one that has.

@@ -96,3 +96,48 @@ fn on_a_vlan() {
         scene("vlan", &VLAN);
     }
 }
+
+/// `garp_extra_if all`: an address that a master has on another interface is announced there each second, on that LAN, and
+/// the instance's own is not; the same from Debian's keepalived. A backup says nothing.
+#[test]
+fn addresses_on_further_interfaces_are_announced_again_and_again() {
+    for kind in [Kind::Tandem, Kind::Keepalived] {
+        let director = |name: &str, last: u8| {
+            host(name).nic("eth0", "lan", &format!("10.9.0.{last}/24")).nic(
+                "eth1",
+                "other",
+                &format!("10.8.0.{last}/24"),
+            )
+        };
+        let hosts = [director("d1", 1), director("d2", 2)];
+        let lab = Lab::build("extra", &["lan", "other"], &hosts);
+        let watch = AddressWatch::start(&lab, &["d1", "d2"]);
+        let wire = Wire::start(&lab);
+        let conf = |priority| {
+            Conf::new("BACKUP", priority)
+                .address("10.8.0.100/24 dev eth1")
+                .line("garp_master_delay 1")
+                .line("garp_master_repeat 1")
+                .line("garp_extra_if all 1")
+        };
+        let mut d1 = Director::start_as(&lab, "d1", kind, &conf(150).text());
+        watch.wait_holders(VIP, &["d1"], patience());
+        let _d2 = Director::start_as(&lab, "d2", Kind::Tandem, &conf(100).text());
+        // The announcements of the takeover itself, at once and a second later.
+        pause(s(3));
+        let since = now();
+        pause(s(4));
+        let told = |who: &str, address: &str| wire.announcements(who, address, since).len();
+        let again = told("d1", "10.8.0.100");
+        assert!((3..=5).contains(&again), "{kind}: {again} announcements in 4 s");
+        assert_eq!(told("d1", VIP), 0, "{kind}: those of the instance's own interface are others' affair");
+        assert_eq!([told("d2", "10.8.0.100"), told("d2", VIP)], [0, 0], "{kind}: a backup is silent");
+        // And by whoever is master.
+        d1.kill();
+        watch.wait_holders(VIP, &["d1", "d2"], patience());
+        pause(s(3));
+        let since = now();
+        pause(s(3));
+        assert!(wire.announcements("d2", "10.8.0.100", since).len() >= 2, "after a takeover");
+    }
+}

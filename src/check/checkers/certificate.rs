@@ -1,6 +1,6 @@
 //! What is asked of a server's certificate, and in which words it is refused. Pure: what OpenSSL found comes in.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -89,23 +89,35 @@ pub fn expiry(shown: &Shown, rules: &TlsPlan, now: i64) -> Result<Option<String>
     }
 }
 
-/// Of which servers was warned, and when.
+/// Of which servers was warned, when, and how.
 #[derive(Debug, Default)]
 pub struct Warned {
-    last: HashMap<SocketAddr, Instant>,
+    last: HashMap<SocketAddr, (Instant, String)>,
 }
 
 impl Warned {
-    /// True when it is time to speak of that server's certificate: the first time, and once a day.
-    pub fn is_due(&mut self, server: SocketAddr, now: Instant) -> bool {
-        let last = self.last.get(&server);
-        if last.is_some_and(|last| now.saturating_duration_since(*last) < PAUSE) {
+    /// What a check found. True when it is time to speak of that server's certificate: the first time, and once a day.
+    pub fn is_due(&mut self, server: SocketAddr, warning: Option<String>, now: Instant) -> bool {
+        let Some(warning) = warning else {
+            self.last.remove(&server);
             return false;
-        }
-        if last.is_some() || self.last.len() < MOST {
-            self.last.insert(server, now);
+        };
+        let room = self.last.len() < MOST;
+        match self.last.get_mut(&server) {
+            Some((last, words)) if now.saturating_duration_since(*last) < PAUSE => {
+                *words = warning;
+                return false;
+            }
+            Some(known) => *known = (now, warning),
+            None if room => _ = self.last.insert(server, (now, warning)),
+            None => {}
         }
         true
+    }
+
+    /// What is to be said of the certificates now, by the address that is checked.
+    pub fn warnings(&self) -> BTreeMap<SocketAddr, String> {
+        self.last.iter().map(|(server, (_, words))| (*server, words.clone())).collect()
     }
 }
 
@@ -207,8 +219,13 @@ mod tests {
     fn once_a_day() {
         let (mut warned, begin) = (Warned::default(), Instant::now());
         let (a, b) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 1)));
-        assert!(warned.is_due(a, begin) && warned.is_due(b, begin));
-        assert!(!warned.is_due(a, begin + PAUSE - Duration::from_secs(1)));
-        assert!(warned.is_due(a, begin + PAUSE) && !warned.is_due(a, begin + PAUSE));
+        let mut is_due = |server, at| warned.is_due(server, Some(format!("at {at:?}")), begin + at);
+        assert!(is_due(a, Duration::ZERO) && is_due(b, Duration::ZERO));
+        assert!(!is_due(a, PAUSE - Duration::from_secs(1)));
+        assert!(is_due(a, PAUSE) && !is_due(a, PAUSE));
+        assert_eq!(warned.warnings()[&a], format!("at {PAUSE:?}"));
+        // Renewed; the next one that ends soon is spoken of at once.
+        assert!(!warned.is_due(a, None, begin + PAUSE) && !warned.warnings().contains_key(&a));
+        assert!(warned.is_due(a, Some(String::new()), begin + PAUSE));
     }
 }

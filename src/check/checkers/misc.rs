@@ -1,7 +1,8 @@
 //! MISC_CHECK: a program; exit 0 is success.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -9,7 +10,7 @@ use tokio::sync::OnceCell;
 use crate::check::outcome::{Failure, Success, Weight};
 use crate::check::plan::MiscPlan;
 use crate::config::model::ScriptUser;
-use crate::process::{self, Outcome, Program, RunAs};
+use crate::process::{self, Left, Outcome, Program, RunAs};
 
 /// The user that programs run as when nothing else is said, where it exists.
 const DEFAULT_USER: &str = "keepalived_script";
@@ -19,19 +20,45 @@ type Identity = Result<Option<RunAs>, String>;
 /// User and group as the file names them; `None` = the default user.
 type Named = Option<(String, Option<String>)>;
 
-/// Users by name, each looked up once.
+/// Users by name, each looked up once; and what cannot be ended.
 #[derive(Debug, Default)]
 pub struct Users {
     known: HashMap<Named, Arc<OnceCell<Identity>>>,
+    stuck: Stuck,
+}
+
+/// Programs, by their words, that were killed and are still there, with their process numbers.
+#[derive(Clone, Debug, Default)]
+struct Stuck(Arc<Mutex<HashMap<Vec<String>, i32>>>);
+
+impl Stuck {
+    fn all(&self) -> MutexGuard<'_, HashMap<Vec<String>, i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers it until it has gone after all.
+    fn hold(&self, argv: Vec<String>, left: Left) {
+        self.all().insert(argv.clone(), left.pid());
+        let stuck = self.clone();
+        tokio::spawn(async move {
+            left.gone().await;
+            stuck.all().remove(&argv);
+        });
+    }
 }
 
 impl Users {
+    /// For another configuration: users may have changed, what is stuck has not.
+    pub fn renewed(&self) -> Self {
+        Self { known: HashMap::new(), stuck: self.stuck.clone() }
+    }
+
     /// Makes one run ready. Its identity is the user that the file names, else `keepalived_script` where that exists
     /// and we may become it, else our own.
     pub fn request(&mut self, plan: &MiscPlan) -> Request {
         let key = plan.user.as_ref().map(|user| (user.user.clone(), user.group.clone()));
         let identity = Arc::clone(self.known.entry(key).or_default());
-        Request { plan: plan.clone(), identity }
+        Request { plan: plan.clone(), identity, stuck: self.stuck.clone() }
     }
 }
 
@@ -40,15 +67,20 @@ impl Users {
 pub struct Request {
     plan: MiscPlan,
     identity: Arc<OnceCell<Identity>>,
+    stuck: Stuck,
 }
 
 impl Request {
     /// One run.
     ///
     /// # Errors
-    /// The program's exit status where it means failure, its signal, its time limit, or why it did not start.
+    /// The program's exit status where it means failure, its signal, its time limit, or why it did not start. One that does
+    /// not end when it is killed has overrun its time, and is not started again before it is gone.
     pub async fn check(self) -> Result<Success, Failure> {
-        let Self { plan, identity } = self;
+        let Self { plan, identity, stuck } = self;
+        if let Some(pid) = stuck.all().get(&plan.argv) {
+            return Err(Failure::Stuck(*pid));
+        }
         let user = plan.user.clone();
         // On another thread: the user database may be a server that does not answer, and checks wait for nobody.
         let look_up = || async {
@@ -57,7 +89,11 @@ impl Request {
         };
         let run_as = identity.get_or_init(look_up).await.clone().map_err(Failure::NotStarted)?;
         let program = Program { argv: plan.argv, run_as, timeout: Some(plan.timeout), env: Vec::new() };
-        verdict(process::run(&program).await.outcome, plan.dynamic, plan.timeout)
+        let (finished, left) = process::run_or_leave(&program, pending()).await;
+        if let Some(left) = left {
+            stuck.hold(program.argv, left);
+        }
+        verdict(finished.outcome, plan.dynamic, plan.timeout)
     }
 }
 

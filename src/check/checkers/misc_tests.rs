@@ -37,7 +37,7 @@ async fn run(argv: &[&str], timeout: Duration) -> Result<Success, Failure> {
     let argv = argv.iter().map(|word| (*word).to_owned()).collect();
     let plan = MiscPlan { argv, user: None, timeout, dynamic: true };
     let identity = Arc::new(OnceCell::new_with(Some(Ok(None))));
-    Request { plan, identity }.check().await
+    Request { plan, identity, stuck: Stuck::default() }.check().await
 }
 
 async fn sh(text: &str, timeout: Duration) -> Result<Success, Failure> {
@@ -67,4 +67,59 @@ async fn what_cannot_start_fails() {
             "{result:?}"
         );
     }
+}
+
+/// A program that somebody else holds does not go when it is killed, as one that waits for a disk. The check ends all the
+/// same, others go on, and it is started again only when it has gone.
+#[tokio::test]
+async fn a_program_that_cannot_be_ended_holds_up_nothing() {
+    use std::io::BufRead as _;
+    use std::process::{Command, Stdio};
+
+    let place = std::env::temp_dir().join(format!("tandem-misc-stuck-{}", std::process::id()));
+    let _ = std::fs::remove_file(&place);
+    let script = format!("echo $$ >>{}; exec sleep 100", place.display());
+    let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), script];
+    let limit = Duration::from_secs(3);
+    let plan = MiscPlan { argv, user: None, timeout: limit, dynamic: false };
+    let users = Users::default();
+    let once = |users: &Users| {
+        let identity = Arc::new(OnceCell::new_with(Some(Ok(None))));
+        Request { plan: plan.clone(), identity, stuck: users.stuck.clone() }.check()
+    };
+    let started = || std::fs::read_to_string(&place).unwrap_or_default().lines().count();
+    // Who traces a program has to wait for it before its parent can: this process does not.
+    let script = "import ctypes, sys; ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), None, None); print(); sys.stdin.read()";
+    let path = place.clone();
+    let tracer = std::thread::spawn(move || {
+        let pid = loop {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            if let Some(pid) = text.strip_suffix('\n') {
+                break pid.to_owned();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let mut command = Command::new("/usr/bin/python3");
+        command.args(["-c", script, &pid]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut tracer = command.spawn().unwrap();
+        let _ = std::io::BufReader::new(tracer.stdout.take().unwrap()).read_line(&mut String::new());
+        (tracer, pid.parse().unwrap())
+    });
+    let (first, other) = tokio::join!(once(&users), sh("exit 0", LIMIT));
+    assert_eq!(first, Err(Failure::Timeout(limit)));
+    assert_eq!(other, Ok(Success { weight: Some(Weight::Configured) }));
+    let again = once(&users).await;
+    // Also after a reload.
+    assert_eq!(once(&users.renewed()).await, again);
+    assert_eq!(started(), 1);
+    let (mut tracer, pid) = tracer.join().unwrap();
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
+    assert_eq!(again, Err(Failure::Stuck(pid)));
+    while !users.stuck.all().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(once(&users).await, Err(Failure::Timeout(limit)));
+    assert_eq!(started(), 2);
+    let _ = std::fs::remove_file(&place);
 }

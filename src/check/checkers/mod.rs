@@ -20,8 +20,10 @@ pub mod tcp;
 pub mod tls;
 pub mod udp;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +47,16 @@ pub struct Tools {
 }
 
 impl Tools {
+    /// For another configuration.
+    pub fn renewed(&self) -> Self {
+        Self { users: self.users.renewed(), ..Self::default() }
+    }
+
+    /// What is to be said of servers whose checks go well, by the address that is checked.
+    pub fn warnings(&self) -> BTreeMap<SocketAddr, String> {
+        self.pages.contexts.warnings()
+    }
+
     /// Starts one run. The future owns what it needs, and ends within the checker's time limit.
     pub fn start(
         &mut self,

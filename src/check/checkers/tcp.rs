@@ -3,8 +3,9 @@
 
 use std::io;
 use std::net::TcpStream as StdTcpStream;
+use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -35,7 +36,7 @@ pub fn begin(target: &Target) -> Result<Begun, Failure> {
         .connect(&to)
         .or_else(|error| if is_waiting(&error) { socket.connect(&to) } else { Err(error) })
     {
-        Ok(()) => Ok(Begun::Connected(socket)),
+        Ok(()) => met_itself(target, SockRef::from(&socket)).map_or(Ok(Begun::Connected(socket)), Err),
         Err(error) if is_waiting(&error) => Ok(Begun::Waiting(socket)),
         // What the kernel says at once and what is not about the way to the server is about this machine.
         Err(error) => Err(match failure(target, &error) {
@@ -47,6 +48,17 @@ pub fn begin(target: &Target) -> Result<Begun, Failure> {
 
 fn is_waiting(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EALREADY))
+}
+
+/// The kernel gave the connection the very port that it goes to, and nobody listens there: both ends are one socket. It is
+/// reset: closed in order it would keep that port, for a minute, from whoever wants to listen.
+fn met_itself(target: &Target, socket: SockRef<'_>) -> Option<Failure> {
+    let local = socket.local_addr().ok()?.as_socket()?;
+    if (local.ip(), local.port()) != (target.address.ip(), target.address.port()) {
+        return None;
+    }
+    let _ = socket.set_linger(Some(Duration::ZERO));
+    Some(Failure::MetItself)
 }
 
 fn failure(target: &Target, error: &io::Error) -> Failure {
@@ -101,7 +113,7 @@ async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
     let stream = register(target, socket)?;
     stream.writable().await.map_err(|error| failure(target, &error))?;
     match stream.take_error() {
-        Ok(None) => Ok(stream),
+        Ok(None) => met_itself(target, SockRef::from(&stream)).map_or(Ok(stream), Err),
         Ok(Some(error)) | Err(error) => Err(failure(target, &error)),
     }
 }

@@ -5,9 +5,10 @@
 //! Where the file says `tls_verify` or `tls_expiry`, the certificate is looked at when the handshake is done: so its
 //! subject and dates can be named, and other files see no difference.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -87,6 +88,11 @@ impl Contexts {
             }
         };
         Ok(Client { context: context?, warned: Arc::clone(&self.warned) })
+    }
+
+    /// What is to be said of servers' certificates now, by the address that is checked.
+    pub fn warnings(&self) -> BTreeMap<SocketAddr, String> {
+        self.warned.lock().unwrap_or_else(PoisonError::into_inner).warnings()
     }
 }
 
@@ -204,9 +210,12 @@ pub fn examine(ssl: &SslRef, session: &Session<'_>, target: &Target) -> Result<(
     }
     let now = clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
-    if let Some(words) = certificate::expiry(&shown, session.rules, now)? {
+    let warning = certificate::expiry(&shown, session.rules, now)?;
+    if session.rules.expiry_warn.is_some() {
         let mut warned = session.client.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_due(target.address, clock::now()) {
+        if warned.is_due(target.address, warning.clone(), clock::now())
+            && let Some(words) = warning
+        {
             tracing::warn!("{}: {words}", target.address);
         }
     }

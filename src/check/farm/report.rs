@@ -1,5 +1,7 @@
 //! The farm in words: events with their reasons, log lines, the status.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::super::event::{Event, What};
@@ -9,7 +11,7 @@ use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPla
 use super::super::quorum::Serving;
 use super::super::status::{CheckerStatus, DrainStatus, RealStatus, ServiceStatus, Status};
 use super::super::tiers::Weights;
-use super::{CheckerState, Farm, ServiceState, is_up};
+use super::{CheckerState, Farm, RealState, ServiceState, is_up};
 use crate::config::model::DnsType;
 
 /// Reason of what an orderly stop tells.
@@ -214,6 +216,11 @@ const fn word(kind: DnsType) -> &'static str {
 impl Farm {
     /// Everything at this moment; the counts of runs under way and of lost events are the driver's.
     pub fn status(&self) -> Status {
+        self.status_with(&BTreeMap::new())
+    }
+
+    /// The same with what is to be said of servers whose checks go well, by the address that is checked.
+    pub fn status_with(&self, warnings: &BTreeMap<SocketAddr, String>) -> Status {
         let services = self.services.iter().map(|service| ServiceStatus {
             name: service.plan.name.clone(),
             members: service.plan.members.iter().map(|member| member.key).collect(),
@@ -246,6 +253,7 @@ impl Farm {
                     sorry: plan.sorry,
                     held_until: real.damping.held_until(),
                     last_failure: real.last_failure.as_ref().map(|last| (last.0.to_string(), last.1)),
+                    warning: self.warning(real, warnings),
                     last_change: real.last_change,
                     checkers: real.checkers.iter().map(|checker| self.checker_status(checker)).collect(),
                 })
@@ -259,6 +267,17 @@ impl Farm {
             late_results: self.late_results,
             lost_events: 0,
         }
+    }
+
+    fn warning(&self, real: &RealState, warnings: &BTreeMap<SocketAddr, String>) -> Option<String> {
+        if warnings.is_empty() {
+            return None;
+        }
+        let of = |checker: &CheckerState| {
+            let plan = &self.probes.get(checker.probe)?.plan;
+            warnings.get(&plan.kind.target()?.address).filter(|_| plan.kind.warns())
+        };
+        real.checkers.iter().find_map(of).cloned()
     }
 
     fn checker_status(&self, checker: &CheckerState) -> CheckerStatus {

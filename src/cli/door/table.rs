@@ -61,6 +61,7 @@ fn real(real: &RealServerView) -> Vec<String> {
         .as_ref()
         .filter(|_| real.up == Some(false))
         .map(|failure| format!("{} ({} ago)", failure.reason, ago(failure.ago)));
+    let failure = failure.or_else(|| real.warning.clone());
     let overridden = real.overridden.as_ref().map(|one| format!("override: {}", said(one)));
     vec![
         real.name.clone(),
@@ -138,6 +139,7 @@ mod tests {
             up: Some(true),
             weight_configured: Some(10),
             connections: Some(12),
+            warning: Some("certificate of CN=a ends soon".to_owned()),
             overridden: Some(drain),
             ..RealServerView::default()
         };
@@ -165,7 +167,7 @@ mod tests {
             text,
             "TCP 192.0.2.1:80 (NO QUORUM: 0 of 1, the sorry server serves)
   real server     wanted   checks    weight
-  10.1.0.1:80     drain    up        0/10    12 connections; override: drain by root(uid=0,pid=7) at 2026-11-21T18:00:00Z
+  10.1.0.1:80     drain    up        0/10    12 connections; certificate of CN=a ends soon; override: drain by root(uid=0,pid=7) at 2026-11-21T18:00:00Z
   10.1.0.12:8080  enabled  down 2 h  0/1     connection refused (3 s ago)
   10.1.0.3:80     leaving  -         0/-     2 connections, gone in 5 min at most
 "

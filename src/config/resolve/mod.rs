@@ -1,6 +1,7 @@
 //! Checks a model across its objects and against the machine, all mistakes at once, and returns one that is safe to
 //! run: what cannot work is dropped or mended as keepalived does it, and said.
 
+mod certificates;
 mod groups;
 mod health;
 mod instances;
@@ -10,6 +11,7 @@ mod probes;
 mod routing;
 mod scripts;
 mod servers;
+mod sessions;
 mod strict;
 mod together;
 
@@ -71,6 +73,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.global(&mut config);
     resolver.scripts(&mut config);
     resolver.processes(&mut config);
+    resolver.sessions(&mut config);
     resolver.trackers(&mut config);
     resolver.instances(&mut config);
     resolver.groups(&mut config);
@@ -81,6 +84,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.runnable(&mut config);
     resolver.overrides(&mut config);
     resolver.servers(&mut config);
+    resolver.certificates(&config);
     resolver.deaf(&config);
     super::fwmarks::assign(&mut config, None);
     (config, resolver.findings)

@@ -37,7 +37,7 @@ fn persisted(
     let change = Change { service: None, server, order, persist: true };
     let decided = decide(layers.base(), layers.overrides(), &change, &Said::default())?;
     let planned = Planned { before: before.map(read), after: after.map(read), ..Planned::default() };
-    layers.persisted(&decided, &planned)
+    layers.persisted((&decided.service, decided.server), &planned, false)
 }
 
 fn running(layers: &Overlay) -> Vec<String> {
@@ -69,4 +69,36 @@ fn a_line_that_was_edited_is_the_same_line() {
     let next = persisted(&layers, Order::Enable, Some("10.1.0.1:80 delete by hand"), None).unwrap();
     assert_eq!(running(&next), ["10.1.0.1", "10.1.0.2"]);
     assert!(next.base().real_server_override.is_empty());
+}
+
+/// A disk took its time, and somebody said something of the same real server meanwhile: that is above the line, and both
+/// count.
+#[test]
+fn what_was_said_meanwhile_stays() {
+    let shown = |layers: &Overlay| -> Vec<String> {
+        let config = layers.config();
+        let real = |real: &config::model::RealServer| {
+            format!("{} {:?} {:?}", real.address, real.weight, real.admin_state.unwrap_or_default())
+        };
+        config.virtual_server[0].real_server.iter().map(real).collect()
+    };
+    let persisted = |layers: &Overlay, server: &str, after: &str| {
+        let planned = Planned { after: Some(read(after)), ..Planned::default() };
+        let target = (SERVICE.parse().unwrap(), server.parse().unwrap());
+        layers.persisted((&target.0, target.1), &planned, true).unwrap()
+    };
+    let next = persisted(&overlay(&[], &["10.1.0.1:80 drain"]), "10.1.0.1:80", "10.1.0.1:80 weight 9");
+    assert_eq!(shown(&next), ["10.1.0.1 Some(9) Drain", "10.1.0.2 None Enabled"]);
+    // Both have added it: it is there once, with the weight that was said last.
+    let layers = overlay(&[], &["10.1.0.5:80 add like 10.1.0.1:80 weight 3"]);
+    let next = persisted(&layers, "10.1.0.5:80", "10.1.0.5:80 add like 10.1.0.1:80");
+    assert_eq!(
+        shown(&next),
+        ["10.1.0.1 Some(4) Enabled", "10.1.0.2 None Enabled", "10.1.0.5 Some(3) Enabled"]
+    );
+    assert_eq!(next.overrides(), [read("10.1.0.5:80 weight 3")]);
+    // A reload that was faster than the disk's answer has read the line already.
+    let layers = overlay(&["10.1.0.1:80 weight 9"], &[]);
+    let next = persisted(&layers, "10.1.0.1:80", "10.1.0.1:80 weight 9");
+    assert_eq!(next.base().real_server_override, [read("10.1.0.1:80 weight 9")]);
 }

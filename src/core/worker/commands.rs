@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Worker;
+use super::disk::Wish;
 use crate::check::connections::{Connections, parse};
 use crate::clock;
 use crate::config::model::{Config, RealServerOverride};
@@ -14,11 +15,11 @@ use crate::control::answer::{Answer, Failure};
 use crate::control::routes::{Change, Request};
 use crate::control::server::{Ask, Caller, Reply};
 use crate::control::view::{About, Changed};
-use crate::core::include;
+use crate::core::include::Persisted;
 use crate::core::kept::Keeper;
 use crate::core::options::Options;
 use crate::core::overlay::Overlay;
-use crate::core::overrides::{Said, decide, is_of, words};
+use crate::core::overrides::{Decided, decide, words};
 use crate::core::servers::{self, Picture};
 
 impl Worker {
@@ -55,17 +56,7 @@ impl Worker {
             }
             // Done elsewhere.
             Request::Life(_) => return,
-            Request::Change(change) => match self.change(&change, &caller) {
-                Ok(changed) => return self.keep(changed, reply),
-                Err(failure) => {
-                    tracing::info!(
-                        "{caller} asked for a change of real server {} and was refused: {}",
-                        change.server,
-                        failure.problem
-                    );
-                    Reply::Now(failure.into())
-                }
-            },
+            Request::Change(change) => return self.change(change, caller, reply),
         };
         // A client that is gone wants no answer.
         let _ = reply.send(answer);
@@ -75,42 +66,51 @@ impl Worker {
         self.overlay.picture(&self.config, Arc::default(), clock::now())
     }
 
-    fn change(&mut self, change: &Change, caller: &Caller) -> Result<Changed, Failure> {
-        let said = Said { by: caller.to_string(), at: clock::utc(clock::wall()) };
-        let decided = decide(self.overlay.base(), self.overlay.overrides(), change, &said)?;
+    fn change(&mut self, change: Change, caller: Caller, reply: oneshot::Sender<Reply>) {
+        let wish = Wish::new(change, caller, reply);
+        if wish.change.persist {
+            self.make_lasting(wish);
+            return;
+        }
+        match self.decide(&wish) {
+            Err(failure) => wish.refuse(failure),
+            Ok(decided) => {
+                let mut layers = self.overlay.clone();
+                layers.decided(&decided);
+                let changed = self.take_over(layers, &decided, &wish, None);
+                self.keep(changed, wish.reply);
+            }
+        }
+    }
+
+    /// What a change makes of the overrides of commands.
+    pub(super) fn decide(&self, wish: &Wish) -> Result<Decided, Failure> {
+        let decided = decide(self.overlay.base(), self.overlay.overrides(), &wish.change, &wish.said)?;
         let name = decided.service.to_string();
         if name.split_whitespace().count() > 3 || name.contains(['"', '\'', '#', '!', '{', '}']) {
             let problem = format!("the name of {name} has characters that an override cannot write");
             return Err(Failure::new(409, "name", problem, "give the group a name of letters and digits"));
         }
-        let mut layers = self.overlay.clone();
-        layers.decided(&decided);
-        let persisted = if change.persist {
-            let file = self.config.global_defs.override_file.as_deref();
-            let file = include::file_of(&self.options.config, file);
-            let mut kept = self.overlay.overrides().iter();
-            let kept = kept.find(|one| is_of(one, &decided.service, decided.server));
-            let target = (&decided.service, decided.server);
-            let planned = include::plan(&self.options.config, &file, target, kept, change, &said)?;
-            // Before anything is written: it may be refused.
-            let lasting = self.overlay.persisted(&decided, &planned)?;
-            let written = planned.write()?;
-            if written.include.is_none() {
-                layers = lasting;
-            }
-            Some(written)
-        } else {
-            None
-        };
+        Ok(decided)
+    }
+
+    /// From here on the configuration is that of these layers.
+    pub(super) fn take_over(
+        &mut self,
+        layers: Overlay,
+        decided: &Decided,
+        wish: &Wish,
+        written: Option<Persisted>,
+    ) -> Changed {
         self.overlay = layers;
         let config = self.overlay.config();
         let mut changed = Changed {
-            virtual_server: name,
+            virtual_server: decided.service.to_string(),
             real_server: decided.server.to_string(),
             change: words(&self.config, &config, &decided.service, decided.server),
             ..Changed::default()
         };
-        if let Some(written) = persisted {
+        if let Some(written) = written {
             changed.persisted = Some(written.path.display().to_string());
             changed.notes.extend(written.include.map(|line| {
                 format!(
@@ -123,28 +123,15 @@ impl Worker {
         let lasting =
             changed.persisted.as_ref().map(|file| format!(", written into {file}")).unwrap_or_default();
         tracing::info!(
-            "real server {} of {}: {} by {caller}{lasting}",
+            "real server {} of {}: {} by {}{lasting}",
             changed.real_server,
             changed.virtual_server,
-            changed.change
+            changed.change,
+            wish.caller
         );
         self.config = config;
         self.check.configure(Arc::clone(&self.config));
-        Ok(changed)
-    }
-
-    /// Keeps the overrides, off this thread: a slow disk holds up no event. Whether or not the client waits for it.
-    fn keep(&self, mut changed: Changed, reply: oneshot::Sender<Reply>) {
-        let (keeper, number) = (Arc::clone(&self.keeper), self.overlay.number());
-        let overrides = self.overlay.overrides().to_vec();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = keeper.write(number, &overrides) {
-                let note = format!("a restart will forget it: {error}");
-                tracing::error!("overrides are not kept, {note}");
-                changed.notes.push(note);
-            }
-            let _ = reply.send(Reply::Now(Answer::of(&changed)));
-        });
+        changed
     }
 
     /// Keeps the overrides at stop, off this thread as ever: it ends when they are on the disk.

@@ -71,7 +71,7 @@ impl Worker {
         // Scripts that run are ended: the next process starts them anew.
         self.trackers.configure(track::Plan::default(), clock::now());
         self.teller.finish(STOP_SCRIPTS).await;
-        if !wait_for(|| kept.is_finished()).await {
+        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
             tracing::error!(
                 "the disk does not take the overrides: the next start may not know the last of them"
             );
@@ -132,7 +132,7 @@ impl Worker {
         leave("devices", self.devices.end()).await;
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
-        if !wait_for(|| kept.is_finished()).await {
+        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
             tracing::error!(
                 "the disk does not take the overrides: the next start may not know the last of them"
             );

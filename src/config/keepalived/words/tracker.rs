@@ -387,8 +387,8 @@ const BFD: Table<BfdInstance> = keywords! { BfdInstance:
     "max_hops" => { max_hops: Number(-1, 255) };
     "multihop" => { multihop: Switch };
     "weight" => { * Weight(253) };
-    later "vrrp" => { vrrp: Flag };
-    later "checker" => { checker: Flag };
+    "vrrp" => { vrrp: Flag };
+    "checker" => { checker: Flag };
 };
 
 /// `neighbor_ip`: the address that a BFD instance cannot be without.
