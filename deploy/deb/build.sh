@@ -5,7 +5,7 @@
 #     deploy/deb/build.sh BINARY DOCUMENTS OUT
 #
 # BINARY: tandem, built. DOCUMENTS: what `cargo run --example documents` wrote. OUT: where the packages go.
-# DEB_VERSION (default: that of Cargo.toml), DEB_MAINTAINER.
+# DEB_VERSION (default: that of Cargo.toml), DEB_MAINTAINER, DEB_COMPRESSION (-Zxz).
 set -euo pipefail
 [ $# = 3 ] || { echo "usage: $0 BINARY DOCUMENTS OUT" >&2; exit 64; }
 binary=$(realpath "$1") documents=$(realpath "$2")
@@ -57,7 +57,8 @@ finish() {
     sed -e "s|@VERSION@|$version|; s|@ARCH@|$architecture|; s|@MAINTAINER@|$maintainer|; s|@SIZE@|$size|; s|@SHLIBS@|${shlibs:-}|" \
         "deploy/deb/$name/control" >"$root/DEBIAN/control"
     (cd "$root" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
-    dpkg-deb --root-owner-group -Zxz --build "$root" "$out" >/dev/null
+    # shellcheck disable=SC2086 # two words
+    dpkg-deb --root-owner-group ${DEB_COMPRESSION:--Zxz} --build "$root" "$out" >/dev/null
     echo "$out/${name}_${version}_$(sed -n 's/^Architecture: //p' "$root/DEBIAN/control").deb"
 }
 

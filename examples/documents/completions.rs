@@ -17,7 +17,7 @@ const PLACES: [(Shell, &str); 3] = [
 ///
 /// # Errors
 /// What the file system says.
-pub fn write(directory: &Path) -> io::Result<()> {
+pub(crate) fn write(directory: &Path) -> io::Result<()> {
     for (shell, place) in PLACES {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut tandem::cli::command(), "tandem", &mut text);

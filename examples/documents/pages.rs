@@ -72,7 +72,7 @@ const EXIT_STATUS: [(&str, &[(&str, &str)]); 7] = [
 ///
 /// # Errors
 /// What the file system says.
-pub fn write(directory: &Path) -> io::Result<()> {
+pub(crate) fn write(directory: &Path) -> io::Result<()> {
     let (man8, man5) = (directory.join("man/man8"), directory.join("man/man5"));
     fs::create_dir_all(&man8)?;
     fs::create_dir_all(&man5)?;
@@ -125,10 +125,10 @@ fn subcommand_page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     let notes = command.get_after_help().map(ToString::to_string);
     // A page of its own is named "tandem-run" and shows "tandem run" in its synopsis.
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let man = man(command.clone().name(name.to_owned()).bin_name(name.replacen('-', " ", 1)));
+    let man = man(command.clone().bin_name(name.replacen('-', " ", 1))).title(name);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
-    writeln!(page, ".SH NAME\n{} \\- {}", words::escaped(name), words::prose(about.trim_end_matches('.')))?;
+    writeln!(page, ".SH NAME\n{} \\- {}", words::escaped(name), words::prose(first_sentence(&about)))?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
@@ -143,6 +143,11 @@ fn subcommand_page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     writeln!(page, ".TP\n\\fB64\\fR\nwrong command line")?;
     writeln!(page, ".SH SEE ALSO\n.BR tandem (8),\n.BR tandem.conf (5)")?;
     Ok(page)
+}
+
+/// What `whatis` shows: one line without its full stop.
+fn first_sentence(about: &str) -> &str {
+    about.split_once(". ").map_or(about, |(first, _)| first).trim_end_matches('.')
 }
 
 fn exit_codes(name: &str) -> &'static [(&'static str, &'static str)] {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tandem::config::{self, Word, schema};
 
 /// One section a block, one entry a word.
-pub fn sections() -> String {
+pub(crate) fn sections() -> String {
     let schema = schema::schema();
     let mut text = String::new();
     let mut block = "";
@@ -53,12 +53,12 @@ fn about(schema: &Value, word: &Word) -> Option<String> {
 }
 
 /// Words as roff: nothing in them is a request or an escape.
-pub fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-")
 }
 
 /// A paragraph as roff: `words` in bold, hyphens as they are, no line that begins with a control character.
-pub fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let mut bold = false;
     let mut roff = String::new();
     for line in text.lines() {
