@@ -49,6 +49,7 @@ finish() {
     install -m 644 deploy/deb/copyright "$root/usr/share/doc/$name/copyright"
     printf '%s (%s) unstable; urgency=medium\n\n  * What changed: /usr/share/doc/tandem/CHANGELOG.md.gz\n\n -- %s  %s\n' \
         "$name" "$version" "$maintainer" "$(date -R -d "@$SOURCE_DATE_EPOCH")" | gzip -9n >"$root/usr/share/doc/$name/changelog.gz"
+    install -D -m 644 "deploy/deb/$name/lintian-overrides" "$root/usr/share/lintian/overrides/$name"
     for script in preinst postinst prerm postrm; do
         if [ -e "deploy/deb/$name/$script" ]; then install -m 755 "deploy/deb/$name/$script" "$root/DEBIAN/$script"; fi
     done
@@ -83,8 +84,6 @@ to=/usr/share/doc/tandem/examples/systemd put 644 deploy/systemd/drop-ins/*.conf
 for part in sysctl.d real-server apparmor ansible docker; do
     to=/usr/share/doc/tandem/examples/$part tree deploy/$part
 done
-install -d "$root/usr/share/lintian/overrides"
-install -m 644 deploy/deb/tandem/lintian-overrides "$root/usr/share/lintian/overrides/tandem"
 
 # Which libraries the program needs, by the packages of this machine that bring them.
 mkdir -p "$work/debian"
