@@ -134,7 +134,7 @@ expect 0 "and the way back" dpkg -i --force-confdef --force-confold "$one"
 echo "--- the name keepalived"
 expect 0 "tandem-keepalived installs" dpkg -i "$swap"
 expect 0 "keepalived is Tandem" says Tandem keepalived -v
-printf 'vrrp_instance VI_1 {\n interface lo\n virtual_router_id 51\n virtual_ipaddress {\n 10.0.0.100/24\n }\n}\n' >good.conf
+printf "global_defs {\n router_id one\n}\n" >good.conf
 expect 0 "keepalived -t takes a good file" keepalived -t -f good.conf
 printf 'nonsense 1\n' >bad.conf
 expect 5 "keepalived -t refuses a bad one, by its exit code" keepalived -t -f bad.conf
