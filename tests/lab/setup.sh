@@ -25,6 +25,8 @@ packages=(
     dnsmasq-base   # the DNS server that DNS_CHECK asks
     python3-aiosmtpd # the mail server that SMTP_CHECK greets
     shellcheck     # the shipped scripts are checked with it
+    groff-base     # reads the man pages
+    dpkg-dev       # dpkg-shlibdeps, for the packages of make deb
 )
 # Only where the running kernel has no ip_vs: what boots one that has.
 vm_packages=(
