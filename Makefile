@@ -4,12 +4,14 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-vrrp bench-core
+.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-vrrp bench-core
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
 	@echo "make test       everything that CI runs"
 	@echo "make build      target/release/tandem"
+	@echo "make deb        target/deb/*.deb: Debian packages of it, with man pages and completions"
+	@echo "make test-deb   installs, upgrades and purges them in a throw-away copy of this machine (as root)"
 	@echo "make lab-shell  a shell as root on a kernel with ip_vs"
 	@echo "make fuzz TIME=600     each fuzz target for so many seconds (needs the nightly toolchain)"
 	@echo "make bench-config      reading large configurations, beside keepalived -t"
@@ -24,6 +26,20 @@ setup:
 
 build:
 	cargo build --release --locked
+
+# Man pages and shell completions, as they stand below /usr/share.
+documents:
+	@rm -rf target/documents
+	@cargo run --locked --quiet --example documents -- target/documents
+
+deb: build documents
+	@deploy/deb/build.sh target/release/tandem target/documents target/deb
+
+# With the unoptimised program: it is the package that is tried.
+test-deb: documents
+	@cargo build --locked --quiet
+	@as_root=$$([ "$$(id -u)" = 0 ] || echo sudo)
+	@$$as_root deploy/test-deb.sh target/debug/tandem target/documents
 
 demo: setup
 	@cargo build --locked --tests 2>&1 | tail -n 3

@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand, all defined in one place.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub mod check;
 pub mod convert;
@@ -58,6 +58,11 @@ enum Command {
     Upgrade(door::Life),
     /// End the running daemon and leave addresses and table as they are, for a start that follows at once.
     Leave(door::Leave),
+}
+
+/// The command line's definition, which man pages and shell completions are made from (`examples/documents.rs`).
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Reads the command line, does what it says, returns the exit code (64 for a wrong command line).

@@ -149,6 +149,10 @@ pub struct Word {
     pub arguments: String,
     /// False when the daemon does not act on it yet.
     pub acted_on: bool,
+    /// Name of the model's type that it is part of, as the JSON Schema names it (`Config` for the whole).
+    pub type_name: &'static str,
+    /// The field there, with dots where it lies deeper; empty = the word is no single field.
+    pub field: &'static str,
 }
 
 /// Every word that is understood, block by block.
@@ -160,6 +164,8 @@ pub fn words() -> Vec<Word> {
             word: entry.word,
             arguments: entry.says,
             acted_on: entry.acted != keepalived::Acted::NotYet,
+            type_name: entry.type_name,
+            field: entry.field,
         })
         .collect()
 }

@@ -28,6 +28,8 @@ packages=(
     tomcat10       # a server of its own kind for HTTP_GET; brings a Java with it
     socat          # services of UDP and TCP
     shellcheck     # the shipped scripts are checked with it
+    groff-base     # reads the man pages
+    dpkg-dev       # dpkg-shlibdeps, for the packages of make deb
 )
 # Only where the running kernel has no ip_vs: what boots one that has.
 vm_packages=(

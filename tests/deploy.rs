@@ -1,0 +1,239 @@
+//! What is shipped besides the program: man pages, completions, units, scripts. Each is judged by the tool that will read it.
+//! The packages themselves are tried by `make test-deb`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+#[path = "../examples/documents/completions.rs"]
+mod completions;
+#[path = "../examples/documents/pages.rs"]
+mod pages;
+#[path = "../examples/documents/words.rs"]
+mod words;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn skip(why: &str) {
+    println!("SKIPPED: {why}");
+}
+
+fn installed(program: &str) -> bool {
+    Command::new("sh")
+        .args(["-c", "command -v \"$0\"", program])
+        .output()
+        .is_ok_and(|out| out.status.success())
+}
+
+/// A folder of this test.
+fn place(name: &str) -> PathBuf {
+    let place = std::env::temp_dir().join(format!("tandem-deploy-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir_all(&place).unwrap();
+    place
+}
+
+fn said(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr)
+}
+
+fn files(below: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(below).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[test]
+fn every_command_and_every_word_has_its_page() {
+    let place = place("pages");
+    pages::write(&place).unwrap();
+    let mut command = tandem::cli::command();
+    command.build();
+    for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
+        let page = place.join(format!("man/man8/tandem-{}.8", sub.get_name()));
+        let text = fs::read_to_string(&page).unwrap();
+        for option in sub.get_opts().filter_map(|option| option.get_long()) {
+            let option = option.replace('-', "\\-");
+            assert!(text.contains(&format!("\\-\\-{option}")), "{} lacks --{option}", page.display());
+        }
+        assert!(text.contains(".SH EXIT STATUS"), "{}", page.display());
+    }
+    let conf = fs::read_to_string(place.join("man/man5/tandem.conf.5")).unwrap();
+    for word in tandem::config::words() {
+        let line = format!("\\fB{}\\fR", words::escaped(word.word));
+        assert!(conf.contains(&line), "tandem.conf(5) lacks {}", word.word);
+    }
+    if installed("groff") {
+        for page in files(&place) {
+            let out = Command::new("groff")
+                .args(["-man", "-Kutf8", "-Tutf8", "-ww", "-z"])
+                .arg(&page)
+                .output()
+                .unwrap();
+            assert!(out.status.success() && said(&out).is_empty(), "{}: {}", page.display(), said(&out));
+        }
+    } else {
+        skip("groff is not installed");
+    }
+    fs::remove_dir_all(&place).unwrap();
+}
+
+#[test]
+fn shells_read_their_completions() {
+    let place = place("completions");
+    completions::write(&place).unwrap();
+    for (shell, flag, file) in [
+        ("bash", "-n", "bash-completion/completions/tandem"),
+        ("zsh", "-n", "zsh/vendor-completions/_tandem"),
+        ("fish", "-n", "fish/vendor_completions.d/tandem.fish"),
+    ] {
+        let text = fs::read_to_string(place.join(file)).unwrap();
+        assert!(text.contains("overrides") && text.contains("config"), "{file} knows no command or option");
+        if installed(shell) {
+            let out = Command::new(shell).arg(flag).arg(place.join(file)).output().unwrap();
+            assert!(out.status.success() && said(&out).is_empty(), "{file}: {}", said(&out));
+        } else {
+            println!("note: {shell} is not installed: {file} is not parsed");
+        }
+    }
+    // What a shell would offer behind "tandem dr".
+    let ask = "source \"$0\"; COMP_WORDS=(tandem dr); COMP_CWORD=1; _tandem tandem dr tandem; echo \"${COMPREPLY[*]}\"";
+    let out = Command::new("bash")
+        .args(["-c", ask])
+        .arg(place.join("bash-completion/completions/tandem"))
+        .output()
+        .unwrap();
+    assert_eq!(said(&out).trim(), "drain");
+    fs::remove_dir_all(&place).unwrap();
+}
+
+/// The settings of a unit, by section.
+fn settings(text: &str) -> BTreeMap<(String, String), Vec<String>> {
+    let mut all: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut section = String::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if line.starts_with('[') {
+            section = line.to_owned();
+        } else if let Some((name, value)) = line.split_once('=') {
+            all.entry((section.clone(), name.to_owned())).or_default().push(value.to_owned());
+        } else {
+            panic!("{line} is no setting");
+        }
+    }
+    all
+}
+
+#[test]
+fn both_units_say_the_same() {
+    let one = fs::read_to_string(root().join("deploy/systemd/tandem.service")).unwrap();
+    let many = fs::read_to_string(root().join("deploy/systemd/tandem@.service")).unwrap();
+    let many =
+        many.replace(", instance %i", "").replace(" --instance %i", "").replace("/%i.conf", "/tandem.conf");
+    assert_eq!(settings(&many), settings(&one));
+}
+
+/// systemd reads the units with each drop-in, and finds the exposure that the documents name.
+#[test]
+fn systemd_takes_the_units() {
+    if !installed("systemd-analyze") {
+        return skip("systemd-analyze is not installed");
+    }
+    let deploy = root().join("deploy/systemd");
+    for drop_in in ["", "free-scripts", "no-scripts", "not-root", "net-namespace"] {
+        let place = place(&format!("units-{drop_in}"));
+        for unit in ["tandem.service", "tandem@.service"] {
+            let text = fs::read_to_string(deploy.join(unit)).unwrap();
+            // The program and the manual are not installed here.
+            let text = text.replace("/usr/bin/tandem", env!("CARGO_BIN_EXE_tandem"));
+            fs::write(place.join(unit), text).unwrap();
+        }
+        if !drop_in.is_empty() {
+            fs::create_dir(place.join("tandem.service.d")).unwrap();
+            let from = deploy.join(format!("drop-ins/{drop_in}.conf"));
+            fs::copy(from, place.join("tandem.service.d/test.conf")).unwrap();
+        }
+        let verify = Command::new("systemd-analyze")
+            .args(["verify", "--man=no", "tandem.service", "tandem@x.service"])
+            .current_dir(&place)
+            .env("SYSTEMD_UNIT_PATH", format!("{}:", place.display()))
+            .output()
+            .unwrap();
+        let ours: Vec<String> =
+            said(&verify).lines().filter(|line| line.contains("tandem")).map(ToOwned::to_owned).collect();
+        assert!(ours.is_empty(), "{drop_in}: {ours:#?}");
+        fs::remove_dir_all(&place).unwrap();
+    }
+    let security = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(deploy.join("tandem.service"))
+        .output()
+        .unwrap();
+    let text = said(&security);
+    let score =
+        text.lines().find_map(|line| line.split_once("tandem.service: ").map(|(_, score)| score.to_owned()));
+    let score = score.unwrap_or_else(|| panic!("no score: {text}"));
+    println!("MEASURED systemd-analyze security tandem.service: {score}");
+    let number: f64 = score.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(number <= 4.1, "the sandbox has got weaker: {score}");
+}
+
+#[test]
+fn deploy_scripts_are_clean() {
+    if !installed("shellcheck") {
+        return skip("shellcheck is not installed");
+    }
+    let shell = |path: &PathBuf| {
+        fs::read_to_string(path)
+            .is_ok_and(|text| text.starts_with("#!/bin/sh") || text.starts_with("#!/bin/bash"))
+    };
+    let scripts: Vec<PathBuf> = files(&root().join("deploy")).into_iter().filter(shell).collect();
+    assert!(scripts.len() >= 9, "{scripts:?}");
+    let out = Command::new("shellcheck").args(&scripts).output().unwrap();
+    assert!(out.status.success(), "{}", said(&out));
+}
+
+/// What the package brings as /etc/tandem/tandem.conf is nothing to run, and with its comments taken away it is a good file.
+#[test]
+fn the_default_configuration_is_harmless_and_its_example_good() {
+    let path = root().join("deploy/tandem.conf");
+    let text = fs::read_to_string(&path).unwrap();
+    let condition = |path: &Path| {
+        Command::new("grep")
+            .args(["-Eqs", "^[[:space:]]*[^#![:space:]]"])
+            .arg(path)
+            .status()
+            .unwrap()
+            .success()
+    };
+    let unit = fs::read_to_string(root().join("deploy/systemd/tandem.service")).unwrap();
+    assert!(unit.contains("grep -Eqs '^[[:space:]]*[^#![:space:]]'"), "the unit asks the same question");
+    assert!(!condition(&path), "the unit would start it");
+    let place = place("default");
+    let example: Vec<&str> = text
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') || rest.starts_with("    "))
+        })
+        .collect();
+    let example_path = place.join("example.conf");
+    fs::write(&example_path, example.join("\n") + "\n").unwrap();
+    assert!(condition(&example_path));
+    let check = |path: &Path| {
+        let out = Command::new(env!("CARGO_BIN_EXE_tandem"))
+            .args(["check", "--text-only", "--strict"])
+            .arg(path)
+            .output();
+        let out = out.unwrap();
+        assert_eq!(out.status.code(), Some(0), "{}: {}", path.display(), said(&out));
+    };
+    check(&path);
+    check(&example_path);
+    fs::remove_dir_all(&place).unwrap();
+}
