@@ -58,7 +58,7 @@ fn server(reals: Vec<RealServer>) -> VirtualServer {
 }
 
 fn plan(server: VirtualServer) -> Plan {
-    Plan::new(&Config { virtual_server: vec![server], ..Config::default() })
+    Plan::new(&Config { virtual_server: vec![server.into()], ..Config::default() })
 }
 
 /// A farm whose checks take no time, in a world where each real server answers, refuses or is silent.
@@ -593,7 +593,7 @@ proptest! {
         let answer = |answers: &[Answer], last: u8| {
             answers.get(usize::from(last.wrapping_sub(3))).copied().unwrap_or(Answer::Good)
         };
-        let config = |server: VirtualServer| Config { virtual_server: vec![server], ..Config::default() };
+        let config = |server: VirtualServer| Config { virtual_server: vec![server.into()], ..Config::default() };
         let mut base = config(first);
         let mut overrides = Vec::new();
         let effective = |base: &Config, overrides: &[_]| {

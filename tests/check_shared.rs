@@ -67,7 +67,10 @@ fn server(last: u8, reals: Vec<RealServer>) -> VirtualServer {
 }
 
 fn plan(servers: &[VirtualServer]) -> Plan {
-    Plan::new(&Config { virtual_server: servers.to_vec(), ..Config::default() })
+    Plan::new(&Config {
+        virtual_server: servers.iter().cloned().map(Into::into).collect(),
+        ..Config::default()
+    })
 }
 
 /// What a check of a server finds.
@@ -267,7 +270,9 @@ fn the_words_of_a_file() {
         let text = text(global, service, real, check);
         let loaded = config::load_text(Path::new("a.conf"), text.as_bytes(), &Facts::default());
         assert!(loaded.diagnostics.iter().all(|d| d.level == Level::Advice), "{:?}", loaded.diagnostics);
-        let world = World::new(&loaded.config.virtual_server.clone());
+        let world = World::new(
+            &loaded.config.virtual_server.iter().map(|server| (**server).clone()).collect::<Vec<_>>(),
+        );
         if global.is_empty() {
             assert_eq!(world.users(), [users; 2], "{text}");
         }

@@ -10,6 +10,7 @@ use super::servers::Picture;
 use crate::check::status::Status;
 use crate::config::model::{Config, OverrideKind, RealServerOverride};
 use crate::config::overrides::{NoTarget, apply};
+use crate::config::rereader::Rereader;
 use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
 use crate::control::Failure;
@@ -29,9 +30,9 @@ pub struct Overlay {
 }
 
 /// Reads a file, and where it has overrides the same without them.
-pub(super) fn load(path: &Path) -> (Loaded, Option<Config>) {
+pub(super) fn load(path: &Path, rereader: &mut Rereader) -> (Loaded, Option<Config>) {
     let facts = Facts::of_this_machine();
-    let loaded = config::load(path, &facts);
+    let loaded = rereader.load(path, &facts);
     let has_some = !loaded.config.real_server_override.is_empty();
     let bare = has_some.then(|| config::load(path, &Facts { without_overrides: true, ..facts }).config);
     (loaded, bare)

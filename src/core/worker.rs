@@ -14,6 +14,7 @@ use crate::check;
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::model::{Config, FlushOnStop};
+use crate::config::rereader::Rereader;
 use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
@@ -52,7 +53,8 @@ const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let (loaded, bare) = overlay::load(&options.config);
+    let mut rereader = Rereader::default();
+    let (loaded, bare) = overlay::load(&options.config, &mut rereader);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
@@ -68,7 +70,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let pid_file = options.pid_file.as_deref().map(super::pidfile::PidFile::take).transpose()?;
     let result = runtime.block_on(async {
         let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
-        let mut worker = Worker::start(options, keeper, overlay, signals).await?;
+        let mut worker = Worker::start(options, keeper, overlay, rereader, signals).await?;
         let result = worker.serve().await;
         worker.stop().await;
         result
@@ -106,6 +108,8 @@ struct Worker {
     unseen: bool,
     /// What the configuration in force is made of.
     overlay: Overlay,
+    /// What a reload need not read again.
+    rereader: Rereader,
     keeper: Arc<Keeper>,
     door: Door,
     signals: Signals,
@@ -132,6 +136,7 @@ impl Worker {
         options: &Options,
         keeper: Keeper,
         overlay: Overlay,
+        rereader: Rereader,
         signals: Signals,
     ) -> Result<Self, Error> {
         let config = overlay.config();
@@ -200,6 +205,7 @@ impl Worker {
             active,
             unseen: true,
             overlay,
+            rereader,
             keeper: Arc::new(keeper),
             door,
             signals,

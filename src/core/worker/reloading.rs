@@ -19,7 +19,7 @@ impl Worker {
     pub(super) async fn reload(&mut self) {
         let path = self.options.config.clone();
         tracing::info!("SIGHUP: reading {} again", path.display());
-        let (mut loaded, mut bare) = overlay::load(&path);
+        let (mut loaded, mut bare) = overlay::load(&path, &mut self.rereader);
         for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
             fwmarks::assign(config, Some(&self.config));
         }
