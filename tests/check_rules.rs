@@ -39,11 +39,15 @@ fn real(last: u8, weight: u16) -> RealServer {
 }
 
 fn tiered(last: u8, weight: u16, tier: u16) -> RealServer {
-    RealServer { tier: Some(tier), ..real(last, weight) }
+    let mut real = real(last, weight);
+    real.tier = Some(tier);
+    real
 }
 
 fn sorry(last: u8, weight: u16) -> RealServer {
-    RealServer { sorry: true, ..real(last, weight) }
+    let mut real = real(last, weight);
+    real.sorry = true;
+    real
 }
 
 fn server(reals: Vec<RealServer>) -> VirtualServer {
@@ -467,7 +471,9 @@ fn what_people_want_goes_before_what_checks_say() {
 #[test]
 fn a_server_that_is_enabled_again_starts_slowly() {
     let with = |state| {
-        let mut farm = server(vec![RealServer { admin_state: Some(state), ..real(3, 10) }, real(4, 10)]);
+        let mut first = real(3, 10);
+        first.admin_state = Some(state);
+        let mut farm = server(vec![first, real(4, 10)]);
         farm.slow_start = Some(Secs::from_secs(10));
         plan(farm)
     };
@@ -490,10 +496,10 @@ fn any_server() -> impl Strategy<Value = VirtualServer> {
     )
         .prop_map(
             |(reals, (quorum, least, join, line), (rise, timeout_retry, slow, flips), switches)| {
-                let one = |(last, (weight, tier, sorry)): (u8, (u16, u16, bool))| RealServer {
-                    tier: Some(tier),
-                    sorry: sorry && last > 6,
-                    ..real(last, weight)
+                let one = |(last, (weight, tier, sorry)): (u8, (u16, u16, bool))| {
+                    let mut real = tiered(last, weight, tier);
+                    real.sorry = sorry && last > 6;
+                    real
                 };
                 let mut server = server(reals.into_iter().map(one).collect());
                 let (alpha, inhibit, sorry_inhibit, drain) = switches;

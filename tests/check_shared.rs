@@ -227,14 +227,19 @@ fn what_differs_is_not_shared() {
         real.tcp_check.push(TcpCheck { pace, ..TcpCheck::default() });
         real
     };
+    let with = |real: &RealServer, change: fn(&mut RealServer)| {
+        let mut real = real.clone();
+        change(&mut real);
+        real
+    };
     let plain = paced(Pace::default());
     for other in [
         paced(Pace { share: Some(false), ..Pace::default() }),
         paced(Pace { retry: Some(2), ..Pace::default() }),
         paced(Pace { alpha: Some(true), ..Pace::default() }),
-        RealServer { share: Some(false), ..plain.clone() },
-        RealServer { connect_timeout: Some(Secs::from_secs(1)), ..plain.clone() },
-        RealServer { port: Some(81), ..plain.clone() },
+        with(&plain, |real| real.share = Some(false)),
+        with(&plain, |real| real.connect_timeout = Some(Secs::from_secs(1))),
+        with(&plain, |real| real.port = Some(81)),
         dynamic(3, 1),
     ] {
         let world = World::new(&[server(1, vec![plain.clone()]), server(2, vec![other.clone()])]);

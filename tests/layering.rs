@@ -106,6 +106,7 @@ const PURE: &[&str] = &[
     "check/checkers/smtp_dialogue.rs",
     "check/farm/told.rs",
     "check/plan.rs",
+    "check/planner.rs",
     "check/identity.rs",
     "check/members.rs",
     "check/marks.rs",

@@ -44,7 +44,7 @@ fn server(reals: Vec<RealServer>) -> VirtualServer {
 
 fn plan(server: VirtualServer) -> VirtualPlan {
     let config = Config { virtual_server: vec![server.into()], ..Config::default() };
-    Plan::new(&config).services.remove(0)
+    Arc::unwrap_or_clone(Plan::new(&config).services.remove(0))
 }
 
 fn url(path: &str) -> Url {
@@ -351,7 +351,7 @@ fn others() -> Config {
 
 #[test]
 fn the_other_checkers_defaults_are_keepalived_s() {
-    let checkers = Plan::new(&others()).services.remove(0).reals.remove(0).checkers;
+    let checkers = Plan::new(&others()).services[0].reals[0].checkers.clone();
     let said: Vec<String> = checkers
         .iter()
         .map(|checker| {
@@ -417,7 +417,7 @@ fn words_beyond_keepalived_s_find_their_plan() {
     let mut server = server(vec![real]);
     server.port = Some(50051);
     let config = Config { virtual_server: vec![server.into()], ..Config::default() };
-    let checkers = Plan::new(&config).services.remove(0).reals.remove(0).checkers;
+    let checkers = Plan::new(&config).services[0].reals[0].checkers.clone();
     let proxies: Vec<_> = checkers.iter().map(|c| c.kind.target().and_then(|target| target.proxy)).collect();
     let wanted = [Some(SendProxy::V1), None, Some(SendProxy::V2Local), None, Some(SendProxy::V2)];
     assert_eq!(proxies, wanted);

@@ -132,3 +132,7 @@ fn intern(service: &mut VirtualPlan, known: &mut HashSet<Arc<CheckerPlan>>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

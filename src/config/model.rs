@@ -15,6 +15,7 @@ mod object;
 mod overrides;
 mod places;
 mod probe;
+mod real;
 mod rules;
 mod server;
 mod shared;
@@ -38,9 +39,11 @@ pub use instance::{
 pub use object::Origin;
 pub use overrides::{AdminState, OverrideKind, RealServerOverride, ServiceName};
 pub use probe::{CertificateRules, ExpectJson, GrpcCheck, SendProxy};
+pub(in crate::config) use real::Pool;
+pub use real::{RealServer, RealSettings};
 pub use server::{
-    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel,
-    TunnelChecksum, TunnelKind, VirtualServer, VirtualServerGroup,
+    GroupEntry, IpFamily, Method, Protocol, Scheduler, SorryServer, TierMode, Tunnel, TunnelChecksum,
+    TunnelKind, VirtualServer, VirtualServerGroup,
 };
 pub use shared::Shared;
 pub(in crate::config) use shared::TextOf;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::diagnostic::{Diagnostic, Place};
 use super::facts::Facts;
 use super::keepalived::{self, Keys, Lookout, Text, TextBlock};
-use super::model::{Config, RealServer, Shared, TextOf, VirtualServer};
+use super::model::{Config, Pool, RealServer, TextOf, VirtualServer};
 use super::{Loaded, is_yaml, resolved, unreadable, whole};
 
 /// What is kept of the last reading.
@@ -18,6 +18,8 @@ pub struct Rereader {
     texts: Vec<Text>,
     /// ... and what they are.
     servers: Vec<Arc<VirtualServer>>,
+    /// What real servers have in common.
+    pool: Pool,
     /// What else they were judged by: all other objects, and the machine.
     others: Config,
     facts: Facts,
@@ -38,7 +40,7 @@ impl Rereader {
             self.texts.clear();
             self.servers.clear();
             let mut loaded = super::load_text(name, bytes, facts);
-            forget_places(&mut loaded.config);
+            settle(&mut loaded.config, &mut self.pool);
             return loaded;
         }
         let machine = judged_by(facts);
@@ -74,7 +76,7 @@ impl Rereader {
                 TextOf::Unknown => None,
                 TextOf::Fresh(number) | TextOf::Settled(number) => Some(number),
             };
-            server.forget_places();
+            server.settle(&mut self.pool);
             let Some(block) = number.and_then(|number| met.get(number as usize)) else { continue };
             if as_written && is_of_the_text(server) && is_blameless(block, &loaded.diagnostics) {
                 self.texts.push(block.text);
@@ -86,8 +88,8 @@ impl Rereader {
     }
 }
 
-fn forget_places(config: &mut Config) {
-    config.virtual_server.iter_mut().for_each(Shared::forget_places);
+fn settle(config: &mut Config, pool: &mut Pool) {
+    config.virtual_server.iter_mut().for_each(|server| server.settle(pool));
 }
 
 /// What of a machine virtual servers are judged by: its interfaces are of no concern to them.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::super::facts::Facts;
+use super::super::model::{Pool, Shared};
 use super::super::{Loaded, load_text};
-use super::{Rereader, forget_places};
+use super::{Rereader, settle};
 
 /// What a first reading makes of a text.
 fn cold(text: &str, facts: &Facts) -> Loaded {
     let mut loaded = load_text(Path::new("t.conf"), text.as_bytes(), facts);
-    forget_places(&mut loaded.config);
+    settle(&mut loaded.config, &mut Pool::default());
     loaded
 }
 
@@ -37,8 +38,7 @@ fn service(n: u32, words: &str) -> String {
 
 /// How many virtual servers of two readings are the same objects.
 fn taken(before: &Loaded, after: &Loaded) -> usize {
-    let old =
-        |server: &_| before.config.virtual_server.iter().any(|known| super::Shared::same(known, server));
+    let old = |server: &_| before.config.virtual_server.iter().any(|known| Shared::same(known, server));
     after.config.virtual_server.iter().filter(|server| old(server)).count()
 }
 

@@ -1,6 +1,6 @@
 //! Letting go of where things stand: places are for findings, and a daemon that has told them runs for months.
 
-use super::{HttpGet, Origin, RealServer, SmtpCheck, VirtualServer};
+use super::{HttpGet, Origin, RealServer, RealSettings, SmtpCheck, VirtualServer};
 
 impl VirtualServer {
     /// Of the virtual server, and of all that is in it.
@@ -13,6 +13,12 @@ impl VirtualServer {
 impl RealServer {
     fn forget_places(&mut self) {
         self.origin = Origin::default();
+        self.settings_mut().forget_places();
+    }
+}
+
+impl RealSettings {
+    fn forget_places(&mut self) {
         self.tcp_check.iter_mut().for_each(|check| check.origin = Origin::default());
         self.http_get.iter_mut().chain(&mut self.ssl_get).for_each(HttpGet::forget_places);
         self.smtp_check.iter_mut().for_each(SmtpCheck::forget_places);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Config, Origin, VirtualServer};
+use super::{Config, Origin, Pool, VirtualServer};
 use crate::config::diagnostic::Place;
 
 /// An object that may be part of several configurations. Who changes it changes it for one of them alone (it is copied
@@ -78,15 +78,22 @@ impl Shared<VirtualServer> {
         }
     }
 
-    /// Keeps where it begins, and lets go of the places of all that is in it: once its findings are told nobody asks for
-    /// them.
-    pub(in crate::config) fn forget_places(&mut self) {
+    /// Makes it small, to be kept: where it begins is known still, but not where all that is in it stands (once the
+    /// findings are told nobody asks for that), and real servers that say the same say it together.
+    pub(in crate::config) fn settle(&mut self, pool: &mut Pool) {
         self.text = TextOf::Unknown;
-        if self.object.origin.is_known() {
+        if !self.is_small() {
             self.place = self.place();
             let object = Arc::make_mut(&mut self.object);
             object.forget_places();
+            object.real_server.iter_mut().for_each(|real| pool.share(real));
+            object.real_server.shrink_to_fit();
         }
+    }
+
+    /// It was settled before.
+    fn is_small(&self) -> bool {
+        !self.object.origin.is_known() && self.place.is_some()
     }
 }
 

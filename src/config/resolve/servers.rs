@@ -413,6 +413,7 @@ impl Resolver<'_> {
                 continue;
             }
             let (address, origin) = (real.address, real.origin.clone());
+            let real = real.settings_mut();
             for (word, checks) in [("HTTP_GET", &mut real.http_get), ("SSL_GET", &mut real.ssl_get)] {
                 let before = checks.len();
                 checks.retain(|check| !check.url.is_empty());
