@@ -54,7 +54,7 @@ fn what_is_unchanged_is_taken_over_wherever_it_stands_now() {
     let moved = read(&format!("# moved\n\n{}{}", services(&[9, 4, 1]), service(3, "    quorum 1\n")));
     assert_eq!(taken(&first, &moved), 2);
     let line = |n: usize| moved.config.virtual_server[n].place().map(|place| place.line);
-    assert_eq!((line(0), line(1), line(2)), (Some(3), Some(16), Some(29)));
+    assert_eq!((line(0), line(1), line(2)), (Some(3), Some(15), Some(27)));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn where_files_overrides_or_findings_have_a_say_it_is_read() {
     assert_eq!(reads(&service(1, "    ${W}\n")), 0);
     assert_eq!(reads(&service(1, "    @one weight 1\n")), 0);
     assert_eq!(reads(&service(1, "    # a remark\n")), 1);
-    let change = "real_server_override 10.0.0.1:80 TCP 192.0.2.1:80 weight 7\n";
+    let change = "real_server_override TCP 10.0.0.1:80 192.0.2.1:80 weight 7\n";
     assert_eq!(reads(&format!("{}{change}", service(1, ""))), 0);
 }
 
@@ -154,7 +154,7 @@ fn piece() -> impl Strategy<Value = String> {
         "virtual_server 10.0.0.1 80 {\n}\n",
         "virtual_server 10.0.0.1\n{\n    protocol TCP\n    real_server 192.0.2.1 80 {\n    }\n}\n",
         "vrrp_instance A {\n    interface lo\n    virtual_router_id 1\n    virtual_ipaddress {\n        10.0.0.1\n    }\n}\n",
-        "real_server_override 10.0.0.1:80 TCP 192.0.2.1:80 weight 7\n",
+        "real_server_override TCP 10.0.0.1:80 192.0.2.1:80 weight 7\n",
         "}\n",
         "virtual_server 10.0.0.5 80 {\n",
         "@one virtual_server 10.0.0.4 80 {\n    protocol TCP\n    real_server 192.0.2.1 80 {\n    }\n}\n",
