@@ -440,7 +440,7 @@ fn any_servers(suspend: bool) -> impl Strategy<Value = Vec<VirtualServer>> {
                 let mut real = real(last, weight);
                 real.tcp_check[0].pace.retry = Some(retry);
                 match more {
-                    1 => real.misc_check = dynamic(last, weight).misc_check,
+                    1 => real.misc_check = dynamic(last, weight).misc_check.clone(),
                     2 => real.http_get.push(pages()),
                     _ => {}
                 }
