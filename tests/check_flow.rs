@@ -61,7 +61,7 @@ fn server(reals: Vec<RealServer>) -> VirtualServer {
 }
 
 fn config(servers: Vec<VirtualServer>) -> Config {
-    Config { virtual_server: servers, ..Config::default() }
+    Config { virtual_server: servers.into_iter().map(Into::into).collect(), ..Config::default() }
 }
 
 fn plan(server: VirtualServer) -> Plan {

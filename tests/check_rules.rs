@@ -39,11 +39,15 @@ fn real(last: u8, weight: u16) -> RealServer {
 }
 
 fn tiered(last: u8, weight: u16, tier: u16) -> RealServer {
-    RealServer { tier: Some(tier), ..real(last, weight) }
+    let mut real = real(last, weight);
+    real.tier = Some(tier);
+    real
 }
 
 fn sorry(last: u8, weight: u16) -> RealServer {
-    RealServer { sorry: true, ..real(last, weight) }
+    let mut real = real(last, weight);
+    real.sorry = true;
+    real
 }
 
 fn server(reals: Vec<RealServer>) -> VirtualServer {
@@ -58,7 +62,7 @@ fn server(reals: Vec<RealServer>) -> VirtualServer {
 }
 
 fn plan(server: VirtualServer) -> Plan {
-    Plan::new(&Config { virtual_server: vec![server], ..Config::default() })
+    Plan::new(&Config { virtual_server: vec![server.into()], ..Config::default() })
 }
 
 /// A farm whose checks take no time, in a world where each real server answers, refuses or is silent.
@@ -467,7 +471,9 @@ fn what_people_want_goes_before_what_checks_say() {
 #[test]
 fn a_server_that_is_enabled_again_starts_slowly() {
     let with = |state| {
-        let mut farm = server(vec![RealServer { admin_state: Some(state), ..real(3, 10) }, real(4, 10)]);
+        let mut first = real(3, 10);
+        first.admin_state = Some(state);
+        let mut farm = server(vec![first, real(4, 10)]);
         farm.slow_start = Some(Secs::from_secs(10));
         plan(farm)
     };
@@ -490,10 +496,10 @@ fn any_server() -> impl Strategy<Value = VirtualServer> {
     )
         .prop_map(
             |(reals, (quorum, least, join, line), (rise, timeout_retry, slow, flips), switches)| {
-                let one = |(last, (weight, tier, sorry)): (u8, (u16, u16, bool))| RealServer {
-                    tier: Some(tier),
-                    sorry: sorry && last > 6,
-                    ..real(last, weight)
+                let one = |(last, (weight, tier, sorry)): (u8, (u16, u16, bool))| {
+                    let mut real = tiered(last, weight, tier);
+                    real.sorry = sorry && last > 6;
+                    real
                 };
                 let mut server = server(reals.into_iter().map(one).collect());
                 let (alpha, inhibit, sorry_inhibit, drain) = switches;
@@ -593,7 +599,7 @@ proptest! {
         let answer = |answers: &[Answer], last: u8| {
             answers.get(usize::from(last.wrapping_sub(3))).copied().unwrap_or(Answer::Good)
         };
-        let config = |server: VirtualServer| Config { virtual_server: vec![server], ..Config::default() };
+        let config = |server: VirtualServer| Config { virtual_server: vec![server.into()], ..Config::default() };
         let mut base = config(first);
         let mut overrides = Vec::new();
         let effective = |base: &Config, overrides: &[_]| {

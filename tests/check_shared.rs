@@ -67,7 +67,10 @@ fn server(last: u8, reals: Vec<RealServer>) -> VirtualServer {
 }
 
 fn plan(servers: &[VirtualServer]) -> Plan {
-    Plan::new(&Config { virtual_server: servers.to_vec(), ..Config::default() })
+    Plan::new(&Config {
+        virtual_server: servers.iter().cloned().map(Into::into).collect(),
+        ..Config::default()
+    })
 }
 
 /// What a check of a server finds.
@@ -224,14 +227,19 @@ fn what_differs_is_not_shared() {
         real.tcp_check.push(TcpCheck { pace, ..TcpCheck::default() });
         real
     };
+    let with = |real: &RealServer, change: fn(&mut RealServer)| {
+        let mut real = real.clone();
+        change(&mut real);
+        real
+    };
     let plain = paced(Pace::default());
     for other in [
         paced(Pace { share: Some(false), ..Pace::default() }),
         paced(Pace { retry: Some(2), ..Pace::default() }),
         paced(Pace { alpha: Some(true), ..Pace::default() }),
-        RealServer { share: Some(false), ..plain.clone() },
-        RealServer { connect_timeout: Some(Secs::from_secs(1)), ..plain.clone() },
-        RealServer { port: Some(81), ..plain.clone() },
+        with(&plain, |real| real.share = Some(false)),
+        with(&plain, |real| real.connect_timeout = Some(Secs::from_secs(1))),
+        with(&plain, |real| real.port = Some(81)),
         dynamic(3, 1),
     ] {
         let world = World::new(&[server(1, vec![plain.clone()]), server(2, vec![other.clone()])]);
@@ -267,7 +275,9 @@ fn the_words_of_a_file() {
         let text = text(global, service, real, check);
         let loaded = config::load_text(Path::new("a.conf"), text.as_bytes(), &Facts::default());
         assert!(loaded.diagnostics.iter().all(|d| d.level == Level::Advice), "{:?}", loaded.diagnostics);
-        let world = World::new(&loaded.config.virtual_server.clone());
+        let world = World::new(
+            &loaded.config.virtual_server.iter().map(|server| (**server).clone()).collect::<Vec<_>>(),
+        );
         if global.is_empty() {
             assert_eq!(world.users(), [users; 2], "{text}");
         }
@@ -430,7 +440,7 @@ fn any_servers(suspend: bool) -> impl Strategy<Value = Vec<VirtualServer>> {
                 let mut real = real(last, weight);
                 real.tcp_check[0].pace.retry = Some(retry);
                 match more {
-                    1 => real.misc_check = dynamic(last, weight).misc_check,
+                    1 => real.misc_check = dynamic(last, weight).misc_check.clone(),
                     2 => real.http_get.push(pages()),
                     _ => {}
                 }

@@ -111,6 +111,7 @@ const PURE: &[&str] = &[
     "check/checkers/smtp_dialogue.rs",
     "check/farm/told.rs",
     "check/plan.rs",
+    "check/planner.rs",
     "check/identity.rs",
     "check/members.rs",
     "check/marks.rs",

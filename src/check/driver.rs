@@ -17,6 +17,7 @@ use super::outcome::{Failure, Outcome};
 use super::outside::Outside;
 use super::places::Places;
 use super::plan::Plan;
+use super::planner::Planner;
 use super::recalled::Recalled;
 use super::schedule::ProbeId;
 use super::status::{Asked, Question};
@@ -78,7 +79,8 @@ pub async fn run_with(
     seed: u64,
     out: Outputs,
 ) {
-    let plan = Plan::new(&config.borrow_and_update());
+    let mut planner = Planner::default();
+    let plan = planner.plan(&config.borrow_and_update());
     let known = Arc::clone(&outside.borrow_and_update());
     let (mut heard, mut asked) = (true, true);
     let (farm, reaction) = Farm::start_again(plan, known, recalled, seed, clock::now());
@@ -120,7 +122,7 @@ pub async fn run_with(
                 if changed.is_err() {
                     break;
                 }
-                let plan = Plan::new(&config.borrow_and_update());
+                let plan = planner.plan(&config.borrow_and_update());
                 let known = Arc::clone(&outside.borrow_and_update());
                 // First what new checkers will be asking for.
                 driver.hear(known, clock::now());

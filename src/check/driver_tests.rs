@@ -34,7 +34,7 @@ fn config(reals: Vec<RealServer>) -> Config {
         real_server: reals,
         ..VirtualServer::default()
     };
-    Config { virtual_server: vec![server], ..Config::default() }
+    Config { virtual_server: vec![server.into()], ..Config::default() }
 }
 
 struct Running {

@@ -76,7 +76,7 @@ fn grouped(config: &Config) -> impl Iterator<Item = (u32, &VirtualServer, &Virtu
         config.virtual_server_group.iter().rev().map(|group| (group.name.as_str(), group)).collect();
     config.virtual_server.iter().filter_map(move |server| {
         let group = groups.get(server.group.as_deref()?)?;
-        Some((server.auto_fwmark?, server, *group))
+        Some((server.auto_fwmark?, &**server, *group))
     })
 }
 

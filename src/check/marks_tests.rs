@@ -27,11 +27,12 @@ fn config(groups: Vec<Vec<GroupEntry>>) -> Config {
         config
             .virtual_server_group
             .push(VirtualServerGroup { entries, ..VirtualServerGroup::new(name.clone()) });
-        config.virtual_server.push(VirtualServer {
+        let server = VirtualServer {
             group: Some(name),
             protocol: Some(model::Protocol::Tcp),
             ..VirtualServer::default()
-        });
+        };
+        config.virtual_server.push(server.into());
     }
     fwmarks::assign(&mut config, None);
     config

@@ -22,6 +22,7 @@ pub mod outside;
 pub mod params;
 pub mod places;
 pub mod plan;
+pub mod planner;
 pub mod quorum;
 pub mod ramp;
 pub mod recalled;

@@ -2,7 +2,7 @@
 //!
 //! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,8 @@ mod probes;
 use super::damping;
 use super::identity::Identity;
 use super::members::{self, forward, service_port};
-use super::plan::{CheckerPlan, Plan, RealPlan, SorryPlan, VirtualPlan};
+use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
+use super::planner::Planner;
 use super::quorum;
 use super::tiers;
 use crate::config::model::{Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer};
@@ -33,25 +34,7 @@ impl Plan {
     /// without real servers, or with the name of an earlier one; a service of the kernel that an earlier virtual server
     /// has; a real server with the key of an earlier one.
     pub fn new(config: &Config) -> Self {
-        let (mut names, mut keys) = (BTreeSet::new(), BTreeSet::new());
-        let mut numbers = BTreeMap::new();
-        let mut services: Vec<VirtualPlan> = config
-            .virtual_server
-            .iter()
-            .filter_map(|server| virtual_plan(config, server))
-            .filter(|plan| names.insert(plan.name.clone()))
-            .filter_map(|mut plan| {
-                if let Identity::Group { name, .. } = &plan.name {
-                    let number = numbers.entry(name.clone()).or_insert(0);
-                    plan.number = std::mem::replace(number, *number + 1);
-                }
-                plan.members.retain(|member| keys.insert(member.key));
-                (!plan.members.is_empty()).then_some(plan)
-            })
-            .collect();
-        intern(&mut services);
-        let init_notifies = config.global_defs.rs_init_notifies.unwrap_or(false);
-        Self { services, init_notifies }
+        Planner::default().plan(config)
     }
 
     /// Number of checkers.
@@ -60,22 +43,7 @@ impl Plan {
     }
 }
 
-/// Keeps each of several equal checkers once.
-fn intern(services: &mut [VirtualPlan]) {
-    let mut known: HashSet<Arc<CheckerPlan>> = HashSet::new();
-    for real in services.iter_mut().flat_map(|service| &mut service.reals) {
-        for checker in &mut real.checkers {
-            match known.get(&**checker) {
-                Some(equal) => *checker = Arc::clone(equal),
-                None => {
-                    known.insert(Arc::clone(checker));
-                }
-            }
-        }
-    }
-}
-
-fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> {
+pub(super) fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> {
     let global = &config.global_defs;
     let (name, members) = members::of(server, &config.virtual_server_group)?;
     let mut keys = BTreeSet::new();

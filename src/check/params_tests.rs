@@ -43,8 +43,8 @@ fn server(reals: Vec<RealServer>) -> VirtualServer {
 }
 
 fn plan(server: VirtualServer) -> VirtualPlan {
-    let config = Config { virtual_server: vec![server], ..Config::default() };
-    Plan::new(&config).services.remove(0)
+    let config = Config { virtual_server: vec![server.into()], ..Config::default() };
+    Arc::unwrap_or_clone(Plan::new(&config).services.remove(0))
 }
 
 fn url(path: &str) -> Url {
@@ -236,8 +236,10 @@ fn what_cannot_be_run_is_left_out() {
     let mut other = server(vec![real("10.0.0.4", 80), real("10.0.0.4", 81)]);
     other.port = Some(443);
     other.lb_kind = Some(Method::Dr);
-    let config =
-        Config { virtual_server: vec![keyless, empty, doubled, three(), other], ..Config::default() };
+    let config = Config {
+        virtual_server: [keyless, empty, doubled, three(), other].map(Into::into).into(),
+        ..Config::default()
+    };
     let plan = Plan::new(&config);
     let keys: Vec<String> = plan.services.iter().map(|s| s.name.to_string()).collect();
     assert_eq!(keys, ["TCP 10.0.0.1:80", "TCP 10.0.0.1:443"]);
@@ -289,7 +291,8 @@ fn script_user_is_the_default_user() {
     let user = |name: &str| Some(ScriptUser { user: name.to_owned(), group: None });
     let look = |server: VirtualServer| {
         let global_defs = Global { script_user: user("all"), ..Global::default() };
-        let plan = Plan::new(&Config { global_defs, virtual_server: vec![server], ..Config::default() });
+        let plan =
+            Plan::new(&Config { global_defs, virtual_server: vec![server.into()], ..Config::default() });
         let Kind::Misc(misc) = &plan.services[0].reals[0].checkers[2].kind else { panic!() };
         misc.user.clone()
     };
@@ -343,12 +346,12 @@ fn others() -> Config {
     server.delay_loop = secs(7);
     let mut file = TrackFile::new("f".to_owned(), "/run/f".to_owned());
     file.reverse = true;
-    Config { virtual_server: vec![server], track_file: vec![file], ..Config::default() }
+    Config { virtual_server: vec![server.into()], track_file: vec![file], ..Config::default() }
 }
 
 #[test]
 fn the_other_checkers_defaults_are_keepalived_s() {
-    let checkers = Plan::new(&others()).services.remove(0).reals.remove(0).checkers;
+    let checkers = Plan::new(&others()).services[0].reals[0].checkers.clone();
     let said: Vec<String> = checkers
         .iter()
         .map(|checker| {
@@ -413,8 +416,8 @@ fn words_beyond_keepalived_s_find_their_plan() {
     real.ssl_get.push(page(Some(SendProxy::V2Local)));
     let mut server = server(vec![real]);
     server.port = Some(50051);
-    let config = Config { virtual_server: vec![server], ..Config::default() };
-    let checkers = Plan::new(&config).services.remove(0).reals.remove(0).checkers;
+    let config = Config { virtual_server: vec![server.into()], ..Config::default() };
+    let checkers = Plan::new(&config).services[0].reals[0].checkers.clone();
     let proxies: Vec<_> = checkers.iter().map(|c| c.kind.target().and_then(|target| target.proxy)).collect();
     let wanted = [Some(SendProxy::V1), None, Some(SendProxy::V2Local), None, Some(SendProxy::V2)];
     assert_eq!(proxies, wanted);

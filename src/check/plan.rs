@@ -20,8 +20,8 @@ use crate::ipvs::table::{DestinationKey, Forward, ServiceKey};
 /// Everything that check works by, virtual servers in file order, their names and the keys of their members unique.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The virtual servers.
-    pub services: Vec<VirtualPlan>,
+    /// The virtual servers; what a reload leaves as it is is the same object before and after.
+    pub services: Vec<Arc<VirtualPlan>>,
     /// `rs_init_notifies`: tell how each real server begins.
     pub init_notifies: bool,
 }

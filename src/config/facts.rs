@@ -10,7 +10,7 @@ use super::units::Prefix;
 use crate::process;
 
 /// Where to look. The default looks nowhere: then only the text itself is judged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Names of the interfaces; `None` = not looked at.
     pub interfaces: Option<BTreeSet<String>>,

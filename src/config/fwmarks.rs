@@ -36,7 +36,7 @@ pub fn assign(config: &mut Config, before: Option<&Config>) {
     let mut taken: BTreeSet<u32> = known.values().copied().chain(written.iter().copied()).collect();
     let mut next = start;
     for (server, name) in config.virtual_server.iter_mut().zip(numbered) {
-        server.auto_fwmark = name.filter(|_| wished).and_then(|name| {
+        let mark = name.filter(|_| wished).and_then(|name| {
             if let Some(mark) = known.get(&name).filter(|mark| !written.contains(mark)) {
                 return Some(*mark);
             }
@@ -46,6 +46,10 @@ pub fn assign(config: &mut Config, before: Option<&Config>) {
             taken.insert(next);
             Some(next)
         });
+        // Not without need: what others share is copied when it is changed.
+        if server.auto_fwmark != mark {
+            server.auto_fwmark = mark;
+        }
     }
 }
 
@@ -66,7 +70,7 @@ fn names(config: &Config) -> Vec<Option<Name>> {
         *number += 1;
         Some(name)
     };
-    config.virtual_server.iter().map(&mut name).collect()
+    config.virtual_server.iter().map(|server| name(server)).collect()
 }
 
 #[cfg(test)]
@@ -91,7 +95,8 @@ mod tests {
         config.global_defs.nftables_ipvs_start_fwmark = start;
         config.virtual_server_group =
             vec![group("a", None), group("b", None), group("c", None), group("mark", Some(1001))];
-        config.virtual_server = servers.iter().map(|(name, protocol)| server(name, *protocol)).collect();
+        config.virtual_server =
+            servers.iter().map(|(name, protocol)| server(name, *protocol).into()).collect();
         assign(&mut config, before);
         config
     }

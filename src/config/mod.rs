@@ -14,6 +14,7 @@ mod marks;
 pub mod model;
 pub mod names;
 pub mod overrides;
+pub mod rereader;
 pub mod resolve;
 pub mod schema;
 mod suggest;
@@ -68,11 +69,13 @@ fn whole(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Reads a file's bytes; `name` is for messages, the choice of the form, and includes.
 pub fn load_text(name: &Path, bytes: &[u8], facts: &Facts) -> Loaded {
-    let mut loaded = parse_text(name, bytes, facts);
-    if !loaded.readable {
-        return loaded;
-    }
-    let (config, more) = resolve::resolve(std::mem::take(&mut loaded.config), facts);
+    let loaded = parse_text(name, bytes, facts);
+    if loaded.readable { resolved(name, loaded, facts) } else { loaded }
+}
+
+/// Checks what was read across its objects.
+fn resolved(name: &Path, mut loaded: Loaded, facts: &Facts) -> Loaded {
+    let (config, more) = resolve::resolve(loaded.config, facts);
     loaded.config = config;
     loaded.diagnostics.extend(more);
     in_order(name, &mut loaded.diagnostics);

@@ -13,9 +13,12 @@ mod global;
 mod instance;
 mod object;
 mod overrides;
+mod places;
 mod probe;
+mod real;
 mod rules;
 mod server;
+mod shared;
 mod tracker;
 
 pub use check::{
@@ -36,10 +39,14 @@ pub use instance::{
 pub use object::Origin;
 pub use overrides::{AdminState, OverrideKind, RealServerOverride, ServiceName};
 pub use probe::{CertificateRules, ExpectJson, GrpcCheck, SendProxy};
+pub(in crate::config) use real::Pool;
+pub use real::{RealServer, RealSettings};
 pub use server::{
-    GroupEntry, IpFamily, Method, Protocol, RealServer, Scheduler, SorryServer, TierMode, Tunnel,
-    TunnelChecksum, TunnelKind, VirtualServer, VirtualServerGroup,
+    GroupEntry, IpFamily, Method, Protocol, Scheduler, SorryServer, TierMode, Tunnel, TunnelChecksum,
+    TunnelKind, VirtualServer, VirtualServerGroup,
 };
+pub use shared::Shared;
+pub(in crate::config) use shared::TextOf;
 pub use tracker::{
     BfdInstance, GarpGroup, InitFile, ParamMatch, SyncGroup, TrackFile, TrackGroup, TrackProcess, VrrpScript,
 };
@@ -100,7 +107,7 @@ object! {
         /// `virtual_server_group` blocks.
         virtual_server_group: Vec<VirtualServerGroup>,
         /// `virtual_server` blocks, in file order.
-        virtual_server: Vec<VirtualServer>,
+        virtual_server: Vec<Shared<VirtualServer>>,
         /// `real_server_override` lines: real servers other than their blocks say, later lines over earlier ones. Beyond
         /// keepalived.
         real_server_override: Vec<RealServerOverride>,

@@ -226,6 +226,7 @@ fn turn(real: &mut RealServer, from: SocketAddr, to: SocketAddr) {
             connection.connect_port = Some(to.port());
         }
     };
+    let real = real.settings_mut();
     real.tcp_check.iter_mut().for_each(|check| connection(&mut check.connection));
     real.http_get.iter_mut().chain(&mut real.ssl_get).for_each(|check| connection(&mut check.connection));
     for check in &mut real.smtp_check {

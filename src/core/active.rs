@@ -110,7 +110,10 @@ mod tests {
             follows(102, None),
             follows(103, Some("B")),
         ];
-        let active = Active::of(&Config { virtual_server: servers, ..Config::default() });
+        let active = Active::of(&Config {
+            virtual_server: servers.into_iter().map(Into::into).collect(),
+            ..Config::default()
+        });
         let whole: Table = [
             (key(100), served_by(&[OWN, PEER])),
             (key(101), served_by(&[OWN, PEER])),
@@ -135,7 +138,7 @@ mod tests {
 
     #[test]
     fn nothing_follows_without_the_word() {
-        let config = Config { virtual_server: vec![follows(100, None)], ..Config::default() };
+        let config = Config { virtual_server: vec![follows(100, None).into()], ..Config::default() };
         assert!(Active::of(&config).is_empty());
     }
 

@@ -11,6 +11,7 @@ use super::servers::Picture;
 use crate::check::status::Status;
 use crate::config::model::{Config, OverrideKind, RealServerOverride, ServiceName};
 use crate::config::overrides::{NoTarget, apply};
+use crate::config::rereader::Rereader;
 use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
 use crate::control::Failure;
@@ -30,13 +31,13 @@ pub struct Overlay {
 }
 
 /// Reads the file, and where it has overrides the same without them; what the command line says goes over both.
-pub(super) fn load(options: &Options) -> (Loaded, Option<Config>) {
+pub(super) fn load(options: &Options, rereader: &mut Rereader) -> (Loaded, Option<Config>) {
     let path = &options.config;
     let mut facts = Facts { strict_includes: options.strict_includes, ..Facts::of_this_machine() };
     if options.config_id.is_some() {
         facts.config_id.clone_from(&options.config_id);
     }
-    let mut loaded = config::load(path, &facts);
+    let mut loaded = rereader.load(path, &facts);
     let has_some = !loaded.config.real_server_override.is_empty();
     let mut bare = has_some.then(|| config::load(path, &Facts { without_overrides: true, ..facts }).config);
     for config in std::iter::once(&mut loaded.config).chain(&mut bare) {

@@ -3,7 +3,9 @@
 
 use std::net::SocketAddr;
 
-use crate::config::model::{AdminState, Config, OverrideKind, RealServerOverride, ServiceName};
+use crate::config::model::{
+    AdminState, Config, OverrideKind, RealServerOverride, ServiceName, Shared, VirtualServer,
+};
 use crate::config::overrides::{NoTarget, apply};
 use crate::control::Failure;
 use crate::control::routes::{Change, Order, ServerName};
@@ -376,7 +378,7 @@ fn whole_name(
 }
 
 fn names(config: &Config) -> Vec<String> {
-    let own = |server| ServiceName::of(server, &config.virtual_server_group);
+    let own = |server: &Shared<VirtualServer>| ServiceName::of(server, &config.virtual_server_group);
     config.virtual_server.iter().filter_map(own).map(|name| name.to_string()).take(LISTED).collect()
 }
 

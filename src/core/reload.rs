@@ -70,7 +70,7 @@ impl Difference {
         let (before, after) = (&old.virtual_server_group, &new.virtual_server_group);
         difference.compare("virtual_server_group", before, after, |group| &group.name, |g| g.name.clone());
         let (before, after) = (&old.virtual_server, &new.virtual_server);
-        difference.compare("virtual_server", before, after, service_key, service_name);
+        difference.compare("virtual_server", before, after, |s| service_key(s), |s| service_name(s));
         difference
     }
 
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn equal_configurations_differ_in_nothing() {
-        let config = Config { virtual_server: vec![server("10.0.0.1", 1)], ..Config::default() };
+        let config = Config { virtual_server: vec![server("10.0.0.1", 1).into()], ..Config::default() };
         let difference = Difference::between(&config, &config.clone());
         assert!(difference.is_empty());
         assert_eq!(difference.to_string(), "nothing changed");
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_file_that_would_take_everything_down_is_refused() {
-        let running = Config { virtual_server: vec![server("10.0.0.1", 1)], ..Config::default() };
+        let running = Config { virtual_server: vec![server("10.0.0.1", 1).into()], ..Config::default() };
         let empty = Loaded { config: Config::default(), diagnostics: Vec::new(), readable: true };
         assert_eq!(judge(&running, &empty), Err(Refusal::Empty));
         assert_eq!(judge(&Config::default(), &empty), Ok(Difference::default()));
@@ -250,11 +250,11 @@ mod tests {
     #[test]
     fn names_what_comes_goes_and_changes() {
         let old = Config {
-            virtual_server: vec![server("10.0.0.1", 1), server("10.0.0.2", 1)],
+            virtual_server: vec![server("10.0.0.1", 1).into(), server("10.0.0.2", 1).into()],
             ..Config::default()
         };
         let new = Config {
-            virtual_server: vec![server("10.0.0.3", 1), server("10.0.0.2", 7)],
+            virtual_server: vec![server("10.0.0.3", 1).into(), server("10.0.0.2", 7).into()],
             ..Config::default()
         };
         assert_eq!(

@@ -71,7 +71,7 @@ impl Picture {
         }
         let own = |server| ServiceName::of(server, &self.base.virtual_server_group);
         let base: BTreeMap<ServiceName, &VirtualServer> =
-            self.base.virtual_server.iter().filter_map(|server| Some((own(server)?, server))).collect();
+            self.base.virtual_server.iter().filter_map(|server| Some((own(server)?, &**server))).collect();
         let counted =
             connections.filter(|_| self.drains()).map_or_else(BTreeMap::new, |counts| self.counted(counts));
         let mut servers = Servers::default();

@@ -16,6 +16,7 @@ use crate::check;
 use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::model::Config;
+use crate::config::rereader::Rereader;
 use crate::control::routes::Request;
 use crate::control::server::Reply;
 use crate::ipvs::kernel::Desired;
@@ -70,7 +71,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     startup::take_name();
     // The supervisor holds back the signals that it passes on; here they are to come in.
     SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
-    let (loaded, bare) = overlay::load(options);
+    let mut rereader = Rereader::default();
+    let (loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
@@ -94,7 +96,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
-            let mut worker = Worker::start(options, keeper, overlay, signals, restart).await?;
+            let mut worker = Worker::start(options, keeper, overlay, rereader, signals, restart).await?;
             match worker.serve().await {
                 Ok(End::Left) => worker.leave().await,
                 Ok(End::Stopped) => worker.stop().await,
@@ -148,6 +150,8 @@ struct Worker {
     unseen: bool,
     /// What the configuration in force is made of.
     overlay: Overlay,
+    /// What a reload need not read again.
+    rereader: Rereader,
     keeper: Arc<Keeper>,
     door: Door,
     dumper: Dumper,
@@ -184,6 +188,7 @@ impl Worker {
         options: &Options,
         keeper: Keeper,
         overlay: Overlay,
+        rereader: Rereader,
         signals: Signals,
         mut restart: Restart,
     ) -> Result<Self, Error> {
@@ -272,6 +277,7 @@ impl Worker {
             active,
             unseen: true,
             overlay,
+            rereader,
             keeper: Arc::new(keeper),
             door,
             dumper: Dumper::default(),

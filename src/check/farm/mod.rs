@@ -104,7 +104,7 @@ pub struct Farm {
 
 #[derive(Debug)]
 struct ServiceState {
-    plan: VirtualPlan,
+    plan: Arc<VirtualPlan>,
     quorum: Quorum,
     tiers: Tiers,
     reals: Vec<RealState>,

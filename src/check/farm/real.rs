@@ -118,6 +118,17 @@ impl Farm {
         }
     }
 
+    /// After a reload that left everybody where they are: the timers of these services, which have none now.
+    pub(super) fn arm_again(&mut self, changed: &[usize]) {
+        for s in changed {
+            let count = self.services.get_mut(*s).map_or(0, |service| {
+                service.reals.iter_mut().for_each(|real| real.armed = None);
+                service.reals.len()
+            });
+            (0..count).for_each(|r| self.arm(*s, r));
+        }
+    }
+
     /// After a reload, when everybody may stand elsewhere.
     pub(super) fn arm_all(&mut self) {
         self.timers.clear();

@@ -8,6 +8,7 @@ use super::super::damping::Damping;
 use super::super::desired::{self, RealNow};
 use super::super::event::What;
 use super::super::health::{Begin, Health};
+use super::super::identity::Identity;
 use super::super::plan::{CheckerPlan, Plan, RealPlan, VirtualPlan};
 use super::super::quorum::Quorum;
 use super::super::schedule::first_delay;
@@ -33,18 +34,25 @@ impl Farm {
     /// - A real server that is gone, or disabled now, is drained, where the virtual server says so.
     pub fn reload(&mut self, plan: Plan, now: Instant) -> Reaction {
         let mut reaction = Reaction::default();
-        let mut desk = Desk { shares: Shares::before(self), fresh: plan.checkers(), now };
-        self.probes.reserve(desk.fresh);
+        let matches = Matches::of(&plan, &self.services);
+        let begins = |s: &usize| matches.known[*s].is_none();
+        // To know who shares with whom takes a look at everybody.
+        let asks = matches.changed.iter().any(|s| begins(s) || self.asks_for_more(&plan, &matches, *s));
+        let shares = if asks { Shares::before(self) } else { Shares::default() };
+        let fresh = if asks { plan.checkers() } else { 0 };
+        let mut desk = Desk { shares, fresh, now };
+        self.probes.reserve(fresh);
+        let touched = if matches.stay { self.leave(&matches.changed) } else { Vec::new() };
         let tells = plan.init_notifies;
-        let mut old: HashMap<_, _> = std::mem::take(&mut self.services)
-            .into_iter()
-            .map(|service| (service.plan.name.clone(), service))
-            .collect();
+        let mut old: Vec<_> = std::mem::take(&mut self.services).into_iter().map(Some).collect();
         let mut services = Vec::with_capacity(plan.services.len());
+        let mut changed = matches.changed.iter().peekable();
         for (s, plan) in plan.services.into_iter().enumerate() {
-            let known = match old.remove(&plan.name) {
+            let known = matches.known[s].and_then(|at| old.get_mut(at)?.take());
+            let is_changed = changed.next_if(|changed| **changed == s).is_some();
+            let known = match known {
                 // Nothing of it has changed: nearly all services, at most reloads of a large file.
-                Some(known) if known.plan == plan => {
+                Some(known) if !is_changed => {
                     services.push(known);
                     continue;
                 }
@@ -60,22 +68,49 @@ impl Farm {
             events.notes.append(&mut first.notes);
             services.push(state);
         }
+        drop(old);
         self.services = services;
-        self.place_users();
+        let looked_at = if matches.stay {
+            self.arm_again(&matches.changed);
+            self.place_again(&matches.changed, touched)
+        } else {
+            self.arm_all();
+            self.place_users();
+            self.probes.iter().map(|(id, _)| id).collect()
+        };
         reaction.gone = self.probes.drop_unused();
-        self.arm_all();
         self.drain_until = self.first_drained();
-        self.suspend(&BTreeSet::new(), now);
+        self.suspend_those(&looked_at, &BTreeSet::new(), now);
         self.changed = true;
-        self.hear_all(now, &mut reaction);
+        self.hear_those(&looked_at, now, &mut reaction);
         self.hear_shared(desk.shares, now, &mut reaction);
         reaction
+    }
+
+    /// True when a changed service has checkers beyond those that it had.
+    fn asks_for_more(&self, plan: &Plan, matches: &Matches, s: usize) -> bool {
+        let known = matches.known.get(s).copied().flatten().and_then(|at| self.services.get(at));
+        let Some((known, new)) = known.zip(plan.services.get(s)) else { return true };
+        let before = known.plan.reals.iter().zip(&known.reals);
+        let before: HashMap<DestinationKey, &RealState> =
+            before.map(|(plan, real)| (plan.key, real)).collect();
+        new.reals.iter().any(|real| {
+            let checkers = before.get(&real.key).map_or(&[][..], |known| &known.checkers);
+            let mut had: Vec<_> = checkers.iter().filter_map(|old| self.probes.get(old.probe)).collect();
+            real.checkers.iter().any(|checker| match had.iter().position(|probe| probe.plan == *checker) {
+                Some(at) => {
+                    had.remove(at);
+                    false
+                }
+                None => true,
+            })
+        })
     }
 
     fn service(
         &mut self,
         s: usize,
-        plan: VirtualPlan,
+        plan: Arc<VirtualPlan>,
         known: Option<ServiceState>,
         desk: &mut Desk,
         reaction: &mut Reaction,
@@ -95,7 +130,8 @@ impl Farm {
                 tiers = known.tiers;
             }
             let keys: Vec<DestinationKey> = known.plan.reals.iter().map(|real| real.key).collect();
-            old = keys.into_iter().zip(known.plan.reals.into_iter().zip(known.reals)).collect();
+            let plans = Arc::unwrap_or_clone(known.plan).reals;
+            old = keys.into_iter().zip(plans.into_iter().zip(known.reals)).collect();
         }
         let recalled = self.recalled.service(&plan.name).cloned().filter(|_| is_new);
         let mut reals = Vec::with_capacity(plan.reals.len());
@@ -239,10 +275,41 @@ enum First {
     Unheard { service_is_new: bool },
 }
 
+/// Which services of a plan are which of those that are there.
+struct Matches {
+    /// By the numbers of the plan: those that are there.
+    known: Vec<Option<usize>>,
+    /// Those of the plan that are new or other than before, in order.
+    changed: Vec<usize>,
+    /// Nobody comes, goes or stands elsewhere.
+    stay: bool,
+}
+
+impl Matches {
+    fn of(plan: &Plan, services: &[ServiceState]) -> Self {
+        let (new, old) = (&plan.services, services);
+        let stay = new.len() == old.len() && new.iter().zip(old).all(|(new, old)| new.name == old.plan.name);
+        let known: Vec<Option<usize>> = if stay {
+            (0..new.len()).map(Some).collect()
+        } else {
+            let by_name: HashMap<&Identity, usize> =
+                old.iter().enumerate().map(|(at, service)| (&service.plan.name, at)).collect();
+            new.iter().map(|service| by_name.get(&service.name).copied()).collect()
+        };
+        let differs = |(s, at): (usize, &Option<usize>)| {
+            let pair = new.get(s).zip(at.and_then(|at| old.get(at)));
+            let same = pair.is_some_and(|(new, old)| Arc::ptr_eq(new, &old.plan) || *new == old.plan);
+            (!same).then_some(s)
+        };
+        let changed = known.iter().enumerate().filter_map(differs).collect();
+        Self { known, changed, stay }
+    }
+}
+
 /// What one reload has in hand.
 struct Desk {
     shares: Shares,
-    /// Checkers of the new plan, all of them.
+    /// Checkers of the new plan, all of them, where any of them is new.
     fresh: usize,
     now: Instant,
 }

@@ -109,23 +109,92 @@ impl Farm {
             probe.users.clear();
         }
         for (place, checker) in checkers(&self.services) {
-            if let Some(probe) = self.probes.get_mut(checker.probe) {
-                if probe.users.is_empty() {
-                    // Most have one user for ever.
-                    probe.users.reserve_exact(1);
+            use_at(&mut self.probes, checker.probe, place);
+        }
+        for service in &mut self.services {
+            keep_once(&self.probes, service);
+        }
+    }
+
+    /// Before a reload that leaves everybody where they are: takes these services out. The probes that they had.
+    pub(super) fn leave(&mut self, changed: &[usize]) -> Vec<ProbeId> {
+        let mut probes = Vec::new();
+        for s in changed {
+            let Some(service) = self.services.get(*s) else { continue };
+            for (r, real) in service.reals.iter().enumerate() {
+                if let Some(at) = real.armed {
+                    self.timers.remove(&(at, *s, r));
                 }
-                probe.users.push(place);
+                probes.extend(real.checkers.iter().map(|checker| checker.probe));
             }
         }
-        // What a reload brought again is kept once.
-        for service in &mut self.services {
-            for (plan, real) in service.plan.reals.iter_mut().zip(&service.reals) {
-                for (known, checker) in plan.checkers.iter_mut().zip(&real.checkers) {
-                    if let Some(probe) = self.probes.get(checker.probe) {
-                        *known = Arc::clone(&probe.plan);
-                    }
-                }
+        probes
+    }
+
+    /// After such a reload: finds the users of what these services have, and had. All of these probes.
+    pub(super) fn place_again(&mut self, changed: &[usize], mut probes: Vec<ProbeId>) -> Vec<ProbeId> {
+        let places = |s: usize| {
+            let reals = self.services.get(s).map_or(&[][..], |service| &service.reals);
+            reals.iter().enumerate().flat_map(move |(r, real)| {
+                let checkers = real.checkers.iter().enumerate();
+                checkers.map(move |(c, checker)| (Place::new(s, r, c), checker.probe))
+            })
+        };
+        let new: Vec<(Place, ProbeId)> = changed.iter().copied().flat_map(places).collect();
+        for id in &probes {
+            if let Some(probe) = self.probes.get_mut(*id) {
+                probe.users.retain(|place| changed.binary_search(&place.service()).is_err());
             }
+        }
+        for (place, id) in new {
+            if let Some(probe) = self.probes.get_mut(id) {
+                let at = probe.users.partition_point(|user| *user < place);
+                if probe.users.is_empty() {
+                    probe.users.reserve_exact(1);
+                }
+                probe.users.insert(at, place);
+            }
+            probes.push(id);
+        }
+        for s in changed {
+            if let Some(service) = self.services.get_mut(*s) {
+                keep_once(&self.probes, service);
+            }
+        }
+        probes.sort_unstable();
+        probes.dedup();
+        probes
+    }
+}
+
+/// Notes a user of a probe. Those behind it are noted later.
+fn use_at(probes: &mut Probes, id: ProbeId, place: Place) {
+    let Some(probe) = probes.get_mut(id) else { return };
+    if probe.users.is_empty() {
+        // Most have one user for ever.
+        probe.users.reserve_exact(1);
+    }
+    probe.users.push(place);
+}
+
+/// What a reload brought again is kept once.
+fn keep_once(probes: &Probes, service: &mut ServiceState) {
+    let mut doubles = Vec::new();
+    for (r, (plan, real)) in service.plan.reals.iter().zip(&service.reals).enumerate() {
+        for (c, (known, checker)) in plan.checkers.iter().zip(&real.checkers).enumerate() {
+            let kept = probes.get(checker.probe).map(|probe| &probe.plan);
+            if let Some(kept) = kept.filter(|kept| !Arc::ptr_eq(kept, known)) {
+                doubles.push((r, c, Arc::clone(kept)));
+            }
+        }
+    }
+    if doubles.is_empty() {
+        return;
+    }
+    let plan = Arc::make_mut(&mut service.plan);
+    for (r, c, kept) in doubles {
+        if let Some(known) = plan.reals.get_mut(r).and_then(|real| real.checkers.get_mut(c)) {
+            *known = kept;
         }
     }
 }

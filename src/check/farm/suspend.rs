@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::super::plan::VirtualPlan;
+use super::super::schedule::ProbeId;
 use super::{Farm, Note, Reaction};
 
 pub(super) fn is_suspended(plan: &VirtualPlan, carried: &BTreeSet<IpAddr>) -> bool {
@@ -39,9 +40,16 @@ impl Farm {
     /// Brings the schedules in line with what is carried. `woken`: services whose checks are due at once, whoever else
     /// they share them with.
     pub(super) fn suspend(&mut self, woken: &BTreeSet<usize>, now: Instant) {
+        let all: Vec<ProbeId> = self.probes.iter().map(|(id, _)| id).collect();
+        self.suspend_those(&all, woken, now);
+    }
+
+    /// The same for these probes.
+    pub(super) fn suspend_those(&mut self, probes: &[ProbeId], woken: &BTreeSet<usize>, now: Instant) {
         let mut changes = Vec::new();
         // One that is told has no runs to stop.
-        for (id, probe) in self.probes.iter().filter(|(_, probe)| probe.lane().is_some()) {
+        let runs = probes.iter().filter_map(|id| Some((*id, self.probes.get(*id)?)));
+        for (id, probe) in runs.filter(|(_, probe)| probe.lane().is_some()) {
             let goes_on =
                 probe.users.iter().any(|place| !super::is_suspended(&self.services, &self.carried, *place));
             let wakes = || probe.users.iter().any(|place| woken.contains(&place.service()));
@@ -82,7 +90,7 @@ mod tests {
             real_server: vec![real],
             ..VirtualServer::default()
         };
-        Config { virtual_server: vec![server], ..Config::default() }
+        Config { virtual_server: vec![server.into()], ..Config::default() }
     }
 
     fn far(now: Instant) -> Instant {

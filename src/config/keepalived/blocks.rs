@@ -15,6 +15,12 @@ use super::writer::Writer;
 #[cfg(test)]
 use super::{keyword::sample_words, sample::Sampler};
 
+/// An object without a name of its own, as a person names it.
+pub(super) fn object_name<B: Block>(object: &B) -> String {
+    let header = object.header(&mut Writer::default()).join(" ");
+    format!("{} {header}", B::WHAT).trim_end().to_owned()
+}
+
 /// Objects of one kind, as many as there are.
 pub(super) struct Blocks<B>(PhantomData<B>);
 
@@ -24,7 +30,7 @@ impl<B> Blocks<B> {
     }
 }
 
-fn write_block<B: Block>(word: &str, object: &B, w: &mut Writer) {
+pub(super) fn write_block<B: Block>(word: &str, object: &B, w: &mut Writer) {
     let header = object.header(w);
     w.open(word, &header);
     write_words(object, w);
@@ -77,8 +83,7 @@ impl<B: Block> Form for Blocks<B> {
             if let Some(name) = object.name() {
                 i.object = format!("{} {name}", B::WHAT);
             } else if outer.is_empty() {
-                let header = object.header(&mut Writer::default()).join(" ");
-                i.object = format!("{} {header}", B::WHAT).trim_end().to_owned();
+                i.object = object_name(object);
             } else {
                 i.object.clone_from(&outer);
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::diagnostic::{Diagnostic, Place};
 use super::marks::Mark;
-use super::model::{Config, Origin};
+use super::model::{Config, Origin, VirtualServer};
 
 mod blocks;
 mod form;
@@ -16,6 +16,7 @@ mod lexer;
 mod reader;
 #[cfg(test)]
 mod sample;
+mod shared_blocks;
 mod source;
 mod tree;
 mod words;
@@ -30,12 +31,25 @@ use keyword::Block;
 use reader::Reader;
 use writer::Writer;
 
-pub(in crate::config) use source::{ReadOptions, matching};
+pub(in crate::config) use source::{Block as TextBlock, Keys, Lookout, ReadOptions, Text, matching};
 
 /// Reads a file.
 pub(super) fn parse(name: &Path, bytes: &[u8], options: &ReadOptions) -> (Config, Vec<Diagnostic>) {
-    let (tree, findings) = source::read(name, bytes, options);
-    let mut reader = Reader { findings, ..Reader::default() };
+    parse_with(name, bytes, options, &mut None, &[])
+}
+
+/// The same with a lookout for blocks that are known; `known` are the objects of its texts.
+pub(super) fn parse_with(
+    name: &Path,
+    bytes: &[u8],
+    options: &ReadOptions,
+    lookout: &mut Option<Lookout<'_>>,
+    known: &[Arc<VirtualServer>],
+) -> (Config, Vec<Diagnostic>) {
+    let (tree, findings) = source::read_with(name, bytes, options, lookout);
+    let met = lookout.as_ref().map_or(&[][..], |lookout| &lookout.met);
+    let known = met.iter().map(|block| known.get(block.known?).cloned()).collect();
+    let mut reader = Reader { findings, known, ..Reader::default() };
     let whole = Place { file: Arc::new(name.to_owned()), line: 0, column: 0 };
     let mut config = Config { origin: Origin::at(whole), ..Config::default() };
     keyword::read_words(&mut reader, &tree.root(), &mut config);

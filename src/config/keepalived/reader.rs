@@ -5,9 +5,10 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Command, ScriptUser};
+use crate::config::model::{Command, ScriptUser, VirtualServer};
 use crate::config::suggest::closest;
 use crate::config::units::Secs;
 
@@ -24,6 +25,8 @@ pub(in crate::config) struct Reader {
     pub(in crate::config) elements: Vec<crate::config::diagnostic::Place>,
     /// Named objects so far, as (keyword, name).
     pub(in crate::config) defined: BTreeSet<(&'static str, String)>,
+    /// Blocks that an earlier reading knows, by their numbers in this one.
+    pub(in crate::config) known: Vec<Option<Arc<VirtualServer>>>,
 }
 
 impl Reader {

@@ -42,6 +42,8 @@ pub(in crate::config) struct Tree {
     open: Vec<(u32, u32)>,
     /// The last keyword line, which a `{` belongs to.
     last: u32,
+    /// Blocks at the outermost level whose text has a number, as (node, number), in order.
+    blocks: Vec<(u32, u32)>,
     /// Braces that are open below the deepest block: all in them is passed over.
     too_deep: usize,
     pub(super) findings: Vec<Diagnostic>,
@@ -79,6 +81,7 @@ impl Tree {
             files: Vec::new(),
             open: vec![(0, NONE)],
             last: NONE,
+            blocks: Vec::new(),
             too_deep: 0,
             findings: Vec::new(),
         }
@@ -136,6 +139,24 @@ impl Tree {
         let this = index(self.nodes.len() - 1);
         self.attach(this);
         self.last = this;
+    }
+
+    /// True at the outermost level, where blocks begin and end.
+    pub(super) fn is_outside(&self) -> bool {
+        self.open.len() == 1 && self.too_deep == 0
+    }
+
+    /// The block that is open, when it is one of the outermost level.
+    pub(super) fn outermost(&self) -> Option<u32> {
+        match self.open.as_slice() {
+            [_, (node, _)] if *node != NONE && self.too_deep == 0 => Some(*node),
+            _ => None,
+        }
+    }
+
+    /// Gives a block of the outermost level its number. Greater nodes have greater numbers.
+    pub(super) fn number(&mut self, node: u32, number: u32) {
+        self.blocks.push((node, number));
     }
 
     fn attach(&mut self, this: u32) {
@@ -286,6 +307,12 @@ impl<'t> Node<'t> {
     /// All words.
     pub(in crate::config) fn texts(&self) -> Vec<&'t str> {
         self.list().iter().map(|w| self.tree.text(w.start, w.end)).collect()
+    }
+
+    /// The number of its text, when it is a block of the outermost level that has one.
+    pub(in crate::config) fn block(&self) -> Option<u32> {
+        let at = self.tree.blocks.binary_search_by_key(&self.index, |(node, _)| *node).ok()?;
+        self.tree.blocks.get(at).map(|(_, number)| *number)
     }
 
     /// The text behind the keyword, as written.

@@ -14,8 +14,8 @@ pub struct Origin(Option<Arc<Written>>);
 #[derive(Clone)]
 struct Written {
     object: Place,
-    /// In the order of the file; a word that is repeated stands several times. A file of its own only where it is
-    /// another one than the object's (an include within a block).
+    /// In the order of the file, each word once: where it stands last. A file of its own only where it is another one
+    /// than the object's (an include within a block).
     words: Vec<Spot>,
     /// Elements of blocks that have one a line, in their order.
     elements: Vec<Spot>,
@@ -43,7 +43,7 @@ impl Origin {
     /// Where the value of one of its words stands (the last one of that word); else where the object begins.
     pub fn word(&self, word: &str) -> Option<Place> {
         let written = self.0.as_ref()?;
-        let found = written.words.iter().rev().find(|(name, ..)| *name == word);
+        let found = written.words.iter().find(|(name, ..)| *name == word);
         Some(match found {
             Some((_, line, column, file)) => {
                 let file = file.as_ref().unwrap_or(&written.object.file);
@@ -81,11 +81,16 @@ impl Origin {
         // Objects under construction are nobody else's.
         if let Some(written) = self.0.as_mut().and_then(Arc::get_mut) {
             let own = !Arc::ptr_eq(file, &written.object.file) && **file != *written.object.file;
+            let spot = (word, line, column, own.then(|| Arc::clone(file)));
+            if let Some(known) = written.words.iter_mut().find(|(name, ..)| *name == word) {
+                *known = spot;
+                return;
+            }
             if written.words.len() == written.words.capacity() {
                 // Of these there are as many as the file has lines.
                 written.words.reserve_exact(2);
             }
-            written.words.push((word, line, column, own.then(|| Arc::clone(file))));
+            written.words.push(spot);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, IpFamily, Method, Protocol, RealServer, VirtualServer, VirtualServerGroup};
+use super::{Config, IpFamily, Method, Protocol, RealServer, Shared, VirtualServer, VirtualServerGroup};
 
 /// `admin_state` of a real server: what people want of it, whatever its checks say. Beyond keepalived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -97,7 +97,7 @@ impl ServiceName {
     /// The virtual servers of a configuration that it may mean, by their numbers; one alone where one has exactly this
     /// name.
     pub fn find(&self, config: &Config) -> Vec<usize> {
-        let own = |server| Self::of(server, &config.virtual_server_group);
+        let own = |server: &Shared<VirtualServer>| Self::of(server, &config.virtual_server_group);
         let named = || config.virtual_server.iter().map(own).enumerate();
         let exact = named().find(|(_, name)| name.as_ref() == Some(self));
         match exact {

@@ -5,13 +5,9 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::{
-    BfdCheck, DnsCheck, FileCheck, FlapDamping, HttpGet, MiscCheck, PingCheck, SmtpCheck, TcpCheck, UdpCheck,
-};
+use super::check::FlapDamping;
 use super::object::object;
-use super::overrides::AdminState;
-use super::probe::GrpcCheck;
-use super::{Command, is_default};
+use super::{Command, RealServer, is_default};
 use crate::config::units::Secs;
 
 /// `lb_algo` / `lvs_sched`: the kernel's schedulers, by the names that `ipvsadm -s` uses.
@@ -275,91 +271,4 @@ pub struct SorryServer {
     /// Its port; the service's when absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub port: Option<u16>,
-}
-
-object! {
-    /// `real_server IP [PORT] { … }`.
-    RealServer {
-        /// Its address.
-        address: IpAddr,
-        ;
-        /// Its port; absent or 0 = the service's.
-        port: Option<u16>,
-        /// 0..=65535; the virtual server's when absent.
-        weight: Option<u16>,
-        /// Forwarding method; the service's when absent.
-        lvs_method: Option<Method>,
-        /// Its tunnel, with TUN.
-        tunnel: Option<Tunnel>,
-        /// Weight 0 rather than removal.
-        inhibit_on_failure: Option<bool>,
-        /// Out until the first success.
-        alpha: Option<bool>,
-        /// Run when it comes back.
-        notify_up: Option<Command>,
-        /// Run when it is taken out.
-        notify_down: Option<Command>,
-        /// IPVS upper connection threshold; 0 = none.
-        uthreshold: Option<u32>,
-        /// IPVS lower connection threshold.
-        lthreshold: Option<u32>,
-        /// Time between checks; the virtual server's when absent.
-        delay_loop: Option<Secs>,
-        /// Default `retry` of its checkers.
-        retry: Option<u32>,
-        /// Default `delay_before_retry` of its checkers.
-        delay_before_retry: Option<Secs>,
-        /// Default `fall` of its checkers. Beyond keepalived.
-        fall: Option<u32>,
-        /// Default `rise` of its checkers. Beyond keepalived.
-        rise: Option<u32>,
-        /// Default `fast_interval` of its checkers. Beyond keepalived.
-        fast_interval: Option<Secs>,
-        /// Default `timeout_retry` of its checkers. Beyond keepalived.
-        timeout_retry: Option<u32>,
-        /// Default `share` of its checkers. Beyond keepalived.
-        share: Option<bool>,
-        /// Time over which its weight grows from a tenth to all of it when it comes back. Beyond keepalived.
-        slow_start: Option<Secs>,
-        /// Held down when it goes and comes too often. Beyond keepalived.
-        flap_damping: Option<FlapDamping>,
-        /// Priority tier, 1..=1000; 1 when absent. Beyond keepalived.
-        tier: Option<u16>,
-        /// It serves only while the quorum is lost, and does not count for it. Beyond keepalived.
-        sorry: bool,
-        /// What people want of it, whatever its checks say; `enabled` when absent. Beyond keepalived.
-        admin_state: Option<AdminState>,
-        /// Default `warmup` of its checkers.
-        warmup: Option<Secs>,
-        /// Default `connect_timeout` of its checkers.
-        connect_timeout: Option<Secs>,
-        /// Host header.
-        virtualhost: Option<String>,
-        /// Mail when it goes or comes; on by default.
-        smtp_alert: Option<bool>,
-        /// Name in SNMP.
-        snmp_name: Option<String>,
-        /// `TCP_CHECK` blocks.
-        tcp_check: Vec<TcpCheck>,
-        /// `HTTP_GET` blocks.
-        http_get: Vec<HttpGet>,
-        /// `SSL_GET` blocks.
-        ssl_get: Vec<HttpGet>,
-        /// `SMTP_CHECK` blocks.
-        smtp_check: Vec<SmtpCheck>,
-        /// `DNS_CHECK` blocks.
-        dns_check: Vec<DnsCheck>,
-        /// `MISC_CHECK` blocks.
-        misc_check: Vec<MiscCheck>,
-        /// `UDP_CHECK` blocks.
-        udp_check: Vec<UdpCheck>,
-        /// `PING_CHECK` blocks.
-        ping_check: Vec<PingCheck>,
-        /// `GRPC_CHECK` blocks. Beyond keepalived.
-        grpc_check: Vec<GrpcCheck>,
-        /// `FILE_CHECK` blocks.
-        file_check: Vec<FileCheck>,
-        /// `BFD_CHECK` blocks.
-        bfd_check: Vec<BfdCheck>,
-    }
 }

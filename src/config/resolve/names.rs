@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Resolver;
 use crate::config::diagnostic::Level;
-use crate::config::model::{Config, Origin, Track};
+use crate::config::model::{Config, Origin, Track, VirtualServer};
 use crate::config::suggest::closest;
 
 /// The names that exist, by kind.
@@ -123,7 +123,9 @@ impl Resolver<'_> {
             self.keep_known(&who, &origin, "track_bfd", "bfd_instance", &mut group.track_bfd, &known.bfds);
         }
         let instances = names(&config.vrrp_instance, |i| &i.name);
-        for server in &mut config.virtual_server {
+        // Those that were judged before name nothing that could be missing now.
+        for server in config.virtual_server.iter_mut().filter(|server| !server.is_settled()) {
+            let server: &mut VirtualServer = server;
             let who = super::shown(server);
             if let Some(name) = server.active_on.take_if(|name| !instances.contains(name)) {
                 let problem = format!("{who}: active_on names \"{name}\", which does not exist");

@@ -17,6 +17,7 @@ impl Resolver<'_> {
         let mut known = Known::new();
         for real in &mut server.real_server {
             let who = format!("{name}: real server {}", real.address);
+            let real = real.settings_mut();
             for (check, is_tls) in
                 real.http_get.iter_mut().map(|c| (c, false)).chain(real.ssl_get.iter_mut().map(|c| (c, true)))
             {

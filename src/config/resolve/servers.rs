@@ -48,12 +48,18 @@ impl Resolver<'_> {
         let has_instances = !config.vrrp_instance.is_empty();
         let mut all = std::mem::take(&mut config.virtual_server);
         all.retain_mut(|server| {
+            // Of one that was judged before, with all that it is judged by unchanged, all that is left to ask is whether
+            // another one is the same service.
+            let settled = server.is_settled();
+            let origin = server.origin();
+            if settled && seen.insert(identity(server)) {
+                return true;
+            }
             let name = shown(server);
-            if !self.service(server, &name, &config.virtual_server_group) {
+            if !settled && !self.service(server, &name, &config.virtual_server_group) {
                 return false;
             }
-            let origin = server.origin.clone();
-            if !seen.insert(identity(server)) {
+            if settled || !seen.insert(identity(server)) {
                 let problem = format!("{name} is there twice");
                 let fix = "put the real servers of both into one";
                 let consequence = "the second one is dropped";
@@ -189,7 +195,7 @@ impl Resolver<'_> {
                     instance.name
                 );
                 let consequence = "clients of the virtual server get no answer";
-                self.find(Level::Warning, &server.origin, "", "drops-traffic", problem, consequence, fix);
+                self.find(Level::Warning, &server.origin(), "", "drops-traffic", problem, consequence, fix);
             }
         }
     }
@@ -407,6 +413,7 @@ impl Resolver<'_> {
                 continue;
             }
             let (address, origin) = (real.address, real.origin.clone());
+            let real = real.settings_mut();
             for (word, checks) in [("HTTP_GET", &mut real.http_get), ("SSL_GET", &mut real.ssl_get)] {
                 let before = checks.len();
                 checks.retain(|check| !check.url.is_empty());

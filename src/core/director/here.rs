@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::check::members;
 use crate::config::diagnostic::{Diagnostic, Level};
-use crate::config::model::{Config, Instance, Method, RealServer, VirtualServer};
+use crate::config::model::{Config, Instance, Method, RealServer, Shared, VirtualServer};
 use crate::core::reload::service_name;
 use crate::ipvs::table::ServiceKey;
 use crate::net::sysctl::Key;
@@ -38,7 +38,7 @@ fn carried<'a>(config: &'a Config, server: &VirtualServer) -> Vec<(IpAddr, &'a I
 }
 
 /// The settings that it needs of the kernel as a real server.
-pub(super) fn needs(config: &Config, server: &VirtualServer, addresses: &Addresses) -> Vec<Need> {
+pub(super) fn needs(config: &Config, server: &Shared<VirtualServer>, addresses: &Addresses) -> Vec<Need> {
     let mut needs = Vec::new();
     let Some(real) = own(server, addresses).next() else { return needs };
     let mut add = |key, rule, without| {
@@ -46,7 +46,7 @@ pub(super) fn needs(config: &Config, server: &VirtualServer, addresses: &Address
             key,
             rule,
             level: Level::Warning,
-            place: server.origin.place(),
+            place: server.place(),
             why: format!(
                 "this machine is real server {} of virtual_server {}",
                 real.address,
@@ -82,7 +82,7 @@ pub(super) fn judge(config: &Config, addresses: &Addresses) -> Vec<Diagnostic> {
         if others && server.active_on.is_none() {
             findings.push(Diagnostic {
                 level: Level::Warning,
-                place: server.origin.place(),
+                place: server.place(),
                 code: "packets-circle",
                 problem: format!("{name}: this machine is its director and its real server {}", real.address),
                 consequence: "as BACKUP it balances again what the master forwards to it: packets circle between the two"
@@ -102,7 +102,7 @@ pub(super) fn judge(config: &Config, addresses: &Addresses) -> Vec<Diagnostic> {
             let length = if address.is_ipv4() { 32 } else { 128 };
             findings.push(Diagnostic {
                 level: Level::Warning,
-                place: server.origin.place(),
+                place: server.place(),
                 code: "address-not-on-lo",
                 problem: format!("{name}: this machine is its real server {}, and {address} is on no other interface than that of vrrp_instance", real.address),
                 consequence: "as BACKUP it drops what the master forwards to it".to_owned(),

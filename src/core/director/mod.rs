@@ -172,21 +172,25 @@ fn needs(config: &Config, addresses: &Addresses) -> Vec<Need> {
         || config.vrrp_instance.iter().any(|instance| instance.lvs_sync_daemon_interface.is_some());
     let all = &config.virtual_server;
     for server in all {
-        let name = service_name(server);
-        let need = |key, rule, level, what: &str, without| Need {
-            key,
-            rule,
-            level,
-            place: server.origin.place(),
-            why: format!("virtual_server {name} {what}"),
-            without,
-            sets: true,
+        // Of ten thousand that need the same only the first one is put into words.
+        let need = |needs: &mut Vec<Need>, key, rule, level, what: &str, without| {
+            if needs.iter().all(|known| known.key != key) {
+                needs.push(Need {
+                    key,
+                    rule,
+                    level,
+                    place: server.place(),
+                    why: format!("virtual_server {} {what}", service_name(server)),
+                    without,
+                    sets: true,
+                });
+            }
         };
         let warning = Level::Warning;
         if let Some(real) = away_by_nat(server, addresses) {
             let without = "the answers of its real servers are dropped here";
             let key = if real.is_ipv6() { Key::v6("all", "forwarding") } else { Key::v4("", "ip_forward") };
-            add(&mut needs, need(key, Rule::Is(1), warning, "forwards by NAT", without));
+            need(&mut needs, key, Rule::Is(1), warning, "forwards by NAT", without);
         }
         let inhibits = server.inhibit_on_failure
             || server.sorry_server_inhibit
@@ -195,13 +199,13 @@ fn needs(config: &Config, addresses: &Addresses) -> Vec<Need> {
             let without = "a client stays with its server though that has failed (weight 0)";
             let what = "is persistent and keeps failed servers with weight 0";
             let key = Key::vs("expire_quiescent_template");
-            add(&mut needs, need(key, Rule::Is(1), Level::Advice, what, without));
+            need(&mut needs, key, Rule::Is(1), Level::Advice, what, without);
         }
         let hashes = matches!(server.lb_algo, Some(Scheduler::Sh | Scheduler::Mh));
         if hashes && !config.vrrp_instance.is_empty() && !syncs {
             let without = "after a takeover the open connections end, though the other director would choose the same servers";
             let what = "chooses by the client's address";
-            add(&mut needs, need(Key::vs("sloppy_tcp"), Rule::Is(1), Level::Advice, what, without));
+            need(&mut needs, Key::vs("sloppy_tcp"), Rule::Is(1), Level::Advice, what, without);
         }
         for need in here::needs(config, server, addresses) {
             add(&mut needs, need);
@@ -212,7 +216,7 @@ fn needs(config: &Config, addresses: &Addresses) -> Vec<Need> {
         key: Key::vs(name),
         rule,
         level: Level::Advice,
-        place: first.origin.place(),
+        place: first.place(),
         why: why.to_owned(),
         without,
         sets,

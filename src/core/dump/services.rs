@@ -20,7 +20,7 @@ const DELAY_LOOP: Duration = Duration::from_secs(60);
 pub fn services(config: &Config, status: Option<&Status>) -> Vec<Service> {
     let plan = Plan::new(config);
     let plans: BTreeMap<String, &VirtualPlan> =
-        plan.services.iter().map(|service| (service.name.to_string(), service)).collect();
+        plan.services.iter().map(|service| (service.name.to_string(), &**service)).collect();
     let states: BTreeMap<String, &ServiceStatus> = status
         .into_iter()
         .flat_map(|status| &status.services)

@@ -46,7 +46,7 @@ pub(super) fn tables(
         };
         for member in &one.members {
             let (at_once, healthy) = match old {
-                Some(old) => (kept(one, member, old, found), healthy(one, member, found)),
+                Some(old) => (kept(one, member, old.map(AsRef::as_ref), found), healthy(one, member, found)),
                 None => (
                     started.get(&member.key).cloned().unwrap_or_else(|| healthy(one, member, None)),
                     healthy(one, member, None),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::expect::{self, Expected};
 use super::{Action, Basis, Entry, InstanceNow, Kind, Net, Question, Role, When};
@@ -177,7 +178,7 @@ impl Words<'_> {
     }
 
     fn is_real_server(&self, key: ServiceKey, destination: DestinationKey) -> Option<bool> {
-        let has = |service: &&VirtualPlan| service.members.iter().any(|member| member.key == key);
+        let has = |service: &&Arc<VirtualPlan>| service.members.iter().any(|member| member.key == key);
         let service = self.plan.services.iter().find(has)?;
         let real = service.reals.iter().find(|real| real.at(&key) == destination)?;
         Some(!real.checkers.is_empty())

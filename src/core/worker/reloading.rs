@@ -39,7 +39,7 @@ impl Worker {
     }
 
     async fn take_file(&mut self, path: &Path) -> Result<Done, Failure> {
-        let (mut loaded, mut bare) = overlay::load(&self.options);
+        let (mut loaded, mut bare) = overlay::load(&self.options, &mut self.rereader);
         for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
             fwmarks::assign(config, Some(&self.config));
         }

@@ -58,7 +58,7 @@ impl Checks {
     }
 }
 
-impl Source<'_> {
+impl Source<'_, '_> {
     /// Carries an include out. False: the line is none.
     pub(super) fn include(&mut self, file: &File, written: &Written<'_>, text: &str) -> bool {
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));

@@ -11,6 +11,7 @@ use crate::config::diagnostic::{Diagnostic, Level, Place};
 use super::lexer::{self, Line, trim_end, trim_start};
 use super::tree::Tree;
 
+mod blocks;
 mod include;
 mod sequence;
 mod variables;
@@ -18,6 +19,8 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
+use blocks::Lines;
+pub(in crate::config) use blocks::{Block, Keys, Lookout, Text};
 use include::Checks;
 pub(in crate::config) use include::matching;
 use variables::Variables;
@@ -43,14 +46,30 @@ pub(in crate::config) struct ReadOptions {
 }
 
 /// Reads a file's bytes into a tree.
+#[cfg(test)]
 pub(in crate::config) fn read(name: &Path, bytes: &[u8], options: &ReadOptions) -> (Tree, Vec<Diagnostic>) {
+    read_with(name, bytes, options, &mut None)
+}
+
+/// The same, looking out for blocks that are known.
+pub(in crate::config) fn read_with(
+    name: &Path,
+    bytes: &[u8],
+    options: &ReadOptions,
+    lookout: &mut Option<Lookout<'_>>,
+) -> (Tree, Vec<Diagnostic>) {
     let checks = if options.strict_includes { Checks::all() } else { Checks::default() };
     let mut source = Source {
         options,
         variables: Variables::new(options.seed),
         checks,
         expanded: 0,
-        tree: Tree::new(bytes.len()),
+        tree: Tree::new(match lookout {
+            // Nearly all of it will be known.
+            Some(lookout) if lookout.knows() => bytes.len() / 16,
+            _ => bytes.len(),
+        }),
+        lookout,
     };
     source.file(name, bytes, 0);
     source.tree.finish();
@@ -67,7 +86,7 @@ struct File {
     depth: usize,
 }
 
-struct Source<'a> {
+struct Source<'a, 'k> {
     options: &'a ReadOptions,
     variables: Variables,
     /// What plain `include` is checked for.
@@ -75,6 +94,16 @@ struct Source<'a> {
     /// Bytes that expansion has made so far.
     expanded: usize,
     tree: Tree,
+    lookout: &'a mut Option<Lookout<'k>>,
+}
+
+/// A block of the outermost level under way.
+struct Open<'l> {
+    /// Where it begins, in bytes.
+    from: usize,
+    header: &'l [u8],
+    number: u32,
+    node: u32,
 }
 
 /// A line as it is read: its text, and where its parts stand in the file.
@@ -102,56 +131,106 @@ impl Written<'_> {
     }
 }
 
-impl Source<'_> {
+impl Source<'_, '_> {
     /// Takes a file's bytes; includes are relative to its directory.
     fn file(&mut self, name: &Path, bytes: &[u8], depth: usize) {
         let name = Arc::new(name.to_owned());
         let number = self.tree.file(Arc::clone(&name));
         let file = File { name, number, depth };
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut lines = (1u32..).zip(bytes.split(|b| *b == b'\n'));
-        while let Some((number, line)) = lines.next() {
-            if let Some(text) = plain(line) {
-                let line = Line { file: file.number, name: &file.name, number, text, map: None, indent: 0 };
-                lexer::take(&line, &mut self.tree);
+        let mut lines = Lines::of(bytes);
+        // The block that is being read, when it may be known again.
+        let mut open: Option<Open<'_>> = None;
+        loop {
+            let from = lines.at();
+            let Some((number, line)) = lines.next() else { break };
+            let begins = self.lookout.is_some() && self.tree.is_outside() && blocks::opens(line);
+            if begins && self.known(&file, (from, number, line), &mut lines) {
                 continue;
             }
-            let Some(text) = self.decoded(&file, number, line) else { continue };
-            let text = lexer::without_comment(&text);
-            let Some((text, indent)) = self.chosen(&text) else { continue };
-            if trim_start(text).is_empty() {
-                continue;
-            }
-            if let Some((variable, value)) = variables::definition(trim_start(text)) {
-                let mut value = value.to_owned();
-                // A trailing backslash goes on with the next line, which may be for another director.
-                let mut more = value.ends_with('\\');
-                while more {
-                    if value.ends_with('\\') {
-                        value.pop();
+            self.written(&file, number, line, &mut lines);
+            open = match open {
+                _ if begins => self.tree.outermost().map(|node| Open { from, header: line, number, node }),
+                Some(block) if self.tree.is_outside() => {
+                    if blocks::closes(line) {
+                        self.remember(&file, &block, number, lines.since(block.from));
                     }
-                    let Some((number, next)) = lines.next() else { break };
-                    let Some(written) = self.decoded(&file, number, next) else { continue };
-                    // The backslash counts before a comment, and also at its end.
-                    let next = lexer::without_comment(&written);
-                    more = next.ends_with('\\') || trim_end(&written).ends_with('\\');
-                    if next.is_empty() {
-                        continue;
-                    }
-                    if let Some((text, _)) = self.chosen(&next) {
-                        value.push('\n');
-                        value.push_str(text);
-                    }
+                    None
                 }
+                other => other.filter(|_| blocks::is_inner(line)),
+            };
+        }
+    }
+
+    /// Passes over a block whose text is known. False: it is none.
+    fn known(
+        &mut self,
+        file: &File,
+        (from, number, line): (usize, u32, &[u8]),
+        lines: &mut Lines<'_>,
+    ) -> bool {
+        let found = self.lookout.as_mut().and_then(|lookout| lookout.find(line, lines.from(from)));
+        let Some((at, text)) = found else { return false };
+        self.written(file, number, line, lines);
+        if let (Some(lookout), Some(node)) = (self.lookout.as_mut(), self.tree.outermost()) {
+            lines.skip(from, &text);
+            let file = Arc::clone(&file.name);
+            self.tree.number(node, lookout.note(Block { text, file, line: number, known: Some(at) }));
+            self.tree.close(&|| Place { file: Arc::default(), line: number, column: 0 });
+        }
+        true
+    }
+
+    /// Notes the text of a block that ends with this line.
+    fn remember(&mut self, file: &File, block: &Open<'_>, last: u32, body: &[u8]) {
+        let Some(lookout) = self.lookout.as_mut() else { return };
+        let Some(text) = lookout.text(block.header, body, last - block.number + 1) else { return };
+        let file = Arc::clone(&file.name);
+        self.tree.number(block.node, lookout.note(Block { text, file, line: block.number, known: None }));
+    }
+
+    /// Takes a line of a file; a definition may take more of them.
+    fn written(&mut self, file: &File, number: u32, line: &[u8], lines: &mut Lines<'_>) {
+        if let Some(text) = plain(line) {
+            let line = Line { file: file.number, name: &file.name, number, text, map: None, indent: 0 };
+            lexer::take(&line, &mut self.tree);
+            return;
+        }
+        let Some(text) = self.decoded(file, number, line) else { return };
+        let text = lexer::without_comment(&text);
+        let Some((text, indent)) = self.chosen(&text) else { return };
+        if trim_start(text).is_empty() {
+            return;
+        }
+        if let Some((variable, value)) = variables::definition(trim_start(text)) {
+            let mut value = value.to_owned();
+            // A trailing backslash goes on with the next line, which may be for another director.
+            let mut more = value.ends_with('\\');
+            while more {
                 if value.ends_with('\\') {
                     value.pop();
                 }
-                self.variables.define(variable, trim_end(trim_start(&value)));
-                continue;
+                let Some((number, next)) = lines.next() else { break };
+                let Some(written) = self.decoded(file, number, next) else { continue };
+                // The backslash counts before a comment, and also at its end.
+                let next = lexer::without_comment(&written);
+                more = next.ends_with('\\') || trim_end(&written).ends_with('\\');
+                if next.is_empty() {
+                    continue;
+                }
+                if let Some((text, _)) = self.chosen(&next) {
+                    value.push('\n');
+                    value.push_str(text);
+                }
             }
-            let written = Written { number, text: Cow::Borrowed(text), map: None, indent };
-            self.line(&file, &written, 0);
+            if value.ends_with('\\') {
+                value.pop();
+            }
+            self.variables.define(variable, trim_end(trim_start(&value)));
+            return;
         }
+        let written = Written { number, text: Cow::Borrowed(text), map: None, indent };
+        self.line(file, &written, 0);
     }
 
     /// A line as text, or nothing when it cannot be used, which is said.

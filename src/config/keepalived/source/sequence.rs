@@ -12,7 +12,7 @@ type Rounds = Vec<Vec<(String, String)>>;
 /// Rounds of one sequence; more are a slip.
 const MOST: usize = 65_536;
 
-impl Source<'_> {
+impl Source<'_, '_> {
     /// Repeats a line that begins with `~SEQ` or `~LST`. False: it does not.
     pub(super) fn sequence(&mut self, file: &File, written: &Written<'_>, depth: usize) -> bool {
         let text = written.text.trim_start();

@@ -12,6 +12,7 @@ use super::blocks::{Blocks, Merged, OneBlock};
 use super::form::{DAY, Flag, Seconds, Text, TextOr};
 use super::keyword::{Block, Form, Inspection, Table, keywords, origin};
 use super::reader::Reader;
+use super::shared_blocks::SharedBlocks;
 use super::tree::Node;
 use super::writer::Writer;
 
@@ -60,7 +61,7 @@ const ROOT: Table<Config> = keywords! { Config:
     "vrrp_sync_group" => { vrrp_sync_group: Blocks::<crate::config::model::SyncGroup>::all() };
     "vrrp_instance" => { vrrp_instance: Blocks::<crate::config::model::Instance>::all() };
     "virtual_server_group" => { virtual_server_group: Blocks::<crate::config::model::VirtualServerGroup>::all() };
-    "virtual_server" => { virtual_server: Blocks::<crate::config::model::VirtualServer>::all() };
+    "virtual_server" => { virtual_server: SharedBlocks };
     "real_server_override" => { real_server_override: overrides::Overrides };
 };
 

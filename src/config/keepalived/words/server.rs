@@ -144,7 +144,8 @@ impl Forwarding<Self> for RealServer {
         (server.lvs_method, server.tunnel.as_ref())
     }
     fn set(server: &mut Self) -> (&mut Option<Method>, &mut Option<Tunnel>) {
-        (&mut server.lvs_method, &mut server.tunnel)
+        let settings = server.settings_mut();
+        (&mut settings.lvs_method, &mut settings.tunnel)
     }
 }
 
