@@ -52,8 +52,8 @@ const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    let (loaded, bare) = overlay::load(&options.config);
-    log_findings(&loaded.diagnostics);
+    let (mut loaded, bare) = overlay::load(&options.config);
+    log_findings(&std::mem::take(&mut loaded.diagnostics));
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
@@ -211,6 +211,7 @@ impl Worker {
         self.program_settings();
         self.tell_carried();
         let mut pulse = tokio::time::interval(Duration::from_millis(500));
+        let mut planned = false;
         loop {
             tokio::select! {
                 biased;
@@ -231,7 +232,13 @@ impl Worker {
                 Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
                 Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
-                Ok(()) = self.check.table.changed() => self.program_table(),
+                Ok(()) = self.check.table.changed() => {
+                    self.program_table();
+                    if !std::mem::replace(&mut planned, true) {
+                        // What planning the checks of a large file has left behind.
+                        memory::give_back();
+                    }
+                }
                 Ok(()) = self.net.links.changed() => {
                     self.tell_carried();
                     self.program_active();
@@ -243,7 +250,10 @@ impl Worker {
                         tracing::error!("nftables_ipvs: {error}");
                     }
                 }
-                _ = self.signals.hangup.recv() => self.reload().await,
+                _ = self.signals.hangup.recv() => {
+                    self.reload().await;
+                    planned = false;
+                }
                 _ = pulse.tick() => {
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
@@ -358,8 +368,7 @@ impl Worker {
 
     fn program_table(&mut self) {
         let whole = Arc::clone(&self.check.table.borrow_and_update());
-        self.desired.table =
-            if self.active.is_empty() { (*whole).clone() } else { self.active_table(&whole) };
+        self.desired.table = if self.active.is_empty() { whole } else { Arc::new(self.active_table(&whole)) };
         self.program();
     }
 
@@ -370,8 +379,8 @@ impl Worker {
         }
         let whole = Arc::clone(&self.check.table.borrow());
         let table = self.active_table(&whole);
-        if self.desired.table != table {
-            self.desired.table = table;
+        if *self.desired.table != table {
+            self.desired.table = Arc::new(table);
             self.program();
         }
     }

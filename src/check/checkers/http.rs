@@ -164,16 +164,16 @@ pub async fn read(
     reader: &mut impl Reader,
 ) -> Result<(), Failure> {
     let target = &http.target;
-    let head = request(http.protocol, url)?;
+    let head = request(http, url)?;
+    let certified = tls.map(|_| http.certified(url)).unwrap_or_default();
     let session = tls.zip(http.tls.as_ref()).map(|(client, rules)| Session {
         client,
         rules,
         server_name: url.server_name.as_deref(),
-        certified: &url.certified,
+        certified: &certified,
         protocol: &[],
     });
-    let mut stream = Stream::open(target, session.as_ref()).await?;
-    stream.send(head.as_bytes(), target).await?;
+    let mut stream = Stream::open_with(target, session.as_ref(), head.as_bytes()).await?;
     drop(head);
     let mut answer = Answer::default();
     loop {
@@ -233,22 +233,23 @@ fn turn(
 }
 
 /// The request, in keepalived's order.
-fn request(protocol: HttpProtocol, url: &UrlPlan) -> Result<String, Failure> {
+fn request(http: &HttpPlan, url: &UrlPlan) -> Result<String, Failure> {
+    let host = http.host(url);
     let bad = |text: &str| text.bytes().any(|byte| byte.is_ascii_control());
     if bad(&url.path) {
         return Err(Failure::BadRequest(format!("{:?} is no path", url.path)));
     }
-    if bad(&url.host) {
-        return Err(Failure::BadRequest(format!("{:?} is no Host header", url.host)));
+    if bad(&host) {
+        return Err(Failure::BadRequest(format!("{host:?} is no Host header")));
     }
-    let (version, close) = match protocol {
+    let (version, close) = match http.protocol {
         HttpProtocol::V1_0 => ("1.0", ""),
         HttpProtocol::V1_0Close => ("1.0", "Connection: close\r\n"),
         HttpProtocol::V1_1 => ("1.1", "Connection: close\r\n"),
     };
     Ok(format!(
-        "GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {}\r\n\r\n",
-        url.path, url.host
+        "GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {host}\r\n\r\n",
+        url.path
     ))
 }
 

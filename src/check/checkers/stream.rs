@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use openssl::ssl::{self, ErrorCode};
 use tokio::net::TcpStream;
 
+use super::tcp::Begun;
 use super::tls::{self, Session};
 use super::{io_failure, tcp};
 use crate::check::outcome::Failure;
@@ -108,6 +109,36 @@ impl Stream {
         }
         tls::examine(stream.ssl(), session, target)?;
         Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// The same, and says these words first. Where nothing comes before them (no TLS, no PROXY header) and the connection
+    /// stands at once, they are on their way before the runtime hears of the socket, which then need not tell that there
+    /// is room for them.
+    ///
+    /// # Errors
+    /// As [`Stream::open`], and why the connection takes no words.
+    pub async fn open_with(
+        target: &Target,
+        tls: Option<&Session<'_>>,
+        mut words: &[u8],
+    ) -> Result<Self, Failure> {
+        let mut stream = if tls.is_some() || target.proxy.is_some() {
+            Self::open(target, tls).await?
+        } else {
+            Self::Plain(match tcp::begin(target)? {
+                Begun::Connected(socket) => {
+                    match socket.send_with_flags(words, libc::MSG_NOSIGNAL) {
+                        Ok(sent) => words = words.get(sent..).unwrap_or_default(),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(failure(&error, target)),
+                    }
+                    tcp::register(target, socket)?
+                }
+                Begun::Waiting(socket) => tcp::wait(target, socket).await?,
+            })
+        };
+        stream.send(words, target).await?;
+        Ok(stream)
     }
 
     /// Writes all.

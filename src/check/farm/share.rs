@@ -110,10 +110,6 @@ impl Farm {
         }
         for (place, checker) in checkers(&self.services) {
             if let Some(probe) = self.probes.get_mut(checker.probe) {
-                if probe.users.is_empty() {
-                    // Most have one user for ever.
-                    probe.users.reserve_exact(1);
-                }
                 probe.users.push(place);
             }
         }
