@@ -37,7 +37,7 @@ fn real(last: u8, inhibit: bool) -> RealPlan {
             smtp_alert: false,
         }
         .into(),
-        checkers: SmallVec::new(),
+        checkers: Default::default(),
     }
 }
 

@@ -194,7 +194,7 @@ fn firewall_marks_have_no_port_but_checks_do() {
         let plan = plan(server);
         assert_eq!(plan.members[0].key, ServiceKey::Fwmark { family: Family::V4, mark: 7 });
         assert_eq!(plan.reals[0].key.port, port);
-        assert_eq!(plan.reals[0].name, "10.0.0.3:8080");
+        assert_eq!(plan.reals[0].name().to_string(), "10.0.0.3:8080");
         assert_eq!(plan.members[0].service.persistence, None);
     }
     let mut server = server(vec![real("2001:db8::3", 80)]);
