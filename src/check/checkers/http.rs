@@ -13,7 +13,7 @@ use super::http_expect::{self, Headers, Patterns};
 use super::stream::{Direction, Got, Stream, within};
 use super::tls::{Client, Contexts, Session};
 use crate::check::outcome::{Failure, Success};
-use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, UrlPlan};
+use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, TlsPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 use crate::pattern::Regex;
 use md5::{Digest, Md5};
@@ -165,15 +165,11 @@ pub async fn read(
 ) -> Result<(), Failure> {
     let target = &http.target;
     let head = request(http, url)?;
-    let certified = tls.map(|_| http.certified(url)).unwrap_or_default();
-    let session = tls.zip(http.tls.as_ref()).map(|(client, rules)| Session {
-        client,
-        rules,
-        server_name: url.server_name.as_deref(),
-        certified: &certified,
-        protocol: &[],
-    });
-    let mut stream = Stream::open_with(target, session.as_ref(), head.as_bytes()).await?;
+    let mut stream = match tls.zip(http.tls.as_ref()) {
+        None => Stream::plain(target, head.as_bytes()).await?,
+        // In a box: a check without TLS has no room for a handshake.
+        Some((client, rules)) => Box::pin(shaken(http, url, client, rules, head.as_bytes())).await?,
+    };
     drop(head);
     let mut answer = Answer::default();
     loop {
@@ -183,6 +179,22 @@ pub async fn read(
             Turn::Done => return Ok(()),
         }
     }
+}
+
+/// Connects by TLS, and sends the request.
+async fn shaken(
+    http: &HttpPlan,
+    url: &UrlPlan,
+    client: &Client,
+    rules: &TlsPlan,
+    head: &[u8],
+) -> Result<Stream, Failure> {
+    let certified = http.certified(url);
+    let server_name = url.server_name.as_deref();
+    let session = Session { client, rules, server_name, certified: &certified, protocol: &[] };
+    let mut stream = Stream::open(&http.target, Some(&session)).await?;
+    stream.send(head, &http.target).await?;
+    Ok(stream)
 }
 
 /// What a turn of reading led to.

@@ -111,21 +111,18 @@ impl Stream {
         Ok(Self::Tls(Box::new(stream)))
     }
 
-    /// The same, and says these words first. Where nothing comes before them (no TLS, no PROXY header) and the connection
-    /// stands at once, they are on their way before the runtime hears of the socket, which then need not tell that there
-    /// is room for them.
+    /// Connects without TLS, and says these words first. Where no PROXY header comes before them and the connection stands
+    /// at once, they are on their way before the runtime hears of the socket, which then need not tell that there is room
+    /// for them.
     ///
     /// # Errors
-    /// As [`Stream::open`], and why the connection takes no words.
-    pub async fn open_with(
-        target: &Target,
-        tls: Option<&Session<'_>>,
-        mut words: &[u8],
-    ) -> Result<Self, Failure> {
-        let mut stream = if tls.is_some() || target.proxy.is_some() {
-            Self::open(target, tls).await?
+    /// Why the connection did not complete, or takes no words.
+    pub async fn plain(target: &Target, mut words: &[u8]) -> Result<Self, Failure> {
+        let socket = if target.proxy.is_some() {
+            // Rare: it must not decide how much room the others take.
+            Box::pin(tcp::connect(target)).await?
         } else {
-            Self::Plain(match tcp::begin(target)? {
+            match tcp::begin(target)? {
                 Begun::Connected(socket) => {
                     match socket.send_with_flags(words, libc::MSG_NOSIGNAL) {
                         Ok(sent) => words = words.get(sent..).unwrap_or_default(),
@@ -135,8 +132,9 @@ impl Stream {
                     tcp::register(target, socket)?
                 }
                 Begun::Waiting(socket) => tcp::wait(target, socket).await?,
-            })
+            }
         };
+        let mut stream = Self::Plain(socket);
         stream.send(words, target).await?;
         Ok(stream)
     }

@@ -29,9 +29,9 @@ pub enum Kind {
     Ping(Target),
     /// MISC_CHECK.
     Misc(Box<MiscPlan>),
-    /// FILE_CHECK: never run, told by [`super::outside`].
+    /// FILE_CHECK: never run, told by [`crate::check::outside`].
     File(Box<FilePlan>),
-    /// BFD_CHECK, by the name of its session: never run, told by [`super::outside`].
+    /// BFD_CHECK, by the name of its session: never run, told by [`crate::check::outside`].
     Bfd(String),
 }
 
