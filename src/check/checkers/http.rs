@@ -163,10 +163,9 @@ pub async fn read(
     tls: Option<&Client>,
     reader: &mut impl Reader,
 ) -> Result<(), Failure> {
-    let target = &http.target;
     let head = request(http, url)?;
     let mut stream = match tls.zip(http.tls.as_ref()) {
-        None => Stream::plain(target, head.as_bytes()).await?,
+        None => Stream::plain(&http.target, head.as_bytes()).await?,
         // In a box: a check without TLS has no room for a handshake.
         Some((client, rules)) => Box::pin(shaken(http, url, client, rules, head.as_bytes())).await?,
     };
@@ -174,7 +173,7 @@ pub async fn read(
     let mut answer = Answer::default();
     loop {
         match turn(&mut stream, http, url, &mut answer, reader)? {
-            Turn::Wait(direction) => stream.ready(direction, target).await?,
+            Turn::Wait(direction) => stream.ready(direction, &http.target).await?,
             Turn::More => tokio::task::yield_now().await,
             Turn::Done => return Ok(()),
         }

@@ -67,7 +67,6 @@ async fn check(plan: &HttpPlan) -> Result<Success, Failure> {
 fn a_run_that_waits_is_small() {
     let plan = plan(SocketAddr::from(([127, 0, 0, 1], 80)));
     let size = size_of_val(&request(&plan).unwrap().check());
-    println!("{size} bytes");
     assert!(size <= 1024, "{size} bytes");
 }
 

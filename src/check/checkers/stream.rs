@@ -118,7 +118,7 @@ impl Stream {
     /// # Errors
     /// Why the connection did not complete, or takes no words.
     pub async fn plain(target: &Target, mut words: &[u8]) -> Result<Self, Failure> {
-        let socket = if target.proxy.is_some() {
+        let mut stream = Self::Plain(if target.proxy.is_some() {
             // Rare: it must not decide how much room the others take.
             Box::pin(tcp::connect(target)).await?
         } else {
@@ -133,9 +133,16 @@ impl Stream {
                 }
                 Begun::Waiting(socket) => tcp::wait(target, socket).await?,
             }
-        };
-        let mut stream = Self::Plain(socket);
-        stream.send(words, target).await?;
+        });
+        if !words.is_empty()
+            && let Put::Bytes(wrote) = stream.write(words, target)?
+        {
+            words = words.get(wrote..).unwrap_or_default();
+        }
+        if !words.is_empty() {
+            // As rare: a connection that is new has room for a request.
+            Box::pin(stream.send(words, target)).await?;
+        }
         Ok(stream)
     }
 
