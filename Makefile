@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-vrrp bench-core
+.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-memory bench-vrrp bench-core
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
@@ -17,6 +17,7 @@ help:
 	@echo "make bench-config      reading large configurations, beside keepalived -t"
 	@echo "make bench-addresses   thousands of addresses on one device, beside ip -batch (as root)"
 	@echo "make bench-check       what checks cost, and how soon 1,000 of 10,000 failures are in the table"
+	@echo "make bench-memory      bytes that each checked server takes, part by part"
 	@echo "make bench-ipvs        the table at scale: first load, stop, reload, beside keepalived (as root)"
 	@echo "make bench-core        start, idle cost, stop, size: beside keepalived (as root)"
 	@echo "make bench-vrrp        takeover, many addresses, many instances, load: beside keepalived (as root)"
@@ -81,6 +82,9 @@ bench-core:
 	@mkdir -p target/bench
 	@cp target/release/tandem target/bench/tandem
 	@TANDEM_BIN=$$PWD/target/bench/tandem cargo bench --locked --bench core
+
+bench-memory:
+	@cargo bench --locked --bench memory
 
 # ONLY=takeover|many|instances|load|soak, RUNS=5 of each, WINDOW=15 seconds of instances and load, TIME=600 of the soak.
 bench-vrrp:

@@ -69,7 +69,7 @@ fn every_scheduler_with_every_forwarding_method() {
         let report = running.apply(&table);
         assert_eq!(saved(), sorted(&expected));
         assert_eq!((report.errors, report.drift_repaired), (vec![], 0));
-        assert_eq!(report.table, table);
+        assert_eq!(*report.table, table);
         assert_right(&table);
 
         // Turned round: every service gets the next scheduler, every weight and method changes.
@@ -160,7 +160,7 @@ fn every_kind_of_service_as_ipvsadm_lists_it() {
         let (table, words) = kinds();
         let mut running = Running::start();
         let report = running.apply(&table);
-        assert_eq!(report.table, table);
+        assert_eq!(*report.table, table);
         assert_right(&table);
         assert_eq!(saved(), sorted(&words.replace(" -x 100 -y 40", "")));
         let thresholds = command("ipvsadm", &["-L", "-n", "--thresholds", "-u", "10.0.0.1:53"]);
@@ -283,7 +283,7 @@ fn services_of_others_are_never_touched() {
         )]);
         let mut running = Running::start();
         let report = running.apply(&ours);
-        assert_eq!(report.table, ours);
+        assert_eq!(*report.table, ours);
         let both = format!(
             "{foreign}
              -A -t 10.0.0.1:80 -s wlc
@@ -373,7 +373,7 @@ fn what_the_kernel_refuses_is_named_and_the_rest_is_applied() {
         table.get_mut(&good).unwrap().destinations.retain(|key, _| !key.address.is_multicast());
         let report = running.apply(&table);
         assert_eq!(report.errors, [""; 0]);
-        assert_eq!(report.table, table);
+        assert_eq!(*report.table, table);
         running.stop();
     });
 }

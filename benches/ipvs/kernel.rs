@@ -63,7 +63,7 @@ fn thread(table: &Table) -> Duration {
     let (sender, mut report) = watch::channel(Report::default());
     let thread = std::thread::spawn(move || kernel::run(receiver, sender, &|_| ()));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let value = Arc::new(Desired { number: 1, table: table.clone(), ..Desired::default() });
+    let value = Arc::new(Desired { number: 1, table: Arc::new(table.clone()), ..Desired::default() });
     let begun = Instant::now();
     desired.send_replace(value);
     runtime.block_on(async { report.wait_for(|report| report.applied == 1).await.map(|_| ()) }).unwrap();

@@ -116,7 +116,13 @@ pub fn service(
     if let Some(sorry) = plan.sorry.as_ref().filter(|_| serving == Serving::SorryServer) {
         destinations.insert(sorry.at(&member.key), bare(sorry.forward, SORRY_WEIGHT));
     }
-    VirtualService { service: member.service.clone(), destinations }
+    VirtualService { service: member.service.clone(), destinations: packed(destinations) }
+}
+
+/// The same map in as few nodes as it needs: one that grew key by key is half empty, and of a large table there are several
+/// copies.
+fn packed<K: Ord, V>(map: BTreeMap<K, V>) -> BTreeMap<K, V> {
+    map.into_iter().collect()
 }
 
 /// A real server that is on its way out: nothing new goes there.

@@ -1,6 +1,6 @@
 //! One service's destinations for every state.
 
-use super::super::plan::SorryPlan;
+use super::super::plan::{RealRules, SorryPlan};
 use super::super::quorum;
 use super::super::tiers;
 use super::*;
@@ -20,21 +20,24 @@ fn real(last: u8, inhibit: bool) -> RealPlan {
     RealPlan {
         key: key(last),
         port: Some(80),
-        name: key(last).to_string(),
-        forward: Forward::Masquerade,
-        weight: 5,
-        upper_threshold: 100,
-        lower_threshold: 50,
-        inhibit,
-        tier: 0,
-        sorry: false,
-        state: AdminState::Enabled,
-        slow_start: None,
-        damping: None,
-        notify_up: None,
-        notify_down: None,
-        smtp_alert: false,
-        checkers: Vec::new(),
+        named: 80,
+        rules: RealRules {
+            forward: Forward::Masquerade,
+            weight: 5,
+            upper_threshold: 100,
+            lower_threshold: 50,
+            inhibit,
+            tier: 0,
+            sorry: false,
+            state: AdminState::Enabled,
+            slow_start: None,
+            damping: None,
+            notify_up: None,
+            notify_down: None,
+            smtp_alert: false,
+        }
+        .into(),
+        checkers: Default::default(),
     }
 }
 

@@ -89,9 +89,9 @@ pub struct Health {
     /// Timeouts in a row while up, where they are counted apart.
     timeouts: u32,
     /// Index of the url to ask for next; a url that failed is asked for until it is right.
-    url: usize,
+    url: u32,
     /// Successes in a row, up to the number of urls.
-    passed: usize,
+    passed: u32,
     /// Rounds of all urls in a row while down.
     rounds: u32,
     /// A first round of all urls is through, or the checker has been down.
@@ -133,12 +133,13 @@ impl Health {
 
     /// Index of the url that the next check asks for.
     pub const fn url(&self) -> usize {
-        self.url
+        self.url as usize
     }
 
     /// The url that was asked for is this one: another checker may have asked meanwhile, with which this one now goes on
     /// in step. What it had seen of its round counts no more then.
     pub fn ask_for(&mut self, url: usize) {
+        let url = small(url);
         if self.url != url {
             self.url = url;
             self.passed = 0;
@@ -160,7 +161,7 @@ impl Health {
     }
 
     fn success(&mut self, rules: &Rules, now: Instant) -> Observed {
-        let urls = rules.urls.max(1);
+        let urls = small(rules.urls).max(1);
         self.first_counts = false;
         (self.failures, self.timeouts) = (0, 0);
         self.passed = (self.passed + 1).min(urls);
@@ -210,6 +211,11 @@ impl Health {
         self.settled = true;
         Observed { flip: Some(Flip::Down), again: now + rules.delay_loop, tries }
     }
+}
+
+/// Numbers of urls are small: of ten thousand checkers each counts some.
+fn small(urls: usize) -> u32 {
+    u32::try_from(urls).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! publishes what the farm says.
 
 pub mod checkers;
+pub mod common;
 pub mod connections;
 pub mod damping;
 pub mod desired;

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_not_known_says_nothing() {
         let outside = Outside::default();
-        let file = Kind::File(FilePlan { name: "f".to_owned(), weight: 1, reverse: false });
+        let file = Kind::File(Box::new(FilePlan { name: "f".to_owned(), weight: 1, reverse: false }));
         assert_eq!(outside.result(&file), None);
         assert_eq!(outside.result(&Kind::Bfd("b".to_owned())), None);
         let sessions = [("b".to_owned(), false), ("c".to_owned(), true)].into();

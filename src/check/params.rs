@@ -11,10 +11,11 @@ mod http;
 mod inherit;
 mod probes;
 
+use super::common::Pool;
 use super::damping;
 use super::identity::Identity;
 use super::members::{self, forward, service_port};
-use super::plan::{Plan, RealPlan, SorryPlan, VirtualPlan};
+use super::plan::{Manner, Plan, RealPlan, RealRules, SorryPlan, TlsPlan, UrlPlan, VirtualPlan, Way};
 use super::planner::Planner;
 use super::quorum;
 use super::tiers;
@@ -43,7 +44,18 @@ impl Plan {
     }
 }
 
-pub(super) fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<VirtualPlan> {
+/// What servers have alike is kept once, from the beginning: ten thousand copies that are let go again leave holes in
+/// memory.
+#[derive(Debug, Default)]
+pub(super) struct Pools {
+    reals: Pool<RealRules>,
+    manners: Pool<Manner>,
+    ways: Pool<Way>,
+    urls: Pool<Vec<UrlPlan>>,
+    tls: Pool<TlsPlan>,
+}
+
+pub(super) fn virtual_plan(config: &Config, server: &VirtualServer, pools: &Pools) -> Option<VirtualPlan> {
     let global = &config.global_defs;
     let (name, members) = members::of(server, &config.virtual_server_group)?;
     let mut keys = BTreeSet::new();
@@ -53,7 +65,7 @@ pub(super) fn virtual_plan(config: &Config, server: &VirtualServer) -> Option<Vi
     let mut reals: Vec<RealPlan> = server
         .real_server
         .iter()
-        .map(|real| RealPlan { tier: tier(&tiers, real), ..real_plan(config, server, &name, real) })
+        .map(|real| real_plan(config, server, &name, real, tier(&tiers, real), pools))
         .filter(|plan| keys.insert(plan.key))
         .collect();
     if reals.is_empty() {
@@ -157,7 +169,14 @@ fn port_in(name: &Identity, port: Option<u16>) -> Option<u16> {
     }
 }
 
-fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &RealServer) -> RealPlan {
+fn real_plan(
+    config: &Config,
+    server: &VirtualServer,
+    name: &Identity,
+    real: &RealServer,
+    tier: usize,
+    pools: &Pools,
+) -> RealPlan {
     let global = &config.global_defs;
     let forward = match real.lvs_method {
         None => forward(server.lb_kind, server.tunnel.as_ref()),
@@ -169,15 +188,8 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
     };
     // Checks go to the port that is written, also where DR or TUN make no use of it.
     let own = SocketAddr::new(real.address, written(real.port).unwrap_or(default_port));
-    let inherit = Inherit { config, server, real, own };
-    let plans = inherit.checkers();
-    // Not by `collect`, which would keep the room of the plans themselves.
-    let mut checkers = Vec::with_capacity(plans.len());
-    checkers.extend(plans.into_iter().map(Arc::new));
-    RealPlan {
-        key: key_in(name, forward, real.address, real.port),
-        port: port_in(name, real.port),
-        name: own.to_string(),
+    let inherit = Inherit { config, server, real, own, pools };
+    let rules = RealRules {
         forward,
         weight: u32::from(real.weight.or(server.weight).unwrap_or(1)),
         upper_threshold: real.uthreshold.unwrap_or(0),
@@ -187,7 +199,7 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
         } else {
             server.inhibit_on_failure
         }),
-        tier: 0,
+        tier,
         sorry: real.sorry,
         state: real.admin_state.unwrap_or_default(),
         slow_start: inherit::first_limit([real.slow_start, server.slow_start]),
@@ -195,7 +207,13 @@ fn real_plan(config: &Config, server: &VirtualServer, name: &Identity, real: &Re
         notify_up: real.notify_up.clone(),
         notify_down: real.notify_down.clone(),
         smtp_alert: alert(real.smtp_alert, global, true),
-        checkers,
+    };
+    RealPlan {
+        key: key_in(name, forward, real.address, real.port),
+        port: port_in(name, real.port),
+        named: own.port(),
+        rules: pools.reals.keep(rules),
+        checkers: inherit.checkers().into_iter().map(Arc::new).collect(),
     }
 }
 

@@ -71,7 +71,8 @@ fn defaults_are_keepalived_s() {
     assert_eq!(plan.members[0].service, Service::plain("wlc"));
     assert_eq!(plan.quorum, quorum::Rules { quorum: 1, hysteresis: 0 });
     let real = &plan.reals[0];
-    assert_eq!((real.name.as_str(), real.weight, real.forward), ("10.0.0.3:8080", 1, Forward::Masquerade));
+    assert_eq!(real.name().to_string(), "10.0.0.3:8080");
+    assert_eq!((real.weight, real.forward), (1, Forward::Masquerade));
     assert!(real.smtp_alert && !plan.smtp_alert && !real.inhibit);
     let rules = |n: usize| {
         let rules = &real.checkers[n].rules;
@@ -80,19 +81,11 @@ fn defaults_are_keepalived_s() {
     assert_eq!(rules(0), (1, seconds(1), seconds(60)));
     assert_eq!(rules(1), (1, seconds(3), seconds(60)));
     assert_eq!(rules(2), (0, seconds(1), seconds(60)));
-    let target = Target {
-        address: "10.0.0.3:8080".parse().unwrap(),
-        bindto: None,
-        bind_if: None,
-        bind_port: None,
-        fwmark: None,
-        proxy: None,
-        timeout: seconds(5),
-    };
+    let target = Target::new("10.0.0.3:8080".parse().unwrap(), seconds(5));
     assert_eq!(real.checkers[0].kind, Kind::Tcp(target.clone()));
     let Kind::Http(http) = &real.checkers[1].kind else { panic!() };
     assert_eq!((&http.target, http.protocol), (&target, HttpProtocol::V1_0));
-    assert_eq!(http.urls[0].host, "10.0.0.3:8080");
+    assert_eq!(http.host(&http.urls[0]), "10.0.0.3:8080");
     assert_eq!(http.urls[0].status, [StatusRange { from: 200, to: 299 }]);
     let Kind::Misc(misc) = &real.checkers[2].kind else { panic!() };
     assert_eq!((misc.timeout, &misc.user), (seconds(60), &None));
@@ -114,7 +107,7 @@ fn the_nearest_value_wins() {
         let checker = Arc::clone(&plan(server.clone()).reals[0].checkers[n]);
         let rest = match &checker.kind {
             Kind::Tcp(target) => (target.timeout, String::new()),
-            Kind::Http(http) => (http.target.timeout, http.urls[0].host.clone()),
+            Kind::Http(http) => (http.target.timeout, http.host(&http.urls[0]).into_owned()),
             Kind::Misc(misc) => (misc.timeout, String::new()),
             other => panic!("{}", other.name()),
         };
@@ -201,7 +194,7 @@ fn firewall_marks_have_no_port_but_checks_do() {
         let plan = plan(server);
         assert_eq!(plan.members[0].key, ServiceKey::Fwmark { family: Family::V4, mark: 7 });
         assert_eq!(plan.reals[0].key.port, port);
-        assert_eq!(plan.reals[0].name, "10.0.0.3:8080");
+        assert_eq!(plan.reals[0].name().to_string(), "10.0.0.3:8080");
         assert_eq!(plan.members[0].service.persistence, None);
     }
     let mut server = server(vec![real("2001:db8::3", 80)]);
@@ -428,7 +421,7 @@ fn words_beyond_keepalived_s_find_their_plan() {
     let Kind::Http(ssl) = &checkers[2].kind else { panic!() };
     let tls = ssl.tls.as_ref().unwrap();
     assert_eq!((&tls.verify, tls.expiry, tls.expiry_warn), (&Some(Authority::System), Some(3), Some(30)));
-    assert_eq!(ssl.urls[0].certified, "grpc.example.org");
+    assert_eq!(ssl.certified(&ssl.urls[0]), "grpc.example.org");
     let Kind::Grpc(plain) = &checkers[3].kind else { panic!() };
     assert_eq!((plain.service.as_str(), &plain.tls), ("", &None));
     assert_eq!(plain.authority, "grpc.example.org:50051");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::identity::Identity;
-use super::params::virtual_plan;
+use super::params::{Pools, virtual_plan};
 use super::plan::{CheckerPlan, Plan, VirtualPlan};
 use crate::config::model::{Config, VirtualServer};
 use crate::ipvs::table::ServiceKey;
@@ -30,13 +30,13 @@ impl Planner {
         self.others = others;
         let known = std::mem::take(&mut self.known);
         let mut before = Before { known: &known, by_object: None, by_name: None };
-        let mut interned = HashSet::new();
+        let (mut interned, pools) = (HashSet::new(), Pools::default());
         self.known = Vec::with_capacity(config.virtual_server.len());
         for (n, server) in config.virtual_server.iter().enumerate() {
             let object = server.object();
             let planned = before.object(n, object).filter(|_| same_others);
             let plan = planned.cloned().unwrap_or_else(|| {
-                let mut plan = virtual_plan(config, server)?;
+                let mut plan = virtual_plan(config, server, &pools)?;
                 let last = before.name(n, &plan.name);
                 if let Some(last) = last.filter(|last| ***last == plan) {
                     return Some(Arc::clone(last));

@@ -56,30 +56,24 @@ pub struct Fetched {
 pub fn fetch(page: &Page) -> Result<Fetched, Failure> {
     let broken = |error: std::io::Error| Failure::Broken(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
-    let target = Target {
-        address: page.address,
-        bindto: None,
-        bind_if: None,
-        bind_port: None,
-        fwmark: page.fwmark,
-        proxy: None,
-        timeout: page.timeout,
-    };
+    let mut target = Target::new(page.address, page.timeout);
+    target.fwmark = page.fwmark;
     let url = UrlPlan {
         path: page.path.clone(),
-        host: page.virtualhost.clone().unwrap_or_else(|| page.address.to_string()),
+        host: page.virtualhost.clone(),
         digest: None,
         status: Vec::new(),
         regex: None,
         server_name: page.virtualhost.clone().filter(|_| page.tls == Some(true)),
-        certified: String::new(),
+        certified: None,
         tls_compliant: false,
         headers: Vec::new(),
         json: Vec::new(),
     };
     let rules = page.tls.map(|_| TlsPlan::default());
     let client = rules.as_ref().map(|rules| tls::Contexts::default().get(rules)).transpose()?;
-    let plan = HttpPlan { target, tls: rules, protocol: page.protocol, urls: Vec::new() };
+    let plan =
+        HttpPlan { target, tls: rules.map(Into::into), protocol: page.protocol, urls: Vec::new().into() };
     let mut keeper = Keeper { keep: page.keep, ..Keeper::default() };
     let began: Instant = clock::now();
     runtime.block_on(stream::within(page.timeout, http::read(&plan, &url, client.as_ref(), &mut keeper)))?;

@@ -102,7 +102,7 @@ impl Picture {
                 let counts =
                     service.members.iter().map(|member| connections.get(&(member.key, real.at(&member.key))));
                 let sum = counts.flatten().map(|count| u64::from(*count)).sum();
-                counted.insert((service.name.to_string(), real.name.clone()), sum);
+                counted.insert((service.name.to_string(), real.name().to_string()), sum);
             }
         }
         counted

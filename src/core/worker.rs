@@ -72,12 +72,14 @@ pub fn run(options: &Options) -> Result<(), Error> {
     // The supervisor holds back the signals that it passes on; here they are to come in.
     SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
     let mut rereader = Rereader::default();
-    let (loaded, bare) = overlay::load(options, &mut rereader);
+    let (mut loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
     startup::may_run(options, &loaded)?;
+    // They are told: of a large file they take room.
+    loaded.diagnostics = Vec::new();
     // Where the command line has named one, we are there.
     let named = options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
     if let Some(name) = loaded.config.net_namespace.as_ref().filter(|_| named.is_none()) {
@@ -295,6 +297,7 @@ impl Worker {
         self.program_settings();
         self.tell_carried();
         self.remember_addresses();
+        let mut planned = false;
         let mut pulse_at = clock::now();
         let mut strike = std::pin::pin!(fault::strike(Thread::Main));
         let vrrp = self.vrrp.mailbox.clone();
@@ -334,7 +337,13 @@ impl Worker {
                 Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
                 Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
-                Ok(()) = self.check.table.changed() => self.program_table(),
+                Ok(()) = self.check.table.changed() => {
+                    self.program_table();
+                    if !std::mem::replace(&mut planned, true) {
+                        // What planning the checks of a large file has left behind.
+                        memory::give_back();
+                    }
+                }
                 Ok(()) = self.net.links.changed() => {
                     self.tell_carried();
                     self.program_active();
@@ -346,7 +355,10 @@ impl Worker {
                         tracing::error!("nftables_ipvs: {error}");
                     }
                 }
-                _ = self.signals.hangup.recv() => drop(self.reload().await),
+                _ = self.signals.hangup.recv() => {
+                    drop(self.reload().await);
+                    planned = false;
+                }
                 done = self.disk.done() => self.take_disk(done),
                 () = tokio::time::sleep_until(pulse_at.into()) => {
                     let idle = self.config.bfd_instance.is_empty() && self.named && self.disk.is_idle();
@@ -414,8 +426,7 @@ impl Worker {
 
     fn program_table(&mut self) {
         let whole = Arc::clone(&self.check.table.borrow_and_update());
-        self.desired.table =
-            if self.active.is_empty() { (*whole).clone() } else { self.active_table(&whole) };
+        self.desired.table = if self.active.is_empty() { whole } else { Arc::new(self.active_table(&whole)) };
         // Not before there is a table of ours: what is in both stays as it is.
         if self.desired.inherited.is_empty() {
             self.desired.inherited = self.restart.memory.services().collect();
@@ -431,8 +442,8 @@ impl Worker {
         }
         let whole = Arc::clone(&self.check.table.borrow());
         let table = self.active_table(&whole);
-        if self.desired.table != table {
-            self.desired.table = table;
+        if *self.desired.table != table {
+            self.desired.table = Arc::new(table);
             self.program();
         }
     }

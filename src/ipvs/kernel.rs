@@ -28,8 +28,8 @@ const LOG_LIMIT: usize = 20;
 pub struct Desired {
     /// Counts up with every new value.
     pub number: u64,
-    /// The whole of our services.
-    pub table: Table,
+    /// The whole of our services: the value that whoever made it holds, too.
+    pub table: Arc<Table>,
     /// Timeouts and sync daemons.
     pub settings: Settings,
     /// How many times services of others were to go so far (`lvs_flush` at start, `lvs_flush_on_stop` at the end):
@@ -50,7 +50,7 @@ pub struct Report {
     /// What does not work at present, in sentences with the cure.
     pub errors: Vec<String>,
     /// Our services as last read from the kernel, with the changes that it acknowledged since.
-    pub table: Table,
+    pub table: Arc<Table>,
 }
 
 /// Keeps the kernel at the desired table until its sender is dropped; returns once the last value is applied, or
@@ -292,7 +292,7 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
                     applied: self.applied,
                     drift_repaired: self.repaired,
                     errors,
-                    table: self.reconciler.table().clone(),
+                    table: Arc::clone(self.reconciler.table()),
                 };
             }
             !same

@@ -2,6 +2,7 @@
 //! again, what others changed meanwhile. No clock and no socket of its own: [`crate::ipvs::kernel`] brings them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ipvs::diff::{Change, Subject, diff};
@@ -51,7 +52,8 @@ pub struct Reconciler {
     /// Every service that any desired table of this run named.
     ours: BTreeSet<ServiceKey>,
     /// What the kernel holds of `ours`, by what was read and acknowledged since.
-    known: Table,
+    /// The last report holds the same value: it is copied only when it changes.
+    known: Arc<Table>,
     /// When the table must be read (again); `None` = before anything else.
     read_due: Option<Instant>,
     /// How many readings in a row gave way to something newer.
@@ -87,7 +89,7 @@ impl Reconciler {
     /// Takes a whole table as ours, as it was just read: what of it is not desired goes, and is no drift.
     pub fn sweep(&mut self, everybody: Table) {
         self.adopt(&everybody);
-        self.known.extend(everybody);
+        Arc::make_mut(&mut self.known).extend(everybody);
     }
 
     /// True if there has never been a service of ours: nothing to do, and no reason to touch the kernel.
@@ -96,7 +98,7 @@ impl Reconciler {
     }
 
     /// The last known table, our services only.
-    pub const fn table(&self) -> &Table {
+    pub const fn table(&self) -> &Arc<Table> {
         &self.known
     }
 
@@ -207,7 +209,9 @@ impl Reconciler {
         // What leads back to what we knew is somebody else's doing. A service that was there before we ever looked
         // differs by its removal, which nobody desires: adoption is no drift.
         drift.extend(diff(&read, &self.known, &self.ours));
-        self.known = read;
+        if *self.known != read {
+            self.known = Arc::new(read);
+        }
         self.read_due = Some(now + READ_EVERY);
         Ok(true)
     }
@@ -252,7 +256,7 @@ impl Reconciler {
             let mut refusals: BTreeMap<usize, Refusal> = session.apply(&batch)?.into_iter().collect();
             for (index, change) in batch.into_iter().enumerate() {
                 let Some(refusal) = refusals.remove(&index) else {
-                    change.apply(&mut self.known);
+                    change.apply(Arc::make_mut(&mut self.known));
                     self.held.remove(&change.subject());
                     if drift.contains(&change) {
                         turn.repaired.push(change.clone());

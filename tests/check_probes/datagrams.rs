@@ -102,7 +102,7 @@ fn datagrams_that_are_no_answer() {
 async fn udp_ends(address: SocketAddr, words: &str) -> String {
     let config = one(&address.to_string().replace(':', " "), &format!("UDP_CHECK {{\n{words}\n}}"));
     let Kind::Udp(plan) = world::kind(&config) else { panic!("no UDP_CHECK") };
-    let plan = UdpPlan { target: world::target(address, LIMIT), ..plan };
+    let plan = UdpPlan { target: world::target(address, LIMIT), ..*plan };
     ends(LIMIT, udp::check(&plan, [7; 8])).await
 }
 

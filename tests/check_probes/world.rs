@@ -152,12 +152,14 @@ pub async fn run_once(config: &Config) -> String {
 
 /// A target for a checker that is called directly.
 pub fn target(address: SocketAddr, timeout: Duration) -> Target {
-    Target { address, bindto: None, bind_if: None, bind_port: None, fwmark: None, proxy: None, timeout }
+    Target::new(address, timeout)
 }
 
 /// The same target with a firewall mark.
 pub fn marked(mark: u32, target: &Target) -> Target {
-    Target { fwmark: Some(mark), ..target.clone() }
+    let mut marked = target.clone();
+    marked.fwmark = Some(mark);
+    marked
 }
 
 /// How a check ended: `ok`, or the failure's name with its words. It must end soon after its limit.

@@ -61,7 +61,7 @@ fn a_thousand_services_come_change_and_go() {
             let started = Instant::now();
             let report = running.apply(&table);
             println!("{what}: {:?}", started.elapsed());
-            assert_eq!(report.table, table);
+            assert_eq!(*report.table, table);
             let started = Instant::now();
             assert_eq!(read_all().unwrap(), table);
             println!("read: {:?}", started.elapsed());
@@ -132,7 +132,7 @@ fn two_who_fight_over_a_service_end_with_what_is_desired() {
              -a -t 10.0.0.1:80 -r 10.1.0.1:80 -g -w 40
              -a -t 10.0.0.1:80 -r 10.1.0.2:80 -g -w 40"
         ));
-        assert_eq!(running.wait(|report| report.errors.is_empty()).table, table(40));
+        assert_eq!(*running.wait(|report| report.errors.is_empty()).table, table(40));
         running.stop();
     });
 }

@@ -99,7 +99,7 @@ impl Running {
         let mut number = 0;
         self.desired.send_modify(|desired| {
             number = desired.number + 1;
-            *desired = Arc::new(Desired { number, table: table.clone(), ..Desired::default() });
+            *desired = Arc::new(Desired { number, table: Arc::new(table.clone()), ..Desired::default() });
         });
         number
     }

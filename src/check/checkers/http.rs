@@ -13,7 +13,7 @@ use super::http_expect::{self, Headers, Patterns};
 use super::stream::{Direction, Got, Stream, within};
 use super::tls::{Client, Contexts, Session};
 use crate::check::outcome::{Failure, Success};
-use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, UrlPlan};
+use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, TlsPlan, UrlPlan};
 use crate::config::model::HttpProtocol;
 use crate::pattern::Regex;
 use md5::{Digest, Md5};
@@ -163,26 +163,37 @@ pub async fn read(
     tls: Option<&Client>,
     reader: &mut impl Reader,
 ) -> Result<(), Failure> {
-    let target = &http.target;
-    let head = request(http.protocol, url)?;
-    let session = tls.zip(http.tls.as_ref()).map(|(client, rules)| Session {
-        client,
-        rules,
-        server_name: url.server_name.as_deref(),
-        certified: &url.certified,
-        protocol: &[],
-    });
-    let mut stream = Stream::open(target, session.as_ref()).await?;
-    stream.send(head.as_bytes(), target).await?;
+    let head = request(http, url)?;
+    let mut stream = match tls.zip(http.tls.as_ref()) {
+        None => Stream::plain(&http.target, head.as_bytes()).await?,
+        // In a box: a check without TLS has no room for a handshake.
+        Some((client, rules)) => Box::pin(shaken(http, url, client, rules, head.as_bytes())).await?,
+    };
     drop(head);
     let mut answer = Answer::default();
     loop {
         match turn(&mut stream, http, url, &mut answer, reader)? {
-            Turn::Wait(direction) => stream.ready(direction, target).await?,
+            Turn::Wait(direction) => stream.ready(direction, &http.target).await?,
             Turn::More => tokio::task::yield_now().await,
             Turn::Done => return Ok(()),
         }
     }
+}
+
+/// Connects by TLS, and sends the request.
+async fn shaken(
+    http: &HttpPlan,
+    url: &UrlPlan,
+    client: &Client,
+    rules: &TlsPlan,
+    head: &[u8],
+) -> Result<Stream, Failure> {
+    let certified = http.certified(url);
+    let server_name = url.server_name.as_deref();
+    let session = Session { client, rules, server_name, certified: &certified, protocol: &[] };
+    let mut stream = Stream::open(&http.target, Some(&session)).await?;
+    stream.send(head, &http.target).await?;
+    Ok(stream)
 }
 
 /// What a turn of reading led to.
@@ -233,22 +244,23 @@ fn turn(
 }
 
 /// The request, in keepalived's order.
-fn request(protocol: HttpProtocol, url: &UrlPlan) -> Result<String, Failure> {
+fn request(http: &HttpPlan, url: &UrlPlan) -> Result<String, Failure> {
+    let host = http.host(url);
     let bad = |text: &str| text.bytes().any(|byte| byte.is_ascii_control());
     if bad(&url.path) {
         return Err(Failure::BadRequest(format!("{:?} is no path", url.path)));
     }
-    if bad(&url.host) {
-        return Err(Failure::BadRequest(format!("{:?} is no Host header", url.host)));
+    if bad(&host) {
+        return Err(Failure::BadRequest(format!("{host:?} is no Host header")));
     }
-    let (version, close) = match protocol {
+    let (version, close) = match http.protocol {
         HttpProtocol::V1_0 => ("1.0", ""),
         HttpProtocol::V1_0Close => ("1.0", "Connection: close\r\n"),
         HttpProtocol::V1_1 => ("1.1", "Connection: close\r\n"),
     };
     Ok(format!(
-        "GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {}\r\n\r\n",
-        url.path, url.host
+        "GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {host}\r\n\r\n",
+        url.path
     ))
 }
 

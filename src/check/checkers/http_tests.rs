@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::check::health::Rules;
-use crate::check::plan::Target;
+use crate::check::plan::{Manner, Target};
 use crate::config::model::StatusRange;
 
 /// Of those that run into it.
@@ -20,12 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn url(host: &str) -> UrlPlan {
     UrlPlan {
         path: "/p?a=b".to_owned(),
-        host: host.to_owned(),
+        host: Some(host.to_owned()),
         digest: None,
         status: vec![StatusRange { from: 200, to: 299 }],
         regex: None,
         server_name: None,
-        certified: String::new(),
+        certified: None,
         tls_compliant: false,
         headers: Vec::new(),
         json: Vec::new(),
@@ -34,18 +34,10 @@ fn url(host: &str) -> UrlPlan {
 
 fn plan(address: SocketAddr) -> HttpPlan {
     HttpPlan {
-        target: Target {
-            address,
-            bindto: None,
-            bind_if: None,
-            bind_port: None,
-            fwmark: None,
-            proxy: None,
-            timeout: PATIENCE,
-        },
+        target: Target::new(address, PATIENCE),
         tls: None,
         protocol: HttpProtocol::V1_0,
-        urls: vec![url(&address.to_string())],
+        urls: vec![url(&address.to_string())].into(),
     }
 }
 
@@ -60,9 +52,9 @@ fn request(plan: &HttpPlan) -> Result<Request, Failure> {
         delay_before_rise: LIMIT,
         timeout_retry: None,
     };
-    let kind = Kind::Http(plan.clone());
-    let checker =
-        CheckerPlan { kind, rules, warmup: None, alpha: false, log_all_failures: false, share: true };
+    let kind = Kind::Http(Box::new(plan.clone()));
+    let manner = Manner { rules, warmup: None, alpha: false, log_all_failures: false, share: true };
+    let checker = CheckerPlan { kind, manner: manner.into() };
     Request::new(&Arc::new(checker), 0, &mut Shared::default())
 }
 
@@ -138,7 +130,7 @@ async fn the_request_is_keepalived_s() {
 async fn a_virtualhost_is_the_host() {
     let (address, task) = says(OK).await;
     let mut plan = plan(address);
-    plan.urls = vec![url("www.example.org")];
+    plan.urls = vec![url("www.example.org")].into();
     assert_eq!(check(&plan).await, Ok(Success::default()));
     assert!(task.await.unwrap().contains("\r\nHost: www.example.org\r\n"));
 }
@@ -171,7 +163,7 @@ async fn status_and_digest_decide() {
     ] {
         let (address, task) = says(answer).await;
         let mut plan = plan(address);
-        plan.urls = vec![wanted];
+        plan.urls = vec![wanted].into();
         let got = check(&plan).await.map_or_else(|failure| failure.to_string(), |_| "ok".to_owned());
         assert_eq!(got, result, "{answer}");
         task.await.unwrap();
@@ -368,7 +360,7 @@ async fn sources_are_honoured() {
 #[tokio::test]
 async fn bad_words_are_named() {
     let mut bad = plan("127.0.0.1:80".parse().unwrap());
-    bad.urls = vec![url("two\nlines")];
+    bad.urls = vec![url("two\nlines")].into();
     assert!(matches!(check(&bad).await, Err(Failure::BadRequest(_))));
     assert_eq!(check(&plan("127.0.0.1:0".parse().unwrap())).await, Err(Failure::NoPort));
 }

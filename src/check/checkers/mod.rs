@@ -133,17 +133,21 @@ enum Run {
 
 impl Run {
     async fn check(self) -> Result<Success, Failure> {
+        // Each in a box: none decides how much room the others take, and thousands may wait at a time.
         match self {
-            Self::Connect(plan, socket) => match plan.kind.target() {
-                Some(target) => tcp::finish(target, socket).await,
-                None => Err(Failure::Broken("a TCP_CHECK without target".to_owned())),
-            },
-            // The dialogues are large and rare: they must not decide what a connection costs.
+            Self::Connect(plan, socket) => Box::pin(finish(plan, socket)).await,
             Self::Probe(probe) => Box::pin(probe.check()).await,
             Self::Http(request) => Box::pin(request.check()).await,
             Self::Grpc(request) => Box::pin(request.check()).await,
             Self::Misc(request) => Box::pin(request.check()).await,
         }
+    }
+}
+
+async fn finish(plan: Arc<CheckerPlan>, socket: Socket) -> Result<Success, Failure> {
+    match plan.kind.target() {
+        Some(target) => tcp::finish(target, socket).await,
+        None => Err(Failure::Broken("a TCP_CHECK without target".to_owned())),
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use openssl::ssl::{self, ErrorCode};
 use tokio::net::TcpStream;
 
+use super::tcp::Begun;
 use super::tls::{self, Session};
 use super::{io_failure, tcp};
 use crate::check::outcome::Failure;
@@ -108,6 +109,41 @@ impl Stream {
         }
         tls::examine(stream.ssl(), session, target)?;
         Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// Connects without TLS, and says these words first. Where no PROXY header comes before them and the connection stands
+    /// at once, they are on their way before the runtime hears of the socket, which then need not tell that there is room
+    /// for them.
+    ///
+    /// # Errors
+    /// Why the connection did not complete, or takes no words.
+    pub async fn plain(target: &Target, mut words: &[u8]) -> Result<Self, Failure> {
+        let mut stream = Self::Plain(if target.proxy.is_some() {
+            // Rare: it must not decide how much room the others take.
+            Box::pin(tcp::connect(target)).await?
+        } else {
+            match tcp::begin(target)? {
+                Begun::Connected(socket) => {
+                    match socket.send_with_flags(words, libc::MSG_NOSIGNAL) {
+                        Ok(sent) => words = words.get(sent..).unwrap_or_default(),
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Err(failure(&error, target)),
+                    }
+                    tcp::register(target, socket)?
+                }
+                Begun::Waiting(socket) => tcp::wait(target, socket).await?,
+            }
+        });
+        if !words.is_empty()
+            && let Put::Bytes(wrote) = stream.write(words, target)?
+        {
+            words = words.get(wrote..).unwrap_or_default();
+        }
+        if !words.is_empty() {
+            // As rare: a connection that is new has room for a request.
+            Box::pin(stream.send(words, target)).await?;
+        }
+        Ok(stream)
     }
 
     /// Writes all.

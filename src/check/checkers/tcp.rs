@@ -109,7 +109,11 @@ async fn introduce(stream: &mut TcpStream, proxy: SendProxy) -> io::Result<()> {
     stream.write_all(&header).await
 }
 
-async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
+/// Waits until a connection that was asked for stands; without a time limit of its own.
+///
+/// # Errors
+/// The reason why it never will.
+pub async fn wait(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
     let stream = register(target, socket)?;
     stream.writable().await.map_err(|error| failure(target, &error))?;
     match stream.take_error() {

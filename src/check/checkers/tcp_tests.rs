@@ -8,15 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::*;
 
 fn target(address: SocketAddr) -> Target {
-    Target {
-        address,
-        bindto: None,
-        bind_if: None,
-        bind_port: None,
-        fwmark: None,
-        proxy: None,
-        timeout: Duration::from_millis(300),
-    }
+    Target::new(address, Duration::from_millis(300))
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {

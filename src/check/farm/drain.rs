@@ -59,7 +59,7 @@ pub(super) fn after(
         let verb = if stays(real.key).is_some() { "disabled" } else { "removed" };
         let text = format!(
             "real server {} of {} is {verb}: weight 0 until its connections are over, {} s at most",
-            real.name,
+            real.name(),
             plan.name,
             longest.as_secs_f64()
         );
@@ -111,7 +111,7 @@ impl Farm {
                     None => "its time is over".to_owned(),
                 };
                 let text =
-                    format!("real server {} of {} is drained: {why}", gone.plan.name, service.plan.name);
+                    format!("real server {} of {} is drained: {why}", gone.plan.name(), service.plan.name);
                 reaction.notes.push(Note { loud: true, text });
             }
         }

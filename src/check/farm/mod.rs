@@ -16,6 +16,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use smallvec::SmallVec;
+
 use super::damping::Damping;
 use super::desired::{self, RealNow};
 use super::event::{Event, What};
@@ -115,9 +117,16 @@ struct ServiceState {
 #[derive(Debug)]
 struct RealState {
     now: RealNow,
-    checkers: Vec<CheckerState>,
+    checkers: SmallVec<[CheckerState; 1]>,
     /// What the checkers say together; `now.up` is also false while it is held down.
     checked_up: bool,
+    /// In a box: most have never failed.
+    past: Option<Box<Past>>,
+}
+
+/// What has happened to a real server so far.
+#[derive(Debug, Default)]
+struct Past {
     damping: Damping,
     /// When it came back, while its weight grows.
     back_since: Option<Instant>,
@@ -125,8 +134,7 @@ struct RealState {
     timer: Option<Instant>,
     /// What the farm has noted of that.
     armed: Option<Instant>,
-    /// In a box: most have never failed.
-    last_failure: Option<Box<(Failure, Instant)>>,
+    last_failure: Option<(Failure, Instant)>,
     last_change: Option<Instant>,
 }
 
@@ -225,7 +233,7 @@ impl Farm {
         // All who share it ask for their urls in step, but for those who were suspended.
         let user = probe.users.iter().find(|place| !is_suspended(&self.services, &self.carried, **place));
         let url = user.and_then(|place| checker_at(&self.services, *place)).map_or(0, |c| c.health.url());
-        probe.url = url;
+        probe.ask_for(url);
         Some(Job { id, plan: Arc::clone(&probe.plan), url })
     }
 

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use super::super::plan::{CheckerPlan, Kind};
 use super::super::schedule::{ProbeId, Schedule};
 use super::{LANES, Lane};
@@ -41,15 +43,14 @@ impl Place {
 pub(super) struct Probe {
     pub(super) plan: Arc<CheckerPlan>,
     /// The checkers that its results count for, in the order of the file; empty only in the middle of a reload.
-    pub(super) users: Vec<Place>,
+    pub(super) users: SmallVec<[Place; 1]>,
     /// When it is to run; `None` while it runs, while all of its users are suspended, and of one that is told.
     due: Option<Instant>,
     /// A run of it is under way.
     pub(super) runs: bool,
-    /// The url that this run asks for.
-    pub(super) url: usize,
-    /// How long the last run took; `None`: there was none that counted.
-    pub(super) took: Option<Duration>,
+    url: u32,
+    /// How long the last run that counted took, microseconds; 0: there was none.
+    pub(super) took_us: u32,
     /// The last run had no result within its time.
     pub(super) slow: bool,
 }
@@ -64,6 +65,16 @@ impl Probe {
             (_, false) => Some(Lane::Connections),
             (_, true) => Some(Lane::SlowConnections),
         }
+    }
+
+    /// The url that this run asks for.
+    pub(super) const fn url(&self) -> usize {
+        self.url as usize
+    }
+
+    /// The next run asks for that url.
+    pub(super) fn ask_for(&mut self, url: usize) {
+        self.url = u32::try_from(url).unwrap_or(u32::MAX);
     }
 
     /// Others with an equal plan may use it.
@@ -99,7 +110,7 @@ impl Probes {
     pub(super) fn add(&mut self, plan: Arc<CheckerPlan>) -> ProbeId {
         self.made += 1;
         let probe =
-            Probe { plan, users: Vec::new(), due: None, runs: false, url: 0, took: None, slow: false };
+            Probe { plan, users: SmallVec::new(), due: None, runs: false, url: 0, took_us: 0, slow: false };
         if let Some(slot) = self.free.pop()
             && let Some(place) = self.slots.get_mut(slot as usize)
         {
@@ -195,7 +206,8 @@ impl Probes {
     pub(super) fn ended(&mut self, id: ProbeId, took: Duration, slow: bool) {
         self.schedule(id, None);
         if let Some(probe) = self.get_mut(id) {
-            (probe.took, probe.slow) = (Some(took), slow);
+            probe.took_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+            probe.slow = slow;
         }
     }
 }

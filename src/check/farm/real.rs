@@ -39,34 +39,51 @@ impl RealState {
 
     /// Takes what the checkers say now, or that time has passed. `Some`: a hold began, for so long.
     pub(super) fn refresh(&mut self, plan: &RealPlan, now: Instant) -> Option<Duration> {
-        self.damping.release(plan.damping.as_ref(), now);
         let checked_up = checked_up(&self.checkers);
+        let weight = weight(plan, &self.checkers);
+        if self.past.is_none() && self.checked_up == checked_up && self.now.up == checked_up {
+            // Nothing has happened to it, and nothing happens now.
+            self.now = RealNow::full(checked_up, weight);
+            return None;
+        }
+        let past = self.past.get_or_insert_default();
+        past.damping.release(plan.damping.as_ref(), now);
         let mut begun = None;
         if self.checked_up != checked_up {
             self.checked_up = checked_up;
             if let Some(rules) = &plan.damping
-                && self.damping.flip(rules, now)
+                && past.damping.flip(rules, now)
             {
-                begun = self.damping.held_until().map(|until| until.saturating_duration_since(now));
+                begun = past.damping.held_until().map(|until| until.saturating_duration_since(now));
             }
         }
-        let held = self.damping.held_until();
+        let held = past.damping.held_until();
         let up = checked_up && held.is_none();
         if self.now.up != up {
-            self.last_change = Some(now);
-            self.back_since = up.then_some(now);
+            past.last_change = Some(now);
+            past.back_since = up.then_some(now);
         }
-        let (tenths, next) = match (self.back_since, plan.slow_start) {
+        let (tenths, next) = match (past.back_since, plan.slow_start) {
             (Some(since), Some(slow_start)) => ramp::tenths(since, slow_start, now),
             _ => (ramp::FULL, None),
         };
         if next.is_none() {
-            self.back_since = None;
+            past.back_since = None;
         }
-        self.now = RealNow { up, weight: weight(plan, &self.checkers), tenths };
+        self.now = RealNow { up, weight, tenths };
         // Of the two only one can be: what is held does not grow.
-        self.timer = held.or(next);
+        past.timer = held.or(next);
         begun
+    }
+
+    /// When it is to be looked at without a result.
+    pub(super) fn timer(&self) -> Option<Instant> {
+        self.past.as_ref()?.timer
+    }
+
+    /// Until when it is held down.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        self.past.as_ref()?.damping.held_until()
     }
 }
 
@@ -88,7 +105,9 @@ impl Farm {
                 continue;
             };
             let before = real.now;
-            real.armed = None;
+            if let Some(past) = &mut real.past {
+                past.armed = None;
+            }
             real.refresh(plan, now);
             if before.up != real.now.up {
                 let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
@@ -109,12 +128,13 @@ impl Farm {
         let Some(real) = self.services.get_mut(s).and_then(|service| service.reals.get_mut(r)) else {
             return;
         };
-        if real.armed != real.timer {
-            if let Some(at) = real.armed {
+        let Some(past) = &mut real.past else { return };
+        if past.armed != past.timer {
+            if let Some(at) = past.armed {
                 self.timers.remove(&(at, s, r));
             }
-            self.timers.extend(real.timer.map(|at| (at, s, r)));
-            real.armed = real.timer;
+            self.timers.extend(past.timer.map(|at| (at, s, r)));
+            past.armed = past.timer;
         }
     }
 
@@ -122,7 +142,11 @@ impl Farm {
     pub(super) fn arm_again(&mut self, changed: &[usize]) {
         for s in changed {
             let count = self.services.get_mut(*s).map_or(0, |service| {
-                service.reals.iter_mut().for_each(|real| real.armed = None);
+                service
+                    .reals
+                    .iter_mut()
+                    .filter_map(|real| real.past.as_mut())
+                    .for_each(|past| past.armed = None);
                 service.reals.len()
             });
             (0..count).for_each(|r| self.arm(*s, r));
@@ -134,8 +158,10 @@ impl Farm {
         self.timers.clear();
         for (s, service) in self.services.iter_mut().enumerate() {
             for (r, real) in service.reals.iter_mut().enumerate() {
-                real.armed = real.timer;
-                self.timers.extend(real.timer.map(|at| (at, s, r)));
+                if let Some(past) = &mut real.past {
+                    past.armed = past.timer;
+                    self.timers.extend(past.timer.map(|at| (at, s, r)));
+                }
             }
         }
     }

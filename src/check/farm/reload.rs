@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::damping::Damping;
+use smallvec::SmallVec;
+
 use super::super::desired::{self, RealNow};
 use super::super::event::What;
 use super::super::health::{Begin, Health};
@@ -141,16 +142,19 @@ impl Farm {
                 match (before.state == AdminState::Disabled, real.state == AdminState::Disabled) {
                     (false, true) => leaving.extend(present.contains(&real.key).then_some(before)),
                     // It comes back, whatever its checks said meanwhile.
-                    (true, false) => state.back_since = state.now.up.then_some(now),
+                    (true, false) => {
+                        state.past.get_or_insert_default().back_since = state.now.up.then_some(now);
+                    }
                     _ => {}
                 }
                 state
             });
             let was_up = known.as_ref().map(|known| known.now.up);
-            let first = match recalled.as_ref().and_then(|service| service.reals.get(&real.name)) {
-                Some(up) => First::Recalled { up: *up },
-                None => First::Unheard { service_is_new: is_new },
-            };
+            let first =
+                match recalled.as_ref().and_then(|service| service.reals.get(&real.name().to_string())) {
+                    Some(up) => First::Recalled { up: *up },
+                    None => First::Unheard { service_is_new: is_new },
+                };
             let state = self.real((s, r), real, known, first, desk);
             if was_up.is_some_and(|was| was != state.now.up) {
                 let what = if state.now.up { What::RealServerUp } else { What::RealServerDown };
@@ -203,22 +207,14 @@ impl Farm {
         let was = known.as_ref().map(|known| known.checked_up);
         let mut state = RealState {
             now: RealNow::full(false, 0),
-            checkers: Vec::with_capacity(plan.checkers.len()),
+            checkers: SmallVec::with_capacity(plan.checkers.len()),
             checked_up: false,
-            damping: Damping::default(),
-            back_since: None,
-            timer: None,
-            armed: None,
-            last_failure: None,
-            last_change: None,
+            past: None,
         };
-        let mut old = Vec::new();
+        let mut old = SmallVec::new();
         if let Some(known) = known {
-            state.last_failure = known.last_failure;
-            state.last_change = known.last_change;
+            state.past = known.past;
             state.now = known.now;
-            state.damping = known.damping;
-            state.back_since = known.back_since;
             old = known.checkers;
         }
         for (c, checker) in plan.checkers.iter().enumerate() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::super::event::{Event, What};
 use super::super::health::Flip;
 use super::super::outcome::{Failure, Outcome};
-use super::super::plan::{CheckerPlan, FilePlan, Kind, RealPlan, SmtpPlan, UdpPlan, VirtualPlan};
+use super::super::plan::{CheckerPlan, Kind, RealPlan, VirtualPlan};
 use super::super::quorum::Serving;
 use super::super::status::{CheckerStatus, DrainStatus, RealStatus, ServiceStatus, Status};
 use super::super::tiers::Weights;
@@ -35,7 +35,7 @@ pub(super) fn beginnings(service: &ServiceState) -> Vec<Event> {
 }
 
 fn real_subject(service: &VirtualPlan, real: &RealPlan) -> String {
-    format!("real server {} of {}", real.name, service.name)
+    format!("real server {} of {}", real.name(), service.name)
 }
 
 pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, reason: String) -> Event {
@@ -46,7 +46,7 @@ pub(super) fn real_event(service: &VirtualPlan, real: &RealPlan, what: What, rea
         command: if what.is_up() { real.notify_up.clone() } else { real.notify_down.clone() },
         virtual_server: service.name.clone(),
         number: service.number,
-        real_server: Some(real.name.clone()),
+        real_server: Some(real.name().to_string()),
         smtp_alert: real.smtp_alert,
     }
 }
@@ -92,23 +92,20 @@ pub(super) fn result_words(
     let name = checker.kind.name();
     let Err(failure) = &outcome.result else { return format!("{name} succeeded") };
     let at = match &checker.kind {
-        Kind::Tcp(target) if target.address.to_string() == real.name => String::new(),
+        Kind::Tcp(target) if target.address == real.name() => String::new(),
         Kind::Http(http) => format!("{name} {}: ", http.urls.get(url).map_or("", |url| url.path.as_str())),
         Kind::Misc(misc) => format!("{name} {}: ", misc.argv.first().map_or("", String::as_str)),
         Kind::Ping(target) => format!("{name} of {}: ", target.address.ip()),
         Kind::Dns(dns) => format!("{name} {} {}: ", dns.name, word(dns.kind)),
         Kind::Tcp(target) => format!("{name} of {}: ", target.address),
-        Kind::Smtp(SmtpPlan { target, .. }) | Kind::Udp(UdpPlan { target, .. })
-            if target.address.to_string() == real.name =>
-        {
-            format!("{name}: ")
-        }
-        Kind::Smtp(SmtpPlan { target, .. }) | Kind::Udp(UdpPlan { target, .. }) => {
-            format!("{name} of {}: ", target.address)
-        }
+        Kind::Smtp(_) | Kind::Udp(_) => match checker.kind.target() {
+            Some(target) if target.address != real.name() => format!("{name} of {}: ", target.address),
+            _ => format!("{name}: "),
+        },
         // The failure names the service.
         Kind::Grpc(_) => format!("{name}: "),
-        Kind::File(FilePlan { name: which, .. }) | Kind::Bfd(which) => format!("{name} {which}: "),
+        Kind::File(file) => format!("{name} {}: ", file.name),
+        Kind::Bfd(session) => format!("{name} {session}: "),
     };
     match tries {
         Some((n, of)) => format!("{at}{failure} (try {n} of {of})"),
@@ -233,7 +230,7 @@ impl Farm {
                 .draining
                 .iter()
                 .map(|one| DrainStatus {
-                    name: one.plan.name.clone(),
+                    name: one.plan.name().to_string(),
                     until: one.until,
                     connections: one.connections,
                 })
@@ -244,17 +241,19 @@ impl Farm {
                 .iter()
                 .zip(&service.reals)
                 .map(|(plan, real)| RealStatus {
-                    name: plan.name.clone(),
+                    name: plan.name().to_string(),
                     key: plan.key,
                     up: real.now.up,
                     weight: real.now.weight,
                     tenths: real.now.tenths,
                     tier: plan.tier,
                     sorry: plan.sorry,
-                    held_until: real.damping.held_until(),
-                    last_failure: real.last_failure.as_ref().map(|last| (last.0.to_string(), last.1)),
+                    held_until: real.held_until(),
+                    last_failure: real.past.as_ref().and_then(|past| {
+                        past.last_failure.as_ref().map(|(failure, at)| (failure.to_string(), *at))
+                    }),
                     warning: self.warning(real, warnings),
-                    last_change: real.last_change,
+                    last_change: real.past.as_ref().and_then(|past| past.last_change),
                     checkers: real.checkers.iter().map(|checker| self.checker_status(checker)).collect(),
                 })
                 .collect(),
@@ -282,12 +281,11 @@ impl Farm {
 
     fn checker_status(&self, checker: &CheckerState) -> CheckerStatus {
         let probe = self.probes.get(checker.probe);
-        let took = probe.and_then(|probe| probe.took).unwrap_or_default();
         CheckerStatus {
             kind: probe.map_or("", |probe| probe.plan.kind.name()),
             up: checker.health.is_up(),
             known: checker.known,
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            took_us: probe.map_or(0, |probe| probe.took_us.into()),
             users: probe.map_or(0, |probe| probe.users.len()),
         }
     }

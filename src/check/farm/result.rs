@@ -28,7 +28,7 @@ impl Farm {
         };
         self.checks += 1;
         probe.runs = false;
-        let (plan, url, runs) = (Arc::clone(&probe.plan), probe.url, probe.lane().is_some());
+        let (plan, url, runs) = (Arc::clone(&probe.plan), probe.url(), probe.lane().is_some());
         let users = std::mem::take(&mut probe.users);
         let (mut taken, mut again) = (false, None);
         for place in &users {
@@ -74,8 +74,9 @@ impl Farm {
         let checker = real.checkers.get_mut(place.checker())?;
         let seen = match &outcome.result {
             Err(failure) if failure.says_nothing() => {
-                let told = real.last_failure.as_ref().is_some_and(|last| last.0 == *failure);
-                real.last_failure = Some(Box::new((failure.clone(), now)));
+                let last = &mut real.past.get_or_insert_default().last_failure;
+                let told = last.as_ref().is_some_and(|last| last.0 == *failure);
+                *last = Some((failure.clone(), now));
                 if let Some(about) = service.plan.reals.get(place.real()) {
                     let text = report::not_run_line(&service.plan, about, plan, failure);
                     reaction.notes.push(Note { loud: !told || plan.log_all_failures, text });
@@ -92,11 +93,13 @@ impl Farm {
         let weight = checker.weight;
         match &outcome.result {
             Ok(success) => checker.weight = success.weight.or(weight),
-            Err(failure) => real.last_failure = Some(Box::new((failure.clone(), now))),
+            Err(failure) => {
+                real.past.get_or_insert_default().last_failure = Some((failure.clone(), now));
+            }
         }
         let effect = Effect { flip: observed.flip, failed: outcome.result.is_err() };
         // Nearly all results change nothing, and the way ends here.
-        if effect.flip.is_some() || effect.failed || checker.weight != weight || real.timer.is_some() {
+        if effect.flip.is_some() || effect.failed || checker.weight != weight || real.timer().is_some() {
             let words = |real: &RealPlan| report::result_words(real, plan, url, outcome, observed.tries);
             self.follow(place, plan, &effect, words, now, reaction);
         }
@@ -118,7 +121,7 @@ impl Farm {
         let Some((plan, real)) = service.plan.reals.get(r).zip(service.reals.get_mut(r)) else { return };
         let before = real.now;
         let held = real.refresh(plan, now);
-        let until = real.damping.held_until();
+        let until = real.held_until();
         if before.up != real.now.up {
             let what = if real.now.up { What::RealServerUp } else { What::RealServerDown };
             let reason =

@@ -122,7 +122,7 @@ impl Farm {
         for s in changed {
             let Some(service) = self.services.get(*s) else { continue };
             for (r, real) in service.reals.iter().enumerate() {
-                if let Some(at) = real.armed {
+                if let Some(at) = real.past.as_ref().and_then(|past| past.armed) {
                     self.timers.remove(&(at, *s, r));
                 }
                 probes.extend(real.checkers.iter().map(|checker| checker.probe));
@@ -149,9 +149,6 @@ impl Farm {
         for (place, id) in new {
             if let Some(probe) = self.probes.get_mut(id) {
                 let at = probe.users.partition_point(|user| *user < place);
-                if probe.users.is_empty() {
-                    probe.users.reserve_exact(1);
-                }
                 probe.users.insert(at, place);
             }
             probes.push(id);
@@ -170,10 +167,6 @@ impl Farm {
 /// Notes a user of a probe. Those behind it are noted later.
 fn use_at(probes: &mut Probes, id: ProbeId, place: Place) {
     let Some(probe) = probes.get_mut(id) else { return };
-    if probe.users.is_empty() {
-        // Most have one user for ever.
-        probe.users.reserve_exact(1);
-    }
     probe.users.push(place);
 }
 

@@ -1,10 +1,10 @@
 //! HTTP_GET and SSL_GET.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::super::plan::{
     Authority, CheckerPlan, ClientCertificate, HeaderPlan, HeaderValue, HttpPlan, JsonPlan, Kind, RegexPlan,
-    Target, TlsPlan, UrlPlan,
+    TlsPlan, UrlPlan,
 };
 use super::inherit::{Before, Inherit};
 use crate::config::model::{CertificateRules, HttpGet, HttpProtocol, Ssl, StatusRange, Url};
@@ -21,21 +21,23 @@ impl Inherit<'_> {
     }
 
     fn page(&self, check: &HttpGet, tls: Option<TlsPlan>) -> CheckerPlan {
-        let target = Target { proxy: check.send_proxy, ..self.target(&check.connection) };
+        let target = self.target(&check.connection, check.send_proxy);
         let virtualhost = check
             .virtualhost
             .as_ref()
             .or(self.real.virtualhost.as_ref())
             .or(self.server.virtualhost.as_ref());
-        let urls: Vec<UrlPlan> =
-            check.url.iter().map(|url| url_plan(check, url, virtualhost, target.address)).collect();
-        let count = urls.len();
-        let protocol = check.http_protocol.unwrap_or(HttpProtocol::V1_0);
-        let kind = Kind::Http(HttpPlan { target, tls, protocol, urls });
-        let mut plan = self.checker(kind, &check.pace, 1, Before::Secs(3));
-        plan.rules.urls = count;
-        plan.rules.fast_recovery = check.fast_recovery;
-        plan
+        let urls: Vec<UrlPlan> = check.url.iter().map(|url| url_plan(check, url, virtualhost)).collect();
+        let mut manner = self.manner(&check.pace, 1, Before::Secs(3));
+        manner.rules.urls = urls.len();
+        manner.rules.fast_recovery = check.fast_recovery;
+        let kind = Kind::Http(Box::new(HttpPlan {
+            target,
+            tls: tls.map(|tls| self.pools.tls.keep(tls)),
+            protocol: check.http_protocol.unwrap_or(HttpProtocol::V1_0),
+            urls: self.pools.urls.keep(urls),
+        }));
+        CheckerPlan { kind, manner: self.pools.manners.keep(manner) }
     }
 }
 
@@ -57,14 +59,13 @@ pub(super) fn tls_plan(own: Option<&Ssl>, rules: &CertificateRules) -> TlsPlan {
     }
 }
 
-/// The name that a certificate must have: the one that the file gives for it, that of the handshake, the virtual host, the
-/// address.
+/// The name that a certificate must have: the one that the file gives for it, that of the handshake, the virtual host;
+/// else the target's address.
 pub(super) fn certified(
     rules: &CertificateRules,
     named: Option<&String>,
     virtualhost: Option<&String>,
-    target: SocketAddr,
-) -> String {
+) -> Option<String> {
     let own = rules
         .tls_verify_name
         .as_ref()
@@ -72,10 +73,10 @@ pub(super) fn certified(
         .or(virtualhost)
         .map(|host| bare(host))
         .filter(|name| !name.is_empty());
-    own.map_or_else(|| target.ip().to_string(), str::to_owned)
+    own.map(str::to_owned)
 }
 
-fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: SocketAddr) -> UrlPlan {
+fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>) -> UrlPlan {
     let slash = if url.path.starts_with('/') { "" } else { "/" };
     let status = if url.status_code.is_empty() {
         vec![StatusRange { from: 200, to: 299 }]
@@ -101,12 +102,12 @@ fn url_plan(check: &HttpGet, url: &Url, virtualhost: Option<&String>, target: So
     let named = own_name.or(virtualhost.filter(|_| check.enable_sni));
     UrlPlan {
         path: format!("{slash}{}", url.path),
-        host: virtualhost.cloned().unwrap_or_else(|| target.to_string()),
+        host: virtualhost.cloned(),
         digest: url.digest.as_ref().map(|digest| digest.to_ascii_lowercase()),
         status,
         regex: url.regex.as_ref().map(|pattern| regex_plan(url, pattern)),
         server_name: named.and_then(|name| server_name(name)),
-        certified: certified(&check.server_certificate, own_name, virtualhost, target),
+        certified: certified(&check.server_certificate, own_name, virtualhost),
         tls_compliant: url.tls_compliant || check.tls_compliant,
         headers: exact.chain(patterns).collect(),
         json: json.collect(),
@@ -167,7 +168,7 @@ mod tests {
     fn the_nearest_name_counts() {
         let name = |check: &HttpGet, url: &Url, outer: Option<&str>| {
             let outer = outer.map(str::to_owned);
-            url_plan(check, url, outer.as_ref(), SocketAddr::from(([10, 0, 0, 1], 443))).server_name
+            url_plan(check, url, outer.as_ref()).server_name
         };
         let text = |text: &str| Some(text.to_owned());
         let (plain, sni) = (HttpGet::default(), HttpGet { enable_sni: true, ..HttpGet::default() });
@@ -185,7 +186,6 @@ mod tests {
 
     #[test]
     fn a_certificate_is_to_have_the_nearest_name() {
-        let target = SocketAddr::from(([10, 0, 0, 1], 443));
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         for (own, named, virtualhost, wanted) in [
             ("own", "sni", "host", "own"),
@@ -194,12 +194,13 @@ mod tests {
             ("", "", "192.0.2.1:443", "192.0.2.1"),
             ("", "", "[fd00::1]:443", "fd00::1"),
             ("", "", "fd00::1", "fd00::1"),
-            ("", "", ":443", "10.0.0.1"),
-            ("", "", "", "10.0.0.1"),
+            ("", "", ":443", ""),
+            // The address of the target, then.
+            ("", "", "", ""),
         ] {
             let rules = CertificateRules { tls_verify_name: text(own), ..CertificateRules::default() };
-            let got = certified(&rules, text(named).as_ref(), text(virtualhost).as_ref(), target);
-            assert_eq!(got, wanted, "{own} {named} {virtualhost}");
+            let got = certified(&rules, text(named).as_ref(), text(virtualhost).as_ref());
+            assert_eq!(got, text(wanted), "{own} {named} {virtualhost}");
         }
     }
 
@@ -211,7 +212,7 @@ mod tests {
             expect_json: vec![ExpectJson { path: "a.0".to_owned(), value: None }],
             ..Url::new("p".to_owned())
         };
-        let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
+        let plan = url_plan(&HttpGet::default(), &url, None);
         let header = |name: &str, value| HeaderPlan { name: name.to_owned(), value };
         let pattern = HeaderValue::Matches(RegexPlan::of("^e"));
         let wanted = [
@@ -235,8 +236,8 @@ mod tests {
             regex_stack: Some(RegexStack { start: 1, max: 2 }),
             ..Url::new("p".to_owned())
         };
-        let plan = url_plan(&HttpGet::default(), &url, None, SocketAddr::from(([10, 0, 0, 1], 80)));
-        assert_eq!((plan.path.as_str(), plan.host.as_str()), ("/p", "10.0.0.1:80"));
+        let plan = url_plan(&HttpGet::default(), &url, None);
+        assert_eq!((plan.path.as_str(), plan.host), ("/p", None));
         let regex = plan.regex.unwrap();
         assert_eq!((regex.min, regex.max, regex.stack, regex.absent), (3, Some(9), Some((1, 2)), true));
         assert_eq!((regex.pattern.as_str(), regex.options), ("a+", vec!["caseless".to_owned()]));

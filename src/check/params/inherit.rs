@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::super::health;
-use super::super::plan::{CheckerPlan, Kind, Target};
-use crate::config::model::{Config, Connection, Pace, RealServer, VirtualServer};
+use super::super::plan::{CheckerPlan, Kind, Manner, Target, Way};
+use super::Pools;
+use crate::config::model::{Config, Connection, Pace, RealServer, SendProxy, VirtualServer};
 use crate::config::units::Secs;
 
 /// keepalived's `delay_loop` where the file has none.
@@ -24,6 +25,8 @@ pub(super) struct Inherit<'a> {
     pub(super) real: &'a RealServer,
     /// The real server as the file names it.
     pub(super) own: SocketAddr,
+    /// Where what checkers have alike is kept.
+    pub(super) pools: &'a Pools,
 }
 
 /// `delay_before_retry` where the file has none.
@@ -69,12 +72,16 @@ impl Inherit<'_> {
         plans
     }
 
-    pub(super) fn target(&self, connection: &Connection) -> Target {
-        self.target_of([connection])
+    pub(super) fn target(&self, connection: &Connection, proxy: Option<SendProxy>) -> Target {
+        self.target_of([connection], proxy)
     }
 
     /// A target whose every word comes from the first of the connections that writes it.
-    pub(super) fn target_of<const N: usize>(&self, connections: [&Connection; N]) -> Target {
+    pub(super) fn target_of<const N: usize>(
+        &self,
+        connections: [&Connection; N],
+        proxy: Option<SendProxy>,
+    ) -> Target {
         fn pick<T, const N: usize>(
             from: [&Connection; N],
             word: impl Fn(&Connection) -> Option<T>,
@@ -83,25 +90,30 @@ impl Inherit<'_> {
         }
         let address: IpAddr = pick(connections, |c| c.connect_ip).unwrap_or(self.own.ip());
         let port = pick(connections, |c| written(c.connect_port)).unwrap_or(self.own.port());
-        Target {
-            address: SocketAddr::new(address, port),
+        let way = Way {
             bindto: pick(connections, |c| c.bindto),
             bind_if: pick(connections, |c| c.bind_if.clone()),
             bind_port: pick(connections, |c| written(c.bind_port)),
             // 0 is the mark of packets that nobody marked.
             fwmark: pick(connections, |c| c.fwmark.filter(|mark| *mark != 0)),
-            proxy: None,
+            proxy,
             timeout: first_limit([
                 pick(connections, |c| c.connect_timeout.filter(|secs| !secs.0.is_zero())),
                 self.real.connect_timeout,
                 self.server.connect_timeout,
             ])
             .unwrap_or(CONNECT_TIMEOUT),
-        }
+        };
+        Target { address: SocketAddr::new(address, port), way: self.pools.ways.keep(way) }
     }
 
     /// A checker with the numbers of its kind where the file writes none.
     pub(super) fn checker(&self, kind: Kind, pace: &Pace, retry: u32, before_retry: Before) -> CheckerPlan {
+        CheckerPlan { kind, manner: self.pools.manners.keep(self.manner(pace, retry, before_retry)) }
+    }
+
+    /// How a checker is run, with the numbers of its kind where the file writes none.
+    pub(super) fn manner(&self, pace: &Pace, retry: u32, before_retry: Before) -> Manner {
         let (real, server) = (self.real, self.server);
         let delay_loop = first([pace.delay_loop, real.delay_loop, server.delay_loop])
             .unwrap_or(DELAY_LOOP)
@@ -114,8 +126,7 @@ impl Inherit<'_> {
             Before::Secs(secs) => Duration::from_secs(secs),
             Before::Loop => delay_loop,
         };
-        CheckerPlan {
-            kind,
+        Manner {
             rules: health::Rules {
                 delay_loop,
                 retry: tries(pace.fall, pace.retry)

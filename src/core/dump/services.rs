@@ -55,8 +55,9 @@ fn service(
     let connect_timeout = server.connect_timeout.map_or(CONNECT_TIMEOUT, |secs| secs.0);
     let delay_loop = server.delay_loop.map_or(DELAY_LOOP, |secs| secs.0);
     let reals = plan.reals.iter().map(|real| {
-        let mut shown = real_server(real, states.get(real.name.as_str()).copied());
-        let block = server.real_server.iter().find(|block| server.at(block).to_string() == real.name);
+        let name = real.name().to_string();
+        let mut shown = real_server(real, states.get(name.as_str()).copied());
+        let block = server.real_server.iter().find(|block| server.at(block).to_string() == name);
         let own = block.and_then(|block| block.connect_timeout).map(|secs| secs.0);
         shown.connect_timeout = own.unwrap_or(connect_timeout);
         shown.delay_loop = real.checkers.first().map_or(delay_loop, |checker| checker.rules.delay_loop);

@@ -111,7 +111,7 @@ fn service(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
 /// Real servers by the name that both files give them.
 fn farm(a: &VirtualPlan, b: &VirtualPlan, findings: &mut Findings) {
     let by_name = |plan: &VirtualPlan| -> BTreeMap<String, RealPlan> {
-        plan.reals.iter().map(|real| (real.name.clone(), real.clone())).collect()
+        plan.reals.iter().map(|real| (real.name().to_string(), real.clone())).collect()
     };
     let (ours, theirs) = (by_name(a), by_name(b));
     for (who, ours, theirs) in [(Who::A, &ours, &theirs), (Who::B, &theirs, &ours)] {

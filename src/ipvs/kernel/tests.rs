@@ -52,7 +52,7 @@ impl Bench {
     }
 
     fn want(&self, number: u64, table: Table) {
-        self.desired.send_replace(Arc::new(Desired { number, table, ..Desired::default() }));
+        self.desired.send_replace(Arc::new(Desired { number, table: Arc::new(table), ..Desired::default() }));
     }
 
     fn wait(&mut self, condition: impl FnMut(&Report) -> bool) -> Report {
@@ -81,7 +81,7 @@ fn nothing_is_opened_before_a_service_is_desired() {
     assert_eq!(*bench.connects.lock().unwrap(), [false; 0]);
     bench.want(2, table("wlc", &[1]));
     let report = bench.wait(|report| report.applied == 2);
-    assert_eq!((report.table, report.errors), (table("wlc", &[1]), vec![]));
+    assert_eq!((&*report.table, report.errors), (&table("wlc", &[1]), vec![]));
     assert_eq!(*bench.connects.lock().unwrap(), [true]);
     bench.end();
     assert_eq!(kernel.table(), table("wlc", &[1]), "the table is left as it is");
@@ -157,8 +157,8 @@ fn a_burst_ends_at_the_latest_value() {
         bench.want(number.into(), table("wlc", &[1, number + 1]));
     }
     let report = bench.wait(|report| report.applied == 500);
-    assert_eq!(report.table, table("wlc", &[1, 501]));
-    assert_eq!(kernel.table(), report.table);
+    assert_eq!(*report.table, table("wlc", &[1, 501]));
+    assert_eq!(kernel.table(), *report.table);
     assert_eq!((report.errors, report.drift_repaired), (vec![], 0));
     bench.end();
 }
@@ -182,7 +182,7 @@ fn a_sweep_takes_away_what_is_not_desired() {
     let kernel = FakeKernel::with(table("wlc", &[1, 2, 3]));
     let mut bench = Bench::start(&kernel, 0);
     let swept = |number, marks: &[u32], sweeps| {
-        Arc::new(Desired { number, table: table("wlc", marks), sweeps, ..Desired::default() })
+        Arc::new(Desired { number, table: Arc::new(table("wlc", marks)), sweeps, ..Desired::default() })
     };
     bench.desired.send_replace(swept(1, &[1], 1));
     let report = bench.wait(|report| report.applied == 1);

@@ -82,7 +82,7 @@ fn a_right_table_is_adopted_without_a_change() {
     let turn = bench.turn(&table).unwrap();
     assert_eq!(turn, Turn { in_place: true, ..Turn::default() });
     assert_eq!(bench.asked(), [""; 0]);
-    assert_eq!(bench.reconciler.table(), &table);
+    assert_eq!(**bench.reconciler.table(), table);
 }
 
 #[test]
