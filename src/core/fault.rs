@@ -76,6 +76,6 @@ pub(super) fn strike_now(thread: Thread) {
 fn happen(kind: Kind) {
     match kind {
         Kind::Panic => panic!("as the test wishes"),
-        Kind::Hang => std::thread::sleep(Duration::from_secs(3600)),
+        Kind::Hang => std::thread::park_timeout(Duration::from_secs(3600)),
     }
 }

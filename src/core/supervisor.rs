@@ -446,7 +446,7 @@ fn trial(program: &Path) -> Result<String, String> {
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if clock::now() < limit => std::thread::sleep(Duration::from_millis(5)),
+            Ok(None) if clock::now() < limit => std::thread::park_timeout(Duration::from_millis(5)),
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();

@@ -279,7 +279,8 @@ fn virtual_servers_are_as_keepalived_shows_them() {
                         let up = service.reals.len() == 1;
                         let kind = real.checkers[0].kind.name();
                         RealStatus {
-                            name: real.name.clone(),
+                            name: real.name().to_string(),
+                            warning: None,
                             key: real.key,
                             up,
                             weight: real.weight,

@@ -140,7 +140,7 @@ fn whoever_asks_is_told_how_things_stand() {
     assert!(!last.sentence().is_empty() && last.at <= status.at && last.since_1970 <= status.since_1970);
     assert!(matches!(b.timer, Some((crate::vrrp::machine::Timer::MasterDown, at)) if at > status.at));
     // A failure inside costs neither the counters nor the story.
-    mailbox.fail();
+    mailbox.happen(|| panic!("as the test wishes"));
     until(&mut running, master);
     let after = mailbox.status(true, PATIENCE).expect("an answer");
     assert!(after.instances[0].counters.sent > a.counters.sent, "what was counted before counts on");
