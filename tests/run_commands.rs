@@ -64,7 +64,9 @@ impl Daemon {
     fn start(place: &Path) -> Self {
         let log = place.join("log");
         let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
-            .args(["run", "--config", "t.conf", "--control", "run/c.sock", "--state-dir", "state"])
+            // One process: a crash is one of everything.
+            .args(["run", "--no-supervisor", "--run-dir", "run"])
+            .args(["--config", "t.conf", "--control", "run/c.sock", "--state-dir", "state"])
             .current_dir(place)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -44,7 +44,15 @@ fn lists(sockets: &str, instance: &str) -> bool {
 /// Who listens there.
 fn holder(address: &SocketAddr) -> Option<i32> {
     let stream = UnixStream::connect_addr(address).ok()?;
-    getsockopt(&stream, PeerCredentials).ok().map(|credentials| credentials.pid())
+    getsockopt(&stream, PeerCredentials).ok().map(|credentials| whole(credentials.pid()))
+}
+
+/// The supervisor of a worker: a parent that runs the same program. Whoever is to be stopped is that one.
+fn whole(pid: i32) -> i32 {
+    let program = |pid: i32| std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok());
+    parent.filter(|parent| program(*parent).is_some_and(|of| Some(of) == program(pid))).unwrap_or(pid)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What a daemon's next process must know of it beside who was master (that is on the board): verdicts of checks, words of
-//! scripts, and which services and addresses are ours. Pure; [`super::memory`] reads and writes it.
+//! scripts, and which services and addresses are ours. Pure; [`super::remember`] reads and writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -69,8 +69,6 @@ const SOON: Duration = Duration::from_millis(500);
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
     startup::take_name();
-    // The supervisor holds back the signals that it passes on; here they are to come in.
-    SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
     let mut rereader = Rereader::default();
     let (mut loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
@@ -94,6 +92,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
         let _inside = runtime.enter();
         Signals::listen()?
     };
+    // The supervisor holds back the signals that it passes on, and so do we until somebody hears them.
+    SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
     let pid_files = startup::pid_files(options, &loaded.config)?;
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
