@@ -4,11 +4,12 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-memory bench-vrrp bench-core
+.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-memory bench-vrrp bench-core test-faults
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
 	@echo "make test       everything that CI runs"
+	@echo "make test-faults the table of docs/faults.md again, with its figures (as root; what needs ip_vs: make test)"
 	@echo "make build      target/release/tandem"
 	@echo "make deb        target/deb/*.deb: Debian packages of it, with man pages and completions"
 	@echo "make test-deb   installs, upgrades and purges them in a throw-away copy of this machine (as root)"
@@ -75,6 +76,11 @@ bench-addresses:
 # ONLY=TCP_CHECK|HTTP_GET, COUNT=10000 servers.
 bench-check:
 	@cargo bench --locked --bench check
+
+# docs/faults.md: what each fault costs. The part that needs ip_vs is in `make test`.
+test-faults: setup
+	@cargo nextest run --locked --test lab_vrrp --test run_cli --test run_commands --success-output immediate \
+	    -E 'test(/^(restart|life|interfaces)::/) + test(=takeover::cable_of_the_master_pulled) + binary(run_cli) + binary(run_commands)'
 
 # RUNS=5, WINDOW=10 seconds of idleness. The program as it is released: the benchmark's own build is another.
 bench-core:

@@ -23,6 +23,8 @@ mod life;
 mod mixed;
 #[path = "lab_vrrp/restart.rs"]
 mod restart;
+#[path = "lab_vrrp/rights.rs"]
+mod rights;
 #[path = "lab_vrrp/routing.rs"]
 mod routing;
 #[path = "lab_vrrp/seeds.rs"]

@@ -31,8 +31,6 @@ pub struct Options {
     /// A small parent looks after the worker: one that dies or hangs is started again. Not with keepalived's `-R`; the worker
     /// is the daemon then.
     pub supervise: bool,
-    /// Where the program was started: the worker is started there, whatever folder the daemon has gone to.
-    pub folder: Option<PathBuf>,
     /// Which parts of the configuration run (keepalived's `-P`, `-C`, `-B`).
     pub parts: Parts,
     /// Which `@id` lines of the configuration are meant; `None` = those of this host.
@@ -75,7 +73,6 @@ impl Options {
             control: None,
             state_directory: None,
             run_directory: None,
-            folder: None,
             keep_addresses: false,
             keep_table: false,
             supervise: true,

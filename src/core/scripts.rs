@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use nix::sys::stat::Mode;
 
+use super::supervisor;
 use super::telling::Run;
 use crate::config::model::{Command, Config, Global, ScriptUser, VrrpScript};
 use crate::notify::fifo::UMASK;
@@ -43,7 +44,7 @@ pub fn program(
     let argv =
         command.argv.iter().map(String::as_str).chain(extra.iter().copied()).map(str::to_owned).collect();
     // Lets a script stop the director that it belongs to, whatever its name.
-    let env = vec![("TANDEM_PID".to_owned(), std::process::id().to_string())];
+    let env = vec![("TANDEM_PID".to_owned(), supervisor::daemon_pid().to_string())];
     Some(Program { argv, run_as, timeout, env })
 }
 

@@ -3,12 +3,14 @@
 //!
 //! It holds no configuration and no socket of the network. What it does about what it sees is decided in `policy`.
 
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -30,8 +32,9 @@ mod policy;
 
 /// Longest pause between two looks at the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
+/// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
+const STOP_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a new program may take to say its version.
 const TRIAL: Duration = Duration::from_secs(5);
 /// Real-time signals that have a meaning for the worker, from SIGRTMIN on and down from SIGRTMAX.
@@ -40,6 +43,11 @@ const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2
 /// True in a process that a supervisor has started: it is the worker.
 pub fn is_worker() -> bool {
     std::env::var_os(VARIABLE).is_some()
+}
+
+/// The process that stands for the whole daemon: signals go there.
+pub fn daemon_pid() -> u32 {
+    if is_worker() { nix::unistd::getppid().as_raw().unsigned_abs() } else { std::process::id() }
 }
 
 /// Runs the daemon as a worker of its own and looks after that. Returns the exit code.
@@ -74,7 +82,7 @@ pub fn run(options: &Options) -> Result<i32, Error> {
             if let Some(file) = pid_file {
                 file.keep();
             }
-            let mut command = again(&supervisor.program, options.folder.as_deref());
+            let mut command = again(&supervisor.program);
             command.env(AGAIN, "1");
             Err(Error::Start(command.exec()))
         }
@@ -198,7 +206,7 @@ impl Supervisor<'_> {
         ours.set_nonblocking(true)?;
         // Without close-on-exec: the worker inherits this one end. Nobody else is started by this process.
         nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
-        let mut command = self::again(Path::new("/proc/self/exe"), self.options.folder.as_deref());
+        let mut command = self::again(Path::new("/proc/self/exe"));
         command.env(VARIABLE, theirs.as_raw_fd().to_string());
         if again {
             command.env(AGAIN, "1");
@@ -415,14 +423,15 @@ fn reap(worker: &mut Worker) -> Option<Death> {
 }
 
 /// The program with our own arguments, by the name that it was called by, in the folder that it was called in.
-fn again(program: &Path, folder: Option<&Path>) -> Command {
+fn again(program: &Path) -> Command {
     let mut arguments = std::env::args_os();
     let mut command = Command::new(program);
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    if let Some(folder) = folder {
-        command.current_dir(folder);
+    if let Some(folder) = FOLDER.get() {
+        // By its descriptor: its name may mean another folder by now.
+        command.current_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     }
     command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN);
     command
@@ -464,6 +473,16 @@ fn trial(program: &Path) -> Result<String, String> {
         Ok(said)
     } else {
         Err(named(format!("--version ends with {status} and says {said:?}: it is no Tandem")))
+    }
+}
+
+/// The folder that workers start in, where that is not ours.
+static FOLDER: OnceLock<File> = OnceLock::new();
+
+/// Workers start in the folder that this process is in now, whatever folder it goes to: names in their arguments begin there.
+pub fn start_workers_here() {
+    if let Ok(folder) = File::open(".") {
+        let _ = FOLDER.set(folder);
     }
 }
 

@@ -24,6 +24,7 @@ pub mod frr;
 pub mod nginx;
 pub mod process;
 pub mod reign;
+pub mod rights;
 pub mod space;
 pub mod table;
 pub mod traffic;

@@ -192,3 +192,61 @@ fn a_vrrp_thread_that_hangs_is_replaced_before_the_peer_takes_over() {
     no_trace(&pair, &out, since);
     println!("MEASURED hang_vrrp_longest_silence_ms={}", pair.longest_silence("d1", since).as_millis());
 }
+
+/// As many reloads in a row as `RELOADS` says (300), each with a random edit, every tenth of a broken file.
+#[test]
+fn reloads_in_a_row_cost_no_advert_and_no_address() {
+    if director::tandem_only("reloads in a row") {
+        return;
+    }
+    let count: u32 = std::env::var("RELOADS").ok().map_or(300, |text| text.parse().expect("a number"));
+    let pair = Pair::new("resmany");
+    let text = |priority: u8| Conf::new("MASTER", priority).text();
+    let d1 = pair.start("d1", &Conf::new("MASTER", 150));
+    let _d2 = pair.start("d2", &Conf::new("BACKUP", 100));
+    pair.master("d1");
+    pair.wire.next_advert("d1", patience());
+    let since = now();
+    let tandem = director::tandem().display().to_string();
+    let control = pair.lab.work().join("d1/control.sock").display().to_string();
+    let config = pair.lab.work().join("d1/director.conf");
+    let (mut seed, mut refused) = (0x2545_f491_4f6c_dd1d_u64, 0);
+    for round in 0..count {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let mut conf = Conf::new("MASTER", 150 + (seed % 50) as u8);
+        for number in 0..8 {
+            if seed >> (8 + number) & 1 == 1 {
+                conf = conf.address(&format!("10.9.0.{}/24", 110 + number));
+            }
+        }
+        if seed >> 20 & 1 == 1 {
+            conf = conf.line(&format!("garp_master_repeat {}", 1 + (seed >> 21 & 3)));
+        }
+        let broken = round % 10 == 9;
+        let text = conf.text();
+        let text = if broken { text.replace("virtual_router_id 51", "virtual_router_id 300") } else { text };
+        std::fs::write(&config, text).expect("the configuration");
+        let reloaded = pair.lab.inside("d1", || {
+            std::process::Command::new(&tandem).args(["reload", "--control", &control]).output()
+        });
+        let output = reloaded.expect("tandem reload");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(if broken { 2 } else { 0 }), "round {round}: {said}");
+        if broken {
+            refused += 1;
+            assert!(said.contains("virtual_router_id"), "the reason is on the terminal: {said}");
+        }
+    }
+    std::fs::write(&config, text(150)).expect("the configuration");
+    d1.reload(&text(150));
+    pause(s(2));
+    assert_eq!(pair.watch.changes_of("d1", VIP, since), [], "the address stayed");
+    assert!(pair.wire.adverts("d2", since).is_empty(), "the peer took over");
+    println!(
+        "MEASURED reloads_in_a_row count={count} refused={refused} longest_silence_ms={}",
+        pair.longest_silence("d1", since).as_millis()
+    );
+    measured("reloads_in_a_row_longest_silence", pair.longest_silence("d1", since), s(1), ms(300));
+}

@@ -37,7 +37,6 @@ pub(super) fn run(line: &Line) -> i32 {
     }
     // The folder is left below.
     let mut line = line.clone();
-    line.folder = std::env::current_dir().ok();
     line.file = std::path::absolute(&line.file).unwrap_or(line.file);
     // Before any thread begins: they are the supervisor's.
     if line.respawn && !supervisor::is_worker() {
@@ -46,6 +45,7 @@ pub(super) fn run(line: &Line) -> i32 {
     if line.foreground || supervisor::is_worker() {
         return serve(&line, None);
     }
+    supervisor::start_workers_here();
     match leave() {
         Ok(Side::Daemon(started)) => serve(&line, Some(started)),
         Ok(Side::Starter(code)) => code,
@@ -173,7 +173,6 @@ fn options(line: &Line, started: Option<File>) -> Options {
         dump_config: line.dump_config,
         ignore_sigint: line.ignore_sigint,
         started: started.map(Arc::new),
-        folder: line.folder.clone(),
         ..Options::of(line.file.clone())
     }
 }

@@ -109,8 +109,6 @@ const OPTIONS: &[(Option<char>, &str, Takes, Means, &str)] = &[
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Line {
     pub(super) file: PathBuf,
-    /// Where the program was started.
-    pub(super) folder: Option<PathBuf>,
     /// `-P`, `-C`, `-B`.
     pub(super) vrrp: bool,
     pub(super) check: bool,
@@ -145,7 +143,6 @@ pub(super) struct Line {
 impl Default for Line {
     fn default() -> Self {
         Self {
-            folder: None,
             file: PathBuf::from("/etc/keepalived/keepalived.conf"),
             vrrp: false,
             check: false,

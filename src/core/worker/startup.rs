@@ -60,7 +60,7 @@ pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFil
     let mut files = Vec::new();
     // Signals go to the supervisor, where there is one: it is what the file of the whole names.
     let supervised = supervisor::is_worker();
-    let whole = if supervised { nix::unistd::getppid().as_raw().unsigned_abs() } else { std::process::id() };
+    let whole = supervisor::daemon_pid();
     match &options.pids {
         // The supervisor has written it.
         None if supervised => {}
