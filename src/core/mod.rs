@@ -13,6 +13,7 @@ pub mod door;
 pub mod dump;
 mod dumper;
 pub mod error;
+pub mod exit;
 mod fault;
 pub mod genhash;
 pub mod include;

@@ -23,7 +23,7 @@ use super::error::Error;
 use super::lifeline::{AGAIN, VARIABLE, Word};
 use super::options::Options;
 use super::pidfile::PidFile;
-use super::{release, remember, systemd};
+use super::{exit, release, remember, systemd};
 use crate::board::{Board, Thread};
 use crate::clock;
 use policy::{Cure, Death, Policy, Sight, Verdict, Watch};
@@ -84,6 +84,7 @@ pub fn run(options: &Options) -> Result<i32, Error> {
             }
             let mut command = again(&supervisor.program);
             command.env(AGAIN, "1");
+            exit::last_words();
             Err(Error::Start(command.exec()))
         }
     }

@@ -45,7 +45,7 @@ use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, fault, memory, namespace, role, scripts, secrets, threads};
+use super::{director, exit, fault, memory, namespace, role, scripts, secrets, threads};
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
@@ -117,7 +117,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
         tracing::error!(
             "the main thread failed: this is a defect of Tandem, please report it with the lines above"
         );
-        std::process::exit(FALLEN)
+        exit::exit(FALLEN)
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -249,6 +249,8 @@ impl Drop for Driver {
         // Its last word comes before ours.
         self.swift = None;
         if self.ending == Some(Ending::Left) {
+            // The writer goes by the end of the wish: it must not come while this process lives.
+            std::mem::forget(self.out.wanted.clone());
             return;
         }
         self.forget_masters();

@@ -18,6 +18,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::clock;
+use crate::core::exit;
 pub(super) use line::Format;
 use line::Line;
 use places::Place;
@@ -45,14 +46,18 @@ pub(super) struct Logs {
 /// Held as long as there is something to log; what is queued when it goes is still written, if that does not take
 /// longer than a second.
 #[derive(Default)]
-pub(super) struct Logging(Vec<Writing>);
+pub(super) struct Logging(Arc<Vec<Writing>>);
 
 impl Drop for Logging {
     fn drop(&mut self) {
-        let deadline = clock::now() + LAST_WORDS;
-        for writing in &self.0 {
-            writing.finish(deadline.saturating_duration_since(clock::now()));
-        }
+        finish(&self.0);
+    }
+}
+
+fn finish(writings: &[Writing]) {
+    let deadline = clock::now() + LAST_WORDS;
+    for writing in writings {
+        writing.finish(deadline.saturating_duration_since(clock::now()));
     }
 }
 
@@ -75,6 +80,9 @@ pub(super) fn start(logs: &Logs) -> io::Result<Logging> {
     let queues = writings.iter().map(Writing::queue).collect();
     // A second subscriber in one process is a mistake of ours that costs log lines, and nothing else.
     let _ = tracing::subscriber::set_global_default(Collector { level: logs.level, queues });
+    let writings = Arc::new(writings);
+    let held = Arc::clone(&writings);
+    exit::before(move || finish(&held));
     Ok(Logging(writings))
 }
 

@@ -7,6 +7,7 @@ use crate::board::Thread;
 use crate::clock;
 use crate::config::model::FlushOnStop;
 use crate::core::error::Error;
+use crate::core::exit;
 use crate::core::lifeline::Word;
 use crate::core::scripts;
 use crate::ipvs::kernel::Desired;
@@ -49,7 +50,7 @@ impl Worker {
     /// Ends at once, as a crash would: the supervisor starts another worker, which goes on.
     pub(super) fn fall(self, error: &Error) -> ! {
         tracing::error!("{error}");
-        std::process::exit(FALLEN)
+        exit::exit(FALLEN)
     }
 
     /// Ends without a trace: no advert, no script, no change of the kernel.
@@ -78,7 +79,7 @@ impl Worker {
         }
         tracing::info!("left");
         // What threads hold is not taken down: whoever goes on finds it.
-        std::process::exit(0);
+        exit::exit(0);
     }
 
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
