@@ -22,6 +22,8 @@ use crate::vrrp::trackers::TrackerValues;
 const RUN_DIRECTORY: &str = "/run/tandem";
 /// What happens within this time is written at once.
 const GATHER: Duration = Duration::from_millis(50);
+/// How long the last word may take.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// Writing takes at most one part in so many of the time.
 const SHARE: u32 = 20;
 
@@ -107,10 +109,10 @@ impl Rememberer {
         });
     }
 
-    /// Writes the last word, and ends.
+    /// Writes the last word, and ends; not if that takes long: nobody waits for a restart's memory.
     pub(super) async fn end(self) {
         drop(self.facts);
-        let _ = self.task.await;
+        let _ = tokio::time::timeout(LAST_WORD, self.task).await;
     }
 
     /// Ends without another word: an orderly stop leaves nothing to remember.
@@ -163,7 +165,25 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
         if !open {
             return;
         }
-        tokio::time::sleep(clock::now().saturating_duration_since(begun) * SHARE).await;
+        rest(clock::now().saturating_duration_since(begun) * SHARE, &mut told).await;
+    }
+}
+
+/// Rests, unless it is the end: the last word is written at once.
+async fn rest(time: Duration, told: &mut watch::Receiver<Facts>) {
+    let mut over = std::pin::pin!(tokio::time::sleep(time));
+    let mut heard = false;
+    loop {
+        tokio::select! {
+            () = &mut over => break,
+            changed = told.changed() => match changed {
+                Ok(()) => heard = true,
+                Err(_) => break,
+            },
+        }
+    }
+    if heard {
+        told.mark_changed();
     }
 }
 
