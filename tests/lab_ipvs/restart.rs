@@ -1,5 +1,5 @@
 //! Under steady requests the worker is killed, the program exchanged, the daemon left and started again: no request
-//! fails, the peer stays a backup.
+//! fails, the peer stays a backup. In an emulated machine a start takes seconds: adverts are as much slower there.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,6 +15,11 @@ fn worker(director: &Director) -> Option<i32> {
     children.into_iter().find(is_tandem)
 }
 
+/// The same with adverts as slow as the machine.
+fn slower(conf: String) -> String {
+    conf.replace("advert_int 1\n", &format!("advert_int {}\n", slow()))
+}
+
 /// Kill, upgrade, leave and start: after each the requests go on and the peer has said nothing.
 #[track_caller]
 fn restarts(lab: &Lab, d1: &mut Director, wire: &Wire, table: &TableWatch, traffic: &Traffic) {
@@ -22,7 +27,8 @@ fn restarts(lab: &Lab, d1: &mut Director, wire: &Wire, table: &TableWatch, traff
     let tandem = director::tandem().display().to_string();
     let begun = now();
     let settled = |what: &str| {
-        serves(traffic, s(4));
+        // Longer than the peer's patience.
+        serves(traffic, s(4) * slow());
         assert!(wire.adverts("d2", begun).is_empty(), "the peer took over after {what}");
     };
     settled("nothing");
@@ -51,8 +57,8 @@ fn restarts_of_a_dr_director_fail_no_request() {
     let watch = AddressWatch::start(&lab, &["d1", "d2"]);
     let wire = Wire::start(&lab);
     let _servers = Nginx::start_all(&lab, ["rs1", "rs2", "rs3"], 80);
-    let mut d1 = Director::start(&lab, "d1", &dr_conf("MASTER", 150, TCP, ""));
-    let _d2 = Director::start(&lab, "d2", &dr_conf("BACKUP", 100, TCP, ""));
+    let mut d1 = Director::start(&lab, "d1", &slower(dr_conf("MASTER", 150, TCP, "")));
+    let _d2 = Director::start(&lab, "d2", &slower(dr_conf("BACKUP", 100, TCP, "")));
     watch.wait("d1", VIP, true, patience());
     let table = TableWatch::start(&lab, "d1");
     table.wait("all servers", patience(), |table| table.is(SERVICE, &ALL));
@@ -92,8 +98,8 @@ fn restarts_of_a_nat_director_fail_no_request() {
             real(2)
         )
     };
-    let mut d1 = Director::start(&lab, "d1", &conf("MASTER", 150));
-    let _d2 = Director::start(&lab, "d2", &conf("BACKUP", 100));
+    let mut d1 = Director::start(&lab, "d1", &slower(conf("MASTER", 150)));
+    let _d2 = Director::start(&lab, "d2", &slower(conf("BACKUP", 100)));
     watch.wait("d1", VIP, true, patience());
     let table = TableWatch::start(&lab, "d1");
     let both = ["192.168.7.11:80", "192.168.7.12:80"];
