@@ -2,6 +2,7 @@
 //! reported and ignored; one that cannot be written costs a restart its verdicts, never the daemon anything.
 
 use std::fs;
+use std::hash::Hasher as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::memory;
 use super::recall::Document;
 use crate::board;
 use crate::check::recalled::Recalled;
@@ -24,6 +26,8 @@ const RUN_DIRECTORY: &str = "/run/tandem";
 const GATHER: Duration = Duration::from_millis(50);
 /// How long the last word may take.
 const LAST_WORD: Duration = Duration::from_secs(1);
+/// A text from which on the memory that it took is given back.
+const LARGE: usize = 64 * 1024;
 /// Writing takes at most one part in so many of the time.
 const SHARE: u32 = 20;
 
@@ -123,7 +127,8 @@ impl Rememberer {
 }
 
 async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
-    let mut last = Vec::new();
+    // The sum of the last text: the text of ten thousand servers is a megabyte.
+    let mut last = 0;
     let mut failed = false;
     loop {
         let open = told.changed().await.is_ok();
@@ -147,12 +152,17 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
                 addresses,
             )
             .text();
-            let result = if text == before { Ok(()) } else { replace(&path, &text) };
-            (text, result)
+            let sum = sum(&text);
+            let result = if sum == before { Ok(()) } else { replace(&path, &text) };
+            if text.len() > LARGE {
+                drop(text);
+                memory::give_back();
+            }
+            (sum, result)
         });
-        let Ok((text, result)) = written.await else { return };
+        let Ok((sum, result)) = written.await else { return };
         match result {
-            Ok(()) => (last, failed) = (text, false),
+            Ok(()) => (last, failed) = (sum, false),
             Err(error) => {
                 // Once, not at every try.
                 if !std::mem::replace(&mut failed, true) {
@@ -167,6 +177,13 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
         }
         rest(clock::now().saturating_duration_since(begun) * SHARE, &mut told).await;
     }
+}
+
+/// Tells two texts apart.
+fn sum(text: &[u8]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish().max(1)
 }
 
 /// Rests, unless it is the end: the last word is written at once.

@@ -35,9 +35,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
 /// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
+/// How long a worker may take until it runs. One that reads a file that never ends serves nobody, and holds the addresses.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a new program may take to say its version.
 const TRIAL: Duration = Duration::from_secs(5);
-/// Real-time signals that have a meaning for the worker, from SIGRTMIN on and down from SIGRTMAX.
+/// Signals with names that are passed on; those without are in [`ours`].
 const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// True in a process that a supervisor has started: it is the worker.
@@ -120,6 +122,8 @@ struct Worker {
     ending: Option<Instant>,
     /// It leaves for another program.
     leaving: bool,
+    /// Somebody wants the daemon to end.
+    terminated: bool,
     /// It has said that it runs: what is on the board is its own.
     ready: bool,
 }
@@ -140,10 +144,16 @@ impl Supervisor<'_> {
             };
             again = true;
             let (begun, pid) = (worker.begun, worker.child.id());
-            let (how, asked, leaving) = self.watch(worker);
-            if leaving && how == Death::Exit(0) {
-                return End::Replace;
+            let (how, worker) = self.watch(worker);
+            if worker.leaving && how == Death::Exit(0) {
+                if !worker.terminated {
+                    return End::Replace;
+                }
+                // It has left everything for a program that nobody wants any more.
+                self.release();
+                return End::Code(0);
             }
+            let asked = worker.ending.is_some() && (worker.terminated || !worker.leaving);
             if !asked {
                 tracing::error!("the worker (pid {pid}) ended by {how}");
             }
@@ -224,12 +234,13 @@ impl Supervisor<'_> {
             stopped: None,
             ending: None,
             leaving: false,
+            terminated: false,
             ready: false,
         })
     }
 
-    /// Looks after a worker until it has ended: how, whether it was asked to, and whether it left for another program.
-    fn watch(&mut self, mut worker: Worker) -> (Death, bool, bool) {
+    /// Looks after a worker until it has ended: how, and what was asked of it.
+    fn watch(&mut self, mut worker: Worker) -> (Death, Worker) {
         loop {
             let pause = self.look(&mut worker);
             let ready = {
@@ -255,7 +266,7 @@ impl Supervisor<'_> {
             if let Some(how) = reap(&mut worker) {
                 // Its last words.
                 self.hear(&mut worker);
-                return (how, worker.ending.is_some() && !worker.leaving, worker.leaving);
+                return (how, worker);
             }
         }
     }
@@ -277,6 +288,17 @@ impl Supervisor<'_> {
                 worker.ending = Some(now + STOP_PATIENCE);
             }
             return soon.min(limit.saturating_duration_since(now));
+        }
+        if !worker.ready && now.saturating_duration_since(worker.begun) >= START_PATIENCE {
+            tracing::error!(
+                "the worker does not run after {} s: killing it, and taking the addresses off; see which file or folder of \
+                 the configuration cannot be read",
+                START_PATIENCE.as_secs()
+            );
+            let _ = worker.child.kill();
+            self.release();
+            // Once for each worker: it is about to be gone.
+            worker.begun = now;
         }
         if worker.board.is_none() && worker.ready {
             let folder = remember::folder(self.options.run_directory.as_deref());
@@ -346,7 +368,11 @@ impl Supervisor<'_> {
         if number == Signal::SIGCHLD as i32 {
             return;
         }
+        if number == Signal::SIGINT as i32 && self.options.ignore_sigint {
+            return;
+        }
         if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
+            worker.terminated = true;
             worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
         }
         // A stopped one would hear it when it goes on.
@@ -389,7 +415,8 @@ impl Supervisor<'_> {
             let _ = poll(&mut fds, timeout);
             while let Ok(Some(info)) = self.signals.read_signal() {
                 let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-                if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
+                let interrupted = number == Signal::SIGINT as i32 && !self.options.ignore_sigint;
+                if number == Signal::SIGTERM as i32 || interrupted {
                     return true;
                 }
             }

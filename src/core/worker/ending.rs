@@ -85,9 +85,6 @@ impl Worker {
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     pub(super) async fn stop(mut self) {
         self.lifeline.say(Word::Stopping);
-        if !(self.options.keep_addresses || self.options.keep_table) {
-            self.restart.forget(&self.options);
-        }
         // Before all that a disk or a client could hold up: until then the peer does not take over.
         if self.options.keep_addresses {
             self.vrrp.mailbox.leave();
@@ -129,8 +126,14 @@ impl Worker {
             log_bfd(&report);
         }
         leave("ipvs", self.ipvs.thread).await;
-        leave("net", self.net.thread).await;
-        leave("devices", self.devices.end()).await;
+        if !self.options.keep_addresses {
+            leave("net", self.net.thread).await;
+            leave("devices", self.devices.end()).await;
+        }
+        if !(self.options.keep_addresses || self.options.keep_table) {
+            // Not before they are gone: should we be killed until then, the supervisor takes them off by what is remembered.
+            self.restart.forget(&self.options);
+        }
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {

@@ -49,7 +49,7 @@ impl Restart {
             Ok((board, past)) => (Some(board), past),
             Err(error) => {
                 tracing::warn!(
-                    "a restart will not know who is master, and hanging threads are not seen: {error}"
+                    "a restart will know nothing of this daemon, and hanging threads are not seen: {error}"
                 );
                 (None, None)
             }
@@ -60,7 +60,10 @@ impl Restart {
             board.alive(now);
         }
         Self {
-            memory: remember::read(folder, &options.instance, gone),
+            // What lies there is another one's where the board is.
+            memory: board
+                .as_ref()
+                .map_or_else(Document::default, |_| remember::read(folder, &options.instance, gone)),
             board,
             past,
             resumed: BTreeSet::new(),
@@ -113,8 +116,10 @@ impl Restart {
 
     /// From now on what happens is kept for the next process.
     pub(super) fn remember(&mut self, options: &Options, asker: Asker) {
-        let folder = remember::folder(options.run_directory.as_deref());
-        self.rememberer = Some(Rememberer::start(folder, &options.instance, asker));
+        if self.board.is_some() {
+            let folder = remember::folder(options.run_directory.as_deref());
+            self.rememberer = Some(Rememberer::start(folder, &options.instance, asker));
+        }
     }
 
     /// An orderly stop leaves nothing to go on with.
