@@ -105,7 +105,12 @@ fn the_table_is_compared_setting_by_setting() {
 /// A daemon that one signal ends whole: a killed supervisor would make its worker leave in order, and take the table along.
 fn daemon(conf: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(["run", "--no-supervisor", "--config", conf]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    command
+        .args(["run", "--no-supervisor", "--config", conf])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
 
 fn end(mut daemon: Child, signal: Signal) {
