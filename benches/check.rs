@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use tandem::check::driver::{self, Outputs};
 use tandem::check::status;
-use tandem::config;
 use tandem::config::diagnostic::Level;
+use tandem::config::rereader::Rereader;
 use tandem::config::resolve::Facts;
 use tandem::ipvs::table::Table;
 use tokio::sync::{mpsc, watch};
@@ -197,7 +197,9 @@ fn own() -> u64 {
 
 fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
     let text = file(count, check, listeners);
-    let loaded = config::load_text(Path::new("bench.conf"), text.as_bytes(), &Facts::default());
+    // As the daemon reads it, and keeps what it needs for the next reading.
+    let mut rereader = Rereader::default();
+    let loaded = rereader.load_text(Path::new("bench.conf"), text.as_bytes(), &Facts::default());
     drop(text);
     // What is not taken as it stands measures something else.
     let findings = loaded.diagnostics.iter().filter(|finding| finding.level != Level::Advice);

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use tandem::check::farm::Farm;
 use tandem::check::plan::Plan;
-use tandem::config;
+use tandem::config::rereader::Rereader;
 use tandem::config::resolve::Facts;
 
 /// The system's allocator, and how much it has given out.
@@ -99,10 +99,12 @@ fn kept<T>(step: impl FnOnce() -> T) -> (T, [usize; 2]) {
 
 fn measure(name: &str, check: &str, count: usize) {
     let text = file(count, check);
-    let (config, configuration) = kept(|| {
-        let loaded = config::load_text(Path::new("bench.conf"), text.as_bytes(), &Facts::default());
+    // As the daemon reads it, with what it keeps for the next reading.
+    let ((config, rereader), configuration) = kept(|| {
+        let mut rereader = Rereader::default();
+        let loaded = rereader.load_text(Path::new("bench.conf"), text.as_bytes(), &Facts::default());
         assert!(loaded.readable);
-        loaded.config
+        (loaded.config, rereader)
     });
     let (plan, planned) = kept(|| Plan::new(&config));
     let ((farm, _), state) = kept(|| {
@@ -123,5 +125,5 @@ fn measure(name: &str, check: &str, count: usize) {
         shown[3],
         sum / count
     );
-    drop((config, table));
+    drop((config, rereader, table));
 }
