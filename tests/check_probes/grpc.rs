@@ -1,16 +1,19 @@
-//! GRPC_CHECK against a small server of the test's own, in the clear and behind nginx with TLS.
+//! GRPC_CHECK against a small server of the test's own, in the clear and behind nginx with TLS, and against gRPC's own library.
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use http::{HeaderMap, Response};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use openssl::hash::MessageDigest;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::tls::{Files, listening, nginx};
-use super::world::{Running, alone, load, one, run_once};
+use super::world::{Program, Running, alone, load, one, run_once};
 
 const PORT: u16 = 50_051;
 
@@ -251,5 +254,67 @@ fn garbage_and_endless_frames_end() {
             assert!(reasons.iter().any(|reason| said.starts_with(reason)), "{n}: {said}");
             let _ = tokio::time::timeout(Duration::from_secs(5), server).await.expect("the server is let go");
         }
+    });
+}
+
+/// A health service in gRPC's own library for Python. The state that it tells is the number in a file.
+const REAL: &str = r#"
+import sys, grpc
+from concurrent import futures
+
+class Health(grpc.GenericRpcHandler):
+    def service(self, call):
+        if call.method != "/grpc.health.v1.Health/Check":
+            return None
+        def check(request, context):
+            if request[2:] not in (b"", b"web"):
+                context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
+            return bytes([8, int(open(sys.argv[1]).read())])
+        return grpc.unary_unary_rpc_method_handler(check)
+
+server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
+server.add_generic_rpc_handlers((Health(),))
+server.add_insecure_port("127.0.0.1:50061")
+server.start()
+server.wait_for_termination()
+"#;
+
+#[test]
+fn a_real_library_passes_fails_times_out_and_recovers() {
+    alone(|| async {
+        let files = Files::new("grpcio");
+        let state = files.0.join("state");
+        std::fs::write(&state, "1").unwrap();
+        let child = Command::new("/usr/bin/python3").args(["-c", REAL]).arg(&state).spawn();
+        let child = child.expect("python3 with grpc (package python3-grpcio)");
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let server = Program(child);
+        listening(50_061);
+        for (words, wanted) in [
+            ("", "ok"),
+            ("service web", "ok"),
+            (
+                "service other",
+                "grpc_status: gRPC status 5 (NOT_FOUND) \"unknown service\": the server knows no service other",
+            ),
+        ] {
+            assert_eq!(ask(50_061, words).await, wanted, "{words}");
+        }
+        let words = "GRPC_CHECK {\nservice web\nconnect_timeout 1\nretry 0\n}";
+        let mut running = Running::start(one("127.0.0.1 50061", words), Default::default());
+        running.weights(&[1]).await;
+        let steps: [(&dyn Fn(), &str); 5] = [
+            (&|| std::fs::write(&state, "2").unwrap(), "down: GRPC_CHECK: service web is NOT_SERVING"),
+            (&|| std::fs::write(&state, "1").unwrap(), "up: GRPC_CHECK"),
+            (&|| kill(pid, Signal::SIGSTOP).unwrap(), "down: GRPC_CHECK: no answer within 1s"),
+            (&|| kill(pid, Signal::SIGCONT).unwrap(), "up: GRPC_CHECK"),
+            (&|| kill(pid, Signal::SIGKILL).unwrap(), "down: GRPC_CHECK: connection refused"),
+        ];
+        for (step, wanted) in steps {
+            step();
+            let event = running.event().await;
+            assert!(event.starts_with(wanted), "{event}, not {wanted}");
+        }
+        drop(server);
     });
 }

@@ -24,6 +24,7 @@ packages=(
     psmisc         # killall, as check scripts have it
     dnsmasq-base   # the DNS server that DNS_CHECK asks
     python3-aiosmtpd # a mail server that SMTP_CHECK greets
+    python3-grpcio # a gRPC server that GRPC_CHECK asks
     exim4-daemon-light # and one that refuses when it is told to
     tomcat10       # a server of its own kind for HTTP_GET; brings a Java with it
     socat          # services of UDP and TCP
