@@ -35,10 +35,11 @@ const AT_BOOT: usize = 1;
 const AT_SPACE: usize = 2;
 const AT_ALIVE: usize = 3;
 const AT_BEATS: usize = 8;
-/// Words of a slot: whose it is, master or not, when it last advertised.
+/// Words of a slot: whose it is, master or not, when it last advertised, and how long others wait for the next advert.
 const OF_NAME: usize = 0;
 const OF_MASTER: usize = 1;
 const OF_SPOKE: usize = 2;
+const OF_PATIENCE: usize = 3;
 
 /// The threads that say when they are busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,8 +88,19 @@ impl Thread {
 pub struct Past {
     /// When it was last seen alive, since boot.
     pub alive: Duration,
-    /// Masters: the number of their names, and when each last advertised, since boot.
-    pub masters: Vec<(u64, Duration)>,
+    /// Masters.
+    pub masters: Vec<Master>,
+}
+
+/// A master that another process left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Master {
+    /// The number of its name.
+    pub name: u64,
+    /// When it last advertised, since boot.
+    pub spoke: Duration,
+    /// How long others wait after that advert, by what it said; `None` = an earlier Tandem did not write that down.
+    pub patience: Option<Duration>,
 }
 
 /// Why there is no board.
@@ -240,8 +252,9 @@ impl Board {
         self.write(HEAD + slot * SLOT + OF_MASTER, u64::from(master));
     }
 
-    /// An instance has advertised at that time since boot.
-    pub fn spoke(&self, Slot(slot): Slot, at: Duration) {
+    /// An instance has advertised at that time since boot; others wait so long for its next advert.
+    pub fn spoke(&self, Slot(slot): Slot, at: Duration, patience: Duration) {
+        self.write(HEAD + slot * SLOT + OF_PATIENCE, micros(patience).max(1));
         self.write(HEAD + slot * SLOT + OF_SPOKE, micros(at));
     }
 
@@ -251,11 +264,12 @@ impl Board {
 
     fn past(&self) -> Past {
         let slots = (0..SLOTS).map(|slot| self.slot(slot)).take_while(|words| words[OF_NAME] != 0);
-        let masters = slots.filter(|words| words[OF_MASTER] == 1);
-        Past {
-            alive: self.alive_at(),
-            masters: masters.map(|words| (words[OF_NAME], Duration::from_micros(words[OF_SPOKE]))).collect(),
-        }
+        let masters = slots.filter(|words| words[OF_MASTER] == 1).map(|words| Master {
+            name: words[OF_NAME],
+            spoke: Duration::from_micros(words[OF_SPOKE]),
+            patience: Some(words[OF_PATIENCE]).filter(|word| *word != 0).map(Duration::from_micros),
+        });
+        Past { alive: self.alive_at(), masters: masters.collect() }
     }
 
     /// Another boot's or another namespace's numbers go.
@@ -412,20 +426,21 @@ mod tests {
         let [Some(a), Some(b), Some(c)] = slots[..] else { panic!("{slots:?}") };
         board.alive(at(9));
         for (slot, ms) in [(a, 1), (b, 2), (c, 3)] {
-            board.spoke(slot, at(ms));
+            board.spoke(slot, at(ms), at(3000 + ms));
         }
         board.set_master(a, true);
         board.set_master(c, true);
         assert!(matches!(Board::take(&folder, ""), Err(Error::Taken(_))), "it is one process's");
         drop(board);
         let (board, past) = Board::take(&folder, "").unwrap();
-        let masters = vec![(number("a"), at(1)), (number("c"), at(3))];
+        let master = |name, ms| Master { name: number(name), spoke: at(ms), patience: Some(at(3000 + ms)) };
+        let masters = vec![master("a", 1), master("c", 3)];
         assert_eq!(past, Some(Past { alive: at(9), masters }));
         // Another order, one new, two gone: what is known goes along.
         board.claim(["c", "d"].into_iter()).unwrap();
         drop(board);
         let (_board, past) = Board::take(&folder, "").unwrap();
-        assert_eq!(past.map(|past| past.masters), Some(vec![(number("c"), at(3))]));
+        assert_eq!(past.map(|past| past.masters), Some(vec![master("c", 3)]));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

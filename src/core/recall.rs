@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::board::{Past, number};
+use crate::board::{Master, Past, number};
 use crate::check::recalled::Recalled;
 use crate::ipvs::table::{Family, Protocol, ServiceKey};
 use crate::net::address::AddressKey;
@@ -162,19 +162,21 @@ impl Document {
     }
 }
 
-/// Who goes on as master: those who were, and were heard so lately that nobody can have taken over. Of a sync group all or
-/// none.
+/// Who goes on as master: those who were, and were heard so lately that nobody can have taken over. Others wait as long as
+/// the last advert let them, whatever the file says by now; where it asks for less, a peer with the same file waits less.
+/// Of a sync group all or none.
 pub fn masters(
     past: &Past,
     instances: &[Arc<Settings>],
     groups: &[Group],
     now: Duration,
 ) -> BTreeSet<String> {
-    let known: BTreeMap<u64, Duration> = past.masters.iter().copied().collect();
+    let known: BTreeMap<u64, &Master> = past.masters.iter().map(|master| (master.name, master)).collect();
     let lately = |settings: &Settings| {
-        let spoke = known.get(&number(&settings.router_name()));
+        let Some(master) = known.get(&number(&settings.router_name())) else { return false };
+        let patience = master.patience.map_or(settings.patience(), |said| said.min(settings.patience()));
         // A stamp of the future is no stamp.
-        spoke.is_some_and(|spoke| now.checked_sub(*spoke).is_some_and(|gone| gone < settings.patience()))
+        now.checked_sub(master.spoke).is_some_and(|gone| gone < patience)
     };
     let mut masters: BTreeSet<String> =
         instances.iter().filter(|settings| lately(settings)).map(|settings| settings.name.clone()).collect();
@@ -230,7 +232,8 @@ mod tests {
             let settings = setup.instances.iter().find(|one| one.name == name).expect("an instance");
             number(&settings.router_name())
         };
-        let masters = spoken.iter().map(|(name, at)| (known(name), *at)).collect();
+        let master = |(name, at): &(&str, Duration)| Master { name: known(name), spoke: *at, patience: None };
+        let masters = spoken.iter().map(master).collect();
         let past = Past { alive: s(1000), masters };
         let who = self::masters(&past, &setup.instances, &setup.groups, s(1000));
         who.into_iter().collect()
@@ -256,6 +259,33 @@ mod tests {
         }
     }
 
+    /// The file was edited while nobody ran: the peer goes by what it last heard.
+    #[test]
+    fn an_edited_interval_gives_nobody_more_time() {
+        let instance = |words: &str| {
+            setup(&format!(
+                "vrrp_instance A {{ interface eth0\nvirtual_router_id 1\n{words}\nvirtual_ipaddress {{ 10.0.0.1 }}\n}}\n"
+            ))
+        };
+        // (what the last advert said, what the file says now, gone for, goes on)
+        let table = [
+            (Some(s(30)), "advert_int 1", s(25), true),
+            (Some(s(30)), "advert_int 10", s(29), true),
+            (Some(s(30)), "advert_int 10", s(31), false),
+            (Some(s(30)), "advert_int 1\ndown_timer_adverts 10", s(31), false),
+            (Some(s(300)), "advert_int 1", s(31), false),
+            (None, "advert_int 10", s(299), true),
+        ];
+        for (patience, words, gone, wanted) in table {
+            let setup = instance(words);
+            let name = number(&setup.instances[0].router_name());
+            let past =
+                Past { alive: s(1000), masters: vec![Master { name, spoke: s(1000) - gone, patience }] };
+            let who = masters(&past, &setup.instances, &[], s(1000));
+            assert_eq!(who.contains("A"), wanted, "{patience:?} {words} {gone:?}");
+        }
+    }
+
     #[test]
     fn another_router_of_the_same_name_does_not_go_on() {
         let before = setup(
@@ -265,7 +295,8 @@ mod tests {
             "vrrp_instance A { interface eth0\nvirtual_router_id 2\nvirtual_ipaddress { 10.0.0.1 }\n}\n",
         );
         let names = |setup: &Setup| number(&setup.instances[0].router_name());
-        let past = Past { alive: s(10), masters: vec![(names(&before), s(10))] };
+        let master = Master { name: names(&before), spoke: s(10), patience: None };
+        let past = Past { alive: s(10), masters: vec![master] };
         assert_eq!(masters(&past, &before.instances, &[], s(10)).len(), 1);
         assert!(masters(&past, &after.instances, &[], s(10)).is_empty());
     }

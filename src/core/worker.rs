@@ -214,7 +214,6 @@ impl Worker {
         let plan = devices.configure(&config).await;
         let needed = !plan.devices.is_empty() || !plan.sysctls.is_empty();
         let setup = setup(&config, plan);
-        let left_behind = restart.resume(&setup);
         // Interfaces and filter before the first address. Nothing is waited for where neither is asked for.
         let links = if needed || devices.filters() {
             devices.settled().await;
@@ -224,6 +223,8 @@ impl Worker {
         };
         // Before the threads that would wait for it.
         memory::give_back();
+        // Not before all that takes its time: meanwhile somebody else may have become master.
+        let left_behind = restart.resume(&setup);
         let outputs = driver::Outputs {
             wanted: wanted_out,
             reports: reports_out,

@@ -83,7 +83,7 @@ impl Restart {
             let now = clock::since_boot();
             self.resumed = recall::masters(&past, &setup.instances, &setup.groups, now);
             if !self.resumed.is_empty() {
-                let last = past.masters.iter().map(|(_, spoke)| *spoke).max().unwrap_or_default();
+                let last = past.masters.iter().map(|master| master.spoke).max().unwrap_or_default();
                 let names: Vec<&str> = self.resumed.iter().map(String::as_str).collect();
                 tracing::info!(
                     "going on as master of {}: this director was it, and last said so {} ms ago",
