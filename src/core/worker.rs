@@ -245,6 +245,7 @@ impl Worker {
         restart.remember(options, check.asker.clone());
         let sweeps = u32::from(config.global_defs.lvs_flush);
         let teller = Teller::start(&config, net.generation.clone());
+        restart.adopt(&teller);
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
         let active = Active::of(&config);

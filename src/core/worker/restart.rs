@@ -11,9 +11,10 @@ use crate::core::lifeline::{AGAIN, Word};
 use crate::core::options::Options;
 use crate::core::recall::{self, Document};
 use crate::core::remember::{self, Rememberer};
+use crate::core::teller::Teller;
 use crate::net::address::AddressKey;
 use crate::vrrp::group::Group;
-use crate::vrrp::machine::Cause;
+use crate::vrrp::machine::{Cause, StateName};
 use crate::vrrp::params::Setup;
 
 use super::Worker;
@@ -102,6 +103,14 @@ impl Restart {
     /// The addresses of this configuration; those of earlier ones stay ours.
     pub(super) fn own(&mut self, setup: &Setup) {
         self.ours.extend(setup.instances.iter().flat_map(|one| one.addresses.keys().cloned()));
+    }
+
+    /// Who goes on as master is master from the first moment: until the vrrp thread has said so, too, nothing that follows
+    /// the roles may move.
+    pub(super) fn adopt(&self, teller: &Teller) {
+        for name in &self.resumed {
+            teller.adopt(name, StateName::Master);
+        }
     }
 
     /// True for the first word of an instance that only goes on: for the world nothing has happened.
@@ -195,6 +204,60 @@ impl Worker {
             let cure = "install a Tandem that runs on this machine under the same path, then ask again";
             let failure = crate::control::answer::Failure::new(409, "upgrade", why.to_owned(), cure);
             let _ = reply.send(crate::control::server::Reply::Now(failure.into()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::{Config, Instance, SyncDaemon, VirtualServer};
+    use crate::core::active::Active;
+    use crate::core::role;
+    use crate::ipvs::table::{Destination, DestinationKey, Forward, Protocol, Service};
+    use crate::ipvs::table::{ServiceKey, Table, VirtualService};
+    use tokio::sync::watch;
+
+    /// A process that goes on as master of these.
+    fn resumed(name: &str, instances: &[&str]) -> Restart {
+        let folder = format!("/dev/shm/tandem-restart-{name}-{}", std::process::id());
+        let options = Options { run_directory: Some(folder.clone().into()), ..Options::of("x".into()) };
+        let mut restart = Restart::look(&options);
+        restart.resumed = instances.iter().map(|name| (*name).to_owned()).collect();
+        std::fs::remove_dir_all(folder).expect("its folder");
+        restart
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_roles_does_not_move_at_a_restart() {
+        let mut config = Config::default();
+        let sync = SyncDaemon { instance: Some("VI_1".to_owned()), ..SyncDaemon::on("eth0") };
+        config.global_defs.lvs_sync_daemon = Some(sync);
+        config.vrrp_instance = vec![Instance::new("VI_1".to_owned(), 51)];
+        let server = VirtualServer {
+            address: Some([10, 0, 0, 100].into()),
+            port: Some(80),
+            protocol: Some(crate::config::model::Protocol::Tcp),
+            active_on: Some("VI_1".to_owned()),
+            ..VirtualServer::default()
+        };
+        config.virtual_server = vec![server.into()];
+        let key =
+            ServiceKey::Address { protocol: Protocol::Tcp, address: [10, 0, 0, 100].into(), port: 80 };
+        let weighs =
+            Destination { forward: Forward::DirectRoute, weight: 1, upper_threshold: 0, lower_threshold: 0 };
+        let there = DestinationKey { address: [10, 0, 0, 7].into(), port: 80 };
+        let service =
+            VirtualService { service: Service::plain("rr"), destinations: [(there, weighs)].into() };
+        let whole: Table = [(key, service)].into();
+        for (instances, goes_on) in [(&["VI_1"][..], true), (&[], false)] {
+            let teller = Teller::start(&config, watch::channel(0).1);
+            resumed("roles", instances).adopt(&teller);
+            let daemons = role::ipvs_settings(&config, |name| teller.state(name)).daemons.expect("daemons");
+            assert_eq!((daemons.master.is_some(), daemons.backup.is_some()), (goes_on, !goes_on));
+            let is_master = |name: &str| teller.state(name) == StateName::Master;
+            let table = Active::of(&config).table(&whole, is_master, |_| false);
+            assert_eq!(table == whole, goes_on);
         }
     }
 }
