@@ -1,5 +1,6 @@
 //! How the daemon ends: orderly, or so that another process goes on with everything as it is.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use crate::core::error::Error;
 use crate::core::exit;
 use crate::core::lifeline::Word;
 use crate::core::scripts;
-use crate::ipvs::kernel::Desired;
 use crate::vrrp::track;
 
 use super::{Worker, log_bfd};
@@ -118,11 +118,9 @@ impl Worker {
         }
         // Our services go in one message each whatever is said: that is lvs_flush_on_stop VS. Without it everybody's.
         let flushes = self.config.global_defs.lvs_flush_on_stop == Some(FlushOnStop::All);
-        let sweeps = self.desired.sweeps + u32::from(flushes);
         if !self.options.keep_table {
             self.marking.end();
-            self.desired = Desired { number: self.desired.number, sweeps, ..Desired::default() };
-            self.program();
+            self.ipvs.desired.send_replace(Arc::new(self.wish.last(flushes)));
         }
         drop(self.ipvs.desired);
         if let Some(thread) = bfd {

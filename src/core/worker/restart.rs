@@ -188,7 +188,7 @@ impl Worker {
         let addresses = self.net.applied.borrow().generation > 0;
         let report = self.ipvs.report.borrow();
         let table =
-            !report.errors.is_empty() || (self.desired.number > 0 && report.applied >= self.desired.number);
+            !report.errors.is_empty() || (self.wish.number() > 0 && report.applied >= self.wish.number());
         drop(report);
         let late = clock::now().saturating_duration_since(self.restart.begun) > START_PATIENCE;
         if (addresses && table) || late {
