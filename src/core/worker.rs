@@ -35,7 +35,7 @@ use super::door::Door;
 use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
-use super::lifeline::{Lifeline, Order};
+use super::lifeline::{Lifeline, Order, Word};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
@@ -196,9 +196,13 @@ impl Worker {
         let config = overlay.config();
         process::set_policy(scripts::policy(&config.global_defs));
         threads::size_buffers(&config.global_defs);
+        let lifeline = Lifeline::take();
         if !restart.again {
+            // It may take longer than a start may.
+            lifeline.say(Word::Startup);
             scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         }
+        lifeline.say(Word::Started);
         let links = Arc::new(monitor::first_dump().await?);
         let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
         trackers.recall(restart.memory.words());
@@ -287,7 +291,7 @@ impl Worker {
             named: false,
             disk: Disk::default(),
             signals,
-            lifeline: Lifeline::take(),
+            lifeline,
             restart,
             upgrading: None,
         })

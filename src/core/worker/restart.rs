@@ -33,7 +33,7 @@ pub(super) struct Restart {
     /// Those of which nobody was told again yet; and groups.
     untold: BTreeSet<String>,
     untold_groups: BTreeSet<String>,
-    /// In the place of a worker that died or left: the start scripts have run.
+    /// In the place of a worker that left, or died behind the start script: that has run.
     pub(super) again: bool,
     rememberer: Option<Rememberer>,
     /// Addresses of the instances.
