@@ -1,5 +1,5 @@
 //! What a daemon's next process must know of it beside who was master (that is on the board): verdicts of checks, words of
-//! scripts, and which services and addresses are ours. Pure; [`super::remember`] reads and writes it.
+//! scripts, and which services, marks and addresses are ours. Pure; [`super::remember`] reads and writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::board::{Master, Past, number};
 use crate::check::recalled::Recalled;
+use crate::config::fwmarks::Marks;
 use crate::ipvs::table::{Family, Protocol, ServiceKey};
 use crate::net::address::AddressKey;
 use crate::vrrp::group::Group;
@@ -37,6 +38,9 @@ pub struct Document {
     services: Vec<Key>,
     /// Our addresses, wished now or not.
     addresses: Vec<Address>,
+    /// Which marks stand for groups of addresses (`nftables_ipvs`).
+    #[serde(default)]
+    pub marks: Marks,
 }
 
 /// One service.
@@ -88,6 +92,7 @@ impl Document {
         trackers: &TrackerValues,
         services: impl Iterator<Item = &'a ServiceKey>,
         addresses: impl Iterator<Item = &'a AddressKey>,
+        marks: Marks,
     ) -> Self {
         let scripts = trackers.all(TrackerKind::Script).filter_map(|(name, said)| match said.value {
             Value::Up => Some((name.to_owned(), true)),
@@ -104,6 +109,7 @@ impl Document {
             addresses: addresses
                 .map(|key| Address(key.interface.clone(), key.address, key.prefix_len))
                 .collect(),
+            marks,
         }
     }
 
@@ -140,7 +146,7 @@ impl Document {
     }
 
     /// What of it counts for a process of this network namespace that begins when the last one has been gone for so long.
-    /// Services and addresses are ours however long it was.
+    /// Services, addresses and marks are ours however long it was.
     #[must_use]
     pub fn as_of(mut self, space: u64, gone: Duration) -> Self {
         if self.space != space {
@@ -194,6 +200,7 @@ pub fn masters(
 mod tests {
     use super::*;
     use crate::clock;
+    use crate::config::fwmarks::assign_after;
     use crate::config::model::Config;
     use crate::vrrp::params::{Host, Setup};
 
@@ -301,6 +308,35 @@ mod tests {
         assert!(masters(&past, &after.instances, &[], s(10)).is_empty());
     }
 
+    /// A service of a group of addresses, and perhaps more before it.
+    fn marked(before: &str) -> Config {
+        let group = |name: &str| format!("virtual_server_group {name} {{\n 10.0.0.1 80\n}}\n");
+        let server = |name: &str| format!("virtual_server group {name} {{\n protocol TCP\n}}\n");
+        let names: Vec<&str> = before.split_whitespace().chain(["last"]).collect();
+        let text: String = names.iter().map(|name| group(name) + &server(name)).collect();
+        let facts = crate::config::resolve::Facts::default();
+        let text = format!("global_defs {{\n nftables_ipvs\n}}\n{text}");
+        crate::config::load_text(std::path::Path::new("x.conf"), text.as_bytes(), &facts).config
+    }
+
+    #[test]
+    fn a_mark_outlives_the_process_that_handed_it_out() {
+        let marks = |config: &Config| -> Vec<Option<u32>> {
+            config.virtual_server.iter().map(|server| server.auto_fwmark).collect()
+        };
+        assert_eq!(marks(&marked("")), [Some(1000)]);
+        let mut config = marked("first");
+        assert_eq!(marks(&config), [Some(1000), Some(1001)], "a start of which nobody knows anything");
+        let read = Document::parse(&document().text()).unwrap().as_of(5, Duration::MAX);
+        assign_after(&mut config, &read.marks);
+        assert_eq!(marks(&config), [Some(1001), Some(1000)]);
+        // What an earlier Tandem wrote has none.
+        let earlier: String = String::from_utf8(document().text()).unwrap();
+        let at = earlier.find(",\"marks\"").unwrap();
+        let earlier = Document::parse(format!("{}}}", &earlier[..at]).as_bytes()).unwrap();
+        assert_eq!((earlier.marks, earlier.services.len()), (Marks::default(), 3));
+    }
+
     fn document() -> Document {
         let mut trackers = TrackerValues::new();
         for (name, value) in [("up", Value::Up), ("down", Value::Down), ("new", Value::Unknown)] {
@@ -313,7 +349,8 @@ mod tests {
             ServiceKey::Fwmark { family: Family::V6, mark: 7 },
         ];
         let key = AddressKey { interface: "eth0".to_owned(), address, prefix_len: 24 };
-        Document::new(5, None, Recalled::default(), &trackers, services.iter(), [key].iter())
+        let marks = Marks::of(&marked(""));
+        Document::new(5, None, Recalled::default(), &trackers, services.iter(), [key].iter(), marks)
     }
 
     #[test]

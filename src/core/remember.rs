@@ -16,6 +16,7 @@ use crate::board;
 use crate::check::recalled::Recalled;
 use crate::check::status::Asker;
 use crate::clock;
+use crate::config::fwmarks::Marks;
 use crate::ipvs::kernel::Desired;
 use crate::net::address::AddressKey;
 use crate::vrrp::trackers::TrackerValues;
@@ -84,6 +85,8 @@ pub(super) struct Facts {
     pub(super) desired: Arc<Desired>,
     /// Every address of ours.
     pub(super) addresses: Arc<Vec<AddressKey>>,
+    /// Which marks stand for groups of addresses.
+    pub(super) marks: Arc<Marks>,
     /// The network namespace that the file names.
     pub(super) namespace: Option<String>,
     /// Grows with each word.
@@ -150,6 +153,7 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
                 &facts.trackers,
                 services,
                 addresses,
+                Marks::clone(&facts.marks),
             )
             .text();
             let sum = sum(&text);

@@ -96,7 +96,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let pid_files = startup::pid_files(options, &loaded.config)?;
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
+            let (config, bare) = restart.marked(loaded.config, bare);
+            let (keeper, overlay) = kept_overrides(options, config, bare);
             let mut worker = Worker::start(options, keeper, overlay, rereader, signals, restart).await?;
             match worker.serve().await {
                 Ok(End::Left) => worker.leave().await,

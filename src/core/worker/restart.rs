@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::board::{Board, Past};
 use crate::check::status::Asker;
 use crate::clock;
+use crate::config::fwmarks::{self, Marks};
+use crate::config::model::Config;
 use crate::core::lifeline::{AGAIN, Word};
 use crate::core::options::Options;
 use crate::core::recall::{self, Document};
@@ -76,6 +78,15 @@ impl Restart {
             begun: clock::now(),
             ready: false,
         }
+    }
+
+    /// A configuration, and what it is without its overrides, with the marks that the last process had: a group that came
+    /// meanwhile is not to move them.
+    pub(super) fn marked(&self, mut config: Config, mut bare: Option<Config>) -> (Config, Option<Config>) {
+        for config in std::iter::once(&mut config).chain(&mut bare) {
+            fwmarks::assign_after(config, &self.memory.marks);
+        }
+        (config, bare)
     }
 
     /// Who goes on as master; returns the addresses of the last process that this configuration does not have.
@@ -157,7 +168,7 @@ impl Worker {
         }
     }
 
-    /// After a start or a reload: which addresses are ours.
+    /// After a start or a reload: which addresses and marks are ours.
     pub(super) fn remember_addresses(&self) {
         let fixed = self.net.fixed.borrow();
         let addresses =
@@ -166,6 +177,7 @@ impl Worker {
         if let Some(rememberer) = &self.restart.rememberer {
             rememberer.tell(|facts| {
                 facts.addresses = Arc::new(addresses.into_iter().collect());
+                facts.marks = Arc::new(Marks::of(&self.config));
                 facts.namespace.clone_from(&self.config.net_namespace);
             });
         }
@@ -211,7 +223,7 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::model::{Config, Instance, SyncDaemon, VirtualServer};
+    use crate::config::model::{Instance, SyncDaemon, VirtualServer};
     use crate::core::active::Active;
     use crate::core::role;
     use crate::ipvs::table::{Destination, DestinationKey, Forward, Protocol, Service};
