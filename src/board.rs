@@ -34,6 +34,7 @@ const AT_MAGIC: usize = 0;
 const AT_BOOT: usize = 1;
 const AT_SPACE: usize = 2;
 const AT_ALIVE: usize = 3;
+const AT_OUTDATED: usize = 4;
 const AT_BEATS: usize = 8;
 /// Words of a slot: whose it is, master or not, when it last advertised, and how long others wait for the next advert.
 const OF_NAME: usize = 0;
@@ -88,8 +89,17 @@ impl Thread {
 pub struct Past {
     /// When it was last seen alive, since boot.
     pub alive: Duration,
+    /// Since when what it kept beside the board was no longer what was so; `None` = to its end it was.
+    pub outdated: Option<Duration>,
     /// Masters.
     pub masters: Vec<Master>,
+}
+
+impl Past {
+    /// Until when what it kept beside the board was what was so, since boot.
+    pub fn known_until(&self) -> Duration {
+        self.outdated.map_or(self.alive, |since| since.min(self.alive))
+    }
 }
 
 /// A master that another process left behind.
@@ -195,6 +205,18 @@ impl Board {
         self.write(AT_ALIVE, micros(now));
     }
 
+    /// What is kept beside the board is no longer what is so, since then at the latest: it could not be written.
+    pub fn outdated(&self, since: Duration) {
+        if self.read(AT_OUTDATED) == 0 {
+            self.write(AT_OUTDATED, micros(since).max(1));
+        }
+    }
+
+    /// What is kept beside the board is what is so.
+    pub fn current(&self) {
+        self.write(AT_OUTDATED, 0);
+    }
+
     /// A thread has something to do, since then.
     pub fn busy(&self, thread: Thread, since: Duration) {
         self.write(AT_BEATS + thread as usize, micros(since).max(1));
@@ -269,7 +291,8 @@ impl Board {
             spoke: Duration::from_micros(words[OF_SPOKE]),
             patience: Some(words[OF_PATIENCE]).filter(|word| *word != 0).map(Duration::from_micros),
         });
-        Past { alive: self.alive_at(), masters: masters.collect() }
+        let outdated = Some(self.read(AT_OUTDATED)).filter(|word| *word != 0).map(Duration::from_micros);
+        Past { alive: self.alive_at(), outdated, masters: masters.collect() }
     }
 
     /// Another boot's or another namespace's numbers go.
@@ -435,12 +458,30 @@ mod tests {
         let (board, past) = Board::take(&folder, "").unwrap();
         let master = |name, ms| Master { name: number(name), spoke: at(ms), patience: Some(at(3000 + ms)) };
         let masters = vec![master("a", 1), master("c", 3)];
-        assert_eq!(past, Some(Past { alive: at(9), masters }));
+        assert_eq!(past, Some(Past { alive: at(9), outdated: None, masters }));
         // Another order, one new, two gone: what is known goes along.
         board.claim(["c", "d"].into_iter()).unwrap();
         drop(board);
         let (_board, past) = Board::take(&folder, "").unwrap();
         assert_eq!(past.map(|past| past.masters), Some(vec![master("c", 3)]));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_no_longer_so() {
+        let folder = folder("outdated");
+        let known = |change: &dyn Fn(&Board)| {
+            let (board, _) = Board::take(&folder, "").unwrap();
+            board.alive(at(9000));
+            change(&board);
+            drop(board);
+            Board::take(&folder, "").unwrap().1.unwrap().known_until()
+        };
+        assert_eq!(known(&|_| {}), at(9000));
+        // The first of several times; another process that cannot write either changes nothing.
+        assert_eq!(known(&|board| [at(5000), at(7000)].into_iter().for_each(|at| board.outdated(at))), at(5000));
+        assert_eq!(known(&|board| board.outdated(at(8000))), at(5000));
+        assert_eq!(known(&Board::current), at(9000));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -241,7 +241,7 @@ mod tests {
         };
         let master = |(name, at): &(&str, Duration)| Master { name: known(name), spoke: *at, patience: None };
         let masters = spoken.iter().map(master).collect();
-        let past = Past { alive: s(1000), masters };
+        let past = Past { alive: s(1000), masters, ..Past::default() };
         let who = self::masters(&past, &setup.instances, &setup.groups, s(1000));
         who.into_iter().collect()
     }
@@ -286,9 +286,9 @@ mod tests {
         for (patience, words, gone, wanted) in table {
             let setup = instance(words);
             let name = number(&setup.instances[0].router_name());
-            let past =
-                Past { alive: s(1000), masters: vec![Master { name, spoke: s(1000) - gone, patience }] };
-            let who = masters(&past, &setup.instances, &[], s(1000));
+            let masters = vec![Master { name, spoke: s(1000) - gone, patience }];
+            let past = Past { alive: s(1000), masters, ..Past::default() };
+            let who = super::masters(&past, &setup.instances, &[], s(1000));
             assert_eq!(who.contains("A"), wanted, "{patience:?} {words} {gone:?}");
         }
     }
@@ -303,7 +303,7 @@ mod tests {
         );
         let names = |setup: &Setup| number(&setup.instances[0].router_name());
         let master = Master { name: names(&before), spoke: s(10), patience: None };
-        let past = Past { alive: s(10), masters: vec![master] };
+        let past = Past { alive: s(10), masters: vec![master], ..Past::default() };
         assert_eq!(masters(&past, &before.instances, &[], s(10)).len(), 1);
         assert!(masters(&past, &after.instances, &[], s(10)).is_empty());
     }

@@ -58,7 +58,8 @@ impl Restart {
             }
         };
         let now = clock::since_boot();
-        let gone = past.as_ref().and_then(|past| now.checked_sub(past.alive)).unwrap_or(Duration::MAX);
+        // What could not be written any more is as old as what could be.
+        let gone = past.as_ref().and_then(|past| now.checked_sub(past.known_until())).unwrap_or(Duration::MAX);
         if let Some(board) = &board {
             board.alive(now);
         }
@@ -136,9 +137,9 @@ impl Restart {
 
     /// From now on what happens is kept for the next process.
     pub(super) fn remember(&mut self, options: &Options, asker: Asker) {
-        if self.board.is_some() {
+        if let Some(board) = &self.board {
             let folder = remember::folder(options.run_directory.as_deref());
-            self.rememberer = Some(Rememberer::start(folder, &options.instance, asker));
+            self.rememberer = Some(Rememberer::start(folder, &options.instance, asker, Arc::clone(board)));
         }
     }
 
