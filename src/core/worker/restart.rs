@@ -130,9 +130,9 @@ impl Restart {
         self.untold.remove(name) && *cause == Cause::Resumed
     }
 
-    /// The same of a group.
-    pub(super) fn silent_group(&mut self, name: &str) -> bool {
-        self.untold_groups.remove(name)
+    /// The same of a group. One whose first word is another did not go on: all that follows is told.
+    pub(super) fn silent_group(&mut self, name: &str, to: StateName) -> bool {
+        self.untold_groups.remove(name) && to == StateName::Master
     }
 
     /// From now on what happens is kept for the next process.
@@ -239,6 +239,16 @@ mod tests {
         restart.resumed = instances.iter().map(|name| (*name).to_owned()).collect();
         std::fs::remove_dir_all(folder).expect("its folder");
         restart
+    }
+
+    #[test]
+    fn a_group_that_did_not_go_on_is_told_of() {
+        let mut restart = resumed("group", &["VI_1", "VI_2"]);
+        restart.untold_groups = ["G", "H"].map(str::to_owned).into();
+        assert!(restart.silent_group("G", StateName::Master), "nothing has happened");
+        assert!(!restart.silent_group("G", StateName::Master), "once");
+        assert!(!restart.silent_group("H", StateName::Fault));
+        assert!(!restart.silent_group("H", StateName::Master), "it became master anew");
     }
 
     #[tokio::test]
