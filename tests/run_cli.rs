@@ -181,6 +181,32 @@ fn the_start_script_runs_to_its_end_once() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// Whoever starts us may ignore the ends of children, which is inherited: a dead worker is seen all the same.
+#[test]
+fn a_dead_worker_is_seen_whatever_was_inherited() {
+    let place = place("ignored");
+    let log = place.join("log");
+    let words = ["run", "--config", "good.conf", "--run-dir", "run", "--state-dir", "state"];
+    let daemon = Command::new("env")
+        .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_tandem")])
+        .args(words)
+        .current_dir(&place)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let runs = || fs::read_to_string(&log).unwrap().matches(" runs good.conf").count();
+    until("a worker", || runs() == 1);
+    let worker = children(daemon.id()).pop().expect("a worker");
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    until("another worker", || runs() == 2);
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(said.contains("ended by signal 9"), "{said}");
+    assert_eq!(stop(daemon).0, Some(0));
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// The children of a process.
 fn children(of: u32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -445,7 +445,13 @@ fn reap(worker: &mut Worker) -> Option<Death> {
             _ => break,
         }
     }
-    let status = worker.child.try_wait().ok().flatten()?;
+    let status = match worker.child.try_wait() {
+        Ok(status) => status?,
+        Err(error) => {
+            tracing::error!("it cannot be known how the worker (pid {}) ended: {error}", worker.child.id());
+            return Some(Death::Signal(0));
+        }
+    };
     Some(match status.code() {
         Some(code) => Death::Exit(code),
         None => Death::Signal(status.signal().unwrap_or(0)),
@@ -514,6 +520,14 @@ pub fn start_workers_here() {
     if let Ok(folder) = File::open(".") {
         let _ = FOLDER.set(folder);
     }
+}
+
+/// Whoever started us may have ignored SIGCHLD, and that is inherited: of such a process the kernel tells nobody how its
+/// children ended, nor that they did. Call it before any child begins.
+pub fn hear_of_children() {
+    // SAFETY: the default action; no handler runs.
+    #[expect(unsafe_code, reason = "a signal's action")]
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
 }
 
 /// Signals that the supervisor reads wait from now on, also in threads that begin later: call it before any does.
