@@ -207,6 +207,9 @@ impl Worker {
         let links = Arc::new(monitor::first_dump().await?);
         let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
         trackers.recall(restart.memory.words());
+        if restart.again {
+            trackers.go_on();
+        }
         trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
