@@ -479,7 +479,10 @@ mod tests {
         };
         assert_eq!(known(&|_| {}), at(9000));
         // The first of several times; another process that cannot write either changes nothing.
-        assert_eq!(known(&|board| [at(5000), at(7000)].into_iter().for_each(|at| board.outdated(at))), at(5000));
+        assert_eq!(
+            known(&|board| [at(5000), at(7000)].into_iter().for_each(|at| board.outdated(at))),
+            at(5000)
+        );
         assert_eq!(known(&|board| board.outdated(at(8000))), at(5000));
         assert_eq!(known(&Board::current), at(9000));
         std::fs::remove_dir_all(folder).unwrap();

@@ -159,11 +159,15 @@ fn the_start_script_runs_to_its_end_once() {
     // The first one takes its worker along.
     fs::write(
         place.join("start.sh"),
-        format!("echo begins >> {0}\n[ $(wc -l < {0}) = 1 ] && kill -9 $PPID && exit\necho ends >> {0}\n", out.display()),
+        format!(
+            "echo begins >> {0}\n[ $(wc -l < {0}) = 1 ] && kill -9 $PPID && exit\necho ends >> {0}\n",
+            out.display()
+        ),
     )
     .unwrap();
     let script = format!("startup_script \"/bin/sh {}/start.sh\"", place.display());
-    fs::write(place.join("s.conf"), format!("global_defs {{\n script_user root\n {script}\n}}\n{CONF}")).unwrap();
+    fs::write(place.join("s.conf"), format!("global_defs {{\n script_user root\n {script}\n}}\n{CONF}"))
+        .unwrap();
     let log = place.join("log");
     let daemon = tandem(&place, &["run", "--config", "s.conf", "--run-dir", "run", "--state-dir", "state"])
         .stderr(fs::File::create(&log).unwrap())

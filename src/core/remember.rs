@@ -275,7 +275,15 @@ mod tests {
         let text = r#"{"TCP 10.0.0.1:80":{"quorum_up":true,"reals":{"10.1.0.1:80":false}}}"#;
         let verdicts = serde_json::from_str(text).unwrap();
         let (services, addresses) = ([].iter(), [].iter());
-        Document::new(board::space(), None, verdicts, &TrackerValues::new(), services, addresses, Marks::default())
+        Document::new(
+            board::space(),
+            None,
+            verdicts,
+            &TrackerValues::new(),
+            services,
+            addresses,
+            Marks::default(),
+        )
     }
 
     #[tokio::test]

@@ -61,8 +61,7 @@ mod tests {
     fn who_never_runs_is_overdue_once_in_a_while() {
         let begun = crate::clock::now();
         let mut beginning = Beginning::new(begun);
-        let seen: Vec<u64> =
-            (0..150).filter(|second| beginning.is_overdue(begun + s(*second))).collect();
+        let seen: Vec<u64> = (0..150).filter(|second| beginning.is_overdue(begun + s(*second))).collect();
         assert_eq!(seen, [60, 120]);
     }
 

@@ -59,7 +59,8 @@ impl Restart {
         };
         let now = clock::since_boot();
         // What could not be written any more is as old as what could be.
-        let gone = past.as_ref().and_then(|past| now.checked_sub(past.known_until())).unwrap_or(Duration::MAX);
+        let gone =
+            past.as_ref().and_then(|past| now.checked_sub(past.known_until())).unwrap_or(Duration::MAX);
         if let Some(board) = &board {
             board.alive(now);
         }
@@ -265,8 +266,7 @@ mod tests {
             ..VirtualServer::default()
         };
         config.virtual_server = vec![server.into()];
-        let key =
-            ServiceKey::Address { protocol: Protocol::Tcp, address: [10, 0, 0, 100].into(), port: 80 };
+        let key = ServiceKey::Address { protocol: Protocol::Tcp, address: [10, 0, 0, 100].into(), port: 80 };
         let weighs =
             Destination { forward: Forward::DirectRoute, weight: 1, upper_threshold: 0, lower_threshold: 0 };
         let there = DestinationKey { address: [10, 0, 0, 7].into(), port: 80 };
