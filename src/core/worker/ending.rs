@@ -81,6 +81,10 @@ impl Worker {
         while let Ok(report) = self.reports.try_recv() {
             self.take_report(&report);
         }
+        // What is remembered is told by nobody else.
+        while let Ok(event) = self.check.events.try_recv() {
+            self.take_check(&event);
+        }
         self.restart.remember_last().await;
         self.teller.finish(LAST_TOLD).await;
         tracing::info!("left");
