@@ -56,8 +56,10 @@ impl Keeper {
         if next.path == self.path {
             return None;
         }
-        // What is there is older than what is in force.
-        next.written().before = Some(self.path.clone());
+        // What is there is older than what is in force; what could not be read is left to whoever can. A lock that is held
+        // belongs to a disk that takes its time, and what is written was read.
+        let unread = self.written.try_lock().is_ok_and(|written| written.unread);
+        next.written().before = (!unread).then(|| self.path.clone());
         Some(next)
     }
 
@@ -136,7 +138,10 @@ impl Keeper {
             // Else a start with the folder of then would find it, and believe it.
             match fs::remove_file(&before) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(format!("{} cannot be removed: {error}", before.display()));
+                    let (path, here) = (before.display(), self.path.display());
+                    tracing::warn!(
+                        "{path} cannot be removed, {here} took its place: {error}; remove it by hand"
+                    );
                 }
                 _ => {}
             }
@@ -261,6 +266,14 @@ mod tests {
         let back = moved.moved(&first, "x").unwrap();
         back.write(4, &[]).unwrap();
         assert_eq!((back.read(), moved.read()), ((Vec::new(), None), (Vec::new(), None)));
+        // What nobody could read is not thrown away.
+        fs::create_dir_all(first.join("overrides.json")).unwrap();
+        let keeper = Keeper::new(&first, "");
+        assert!(keeper.read().1.is_some());
+        fs::remove_dir(first.join("overrides.json")).unwrap();
+        fs::write(first.join("overrides.json"), "x").unwrap();
+        keeper.moved(&second, "").unwrap().write(1, &some()).unwrap();
+        assert!(first.join("overrides.json").exists());
         fs::remove_dir_all(first).unwrap();
         fs::remove_dir_all(second).unwrap();
     }
