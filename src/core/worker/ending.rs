@@ -63,10 +63,6 @@ impl Worker {
         tokio::time::sleep(LAST_ANSWER).await;
         self.door.close();
         let kept = self.keep_last();
-        // Before the trackers say nothing any more.
-        self.remember();
-        // Scripts that run are ended: the next process starts them anew.
-        self.trackers.configure(track::Plan::default(), clock::now());
         self.teller.settle(STOP_SCRIPTS).await;
         if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
             tracing::error!(
@@ -85,6 +81,10 @@ impl Worker {
         while let Ok(event) = self.check.events.try_recv() {
             self.take_check(&event);
         }
+        // Before the trackers say nothing any more.
+        self.remember();
+        // Scripts that run are ended: the next process starts them anew.
+        self.trackers.configure(track::Plan::default(), clock::now());
         self.restart.remember_last().await;
         self.teller.finish(LAST_TOLD).await;
         tracing::info!("left");
