@@ -311,7 +311,11 @@ mod tests {
     /// A service of a group of addresses, and perhaps more before it.
     fn marked(before: &str) -> Config {
         let group = |name: &str| format!("virtual_server_group {name} {{\n 10.0.0.1 80\n}}\n");
-        let server = |name: &str| format!("virtual_server group {name} {{\n protocol TCP\n}}\n");
+        let server = |name: &str| {
+            format!(
+                "virtual_server group {name} {{\n protocol TCP\n lb_kind NAT\n real_server 10.1.0.1 80 {{\n }}\n}}\n"
+            )
+        };
         let names: Vec<&str> = before.split_whitespace().chain(["last"]).collect();
         let text: String = names.iter().map(|name| group(name) + &server(name)).collect();
         let facts = crate::config::resolve::Facts::default();
