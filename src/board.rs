@@ -34,11 +34,13 @@ const AT_MAGIC: usize = 0;
 const AT_BOOT: usize = 1;
 const AT_SPACE: usize = 2;
 const AT_ALIVE: usize = 3;
+const AT_OUTDATED: usize = 4;
 const AT_BEATS: usize = 8;
-/// Words of a slot: whose it is, master or not, when it last advertised.
+/// Words of a slot: whose it is, master or not, when it last advertised, and how long others wait for the next advert.
 const OF_NAME: usize = 0;
 const OF_MASTER: usize = 1;
 const OF_SPOKE: usize = 2;
+const OF_PATIENCE: usize = 3;
 
 /// The threads that say when they are busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,8 +89,28 @@ impl Thread {
 pub struct Past {
     /// When it was last seen alive, since boot.
     pub alive: Duration,
-    /// Masters: the number of their names, and when each last advertised, since boot.
-    pub masters: Vec<(u64, Duration)>,
+    /// Since when what it kept beside the board was no longer what was so; `None` = to its end it was.
+    pub outdated: Option<Duration>,
+    /// Masters.
+    pub masters: Vec<Master>,
+}
+
+impl Past {
+    /// Until when what it kept beside the board was what was so, since boot.
+    pub fn known_until(&self) -> Duration {
+        self.outdated.map_or(self.alive, |since| since.min(self.alive))
+    }
+}
+
+/// A master that another process left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Master {
+    /// The number of its name.
+    pub name: u64,
+    /// When it last advertised, since boot.
+    pub spoke: Duration,
+    /// How long others wait after that advert, by what it said; `None` = an earlier Tandem did not write that down.
+    pub patience: Option<Duration>,
 }
 
 /// Why there is no board.
@@ -183,6 +205,18 @@ impl Board {
         self.write(AT_ALIVE, micros(now));
     }
 
+    /// What is kept beside the board is no longer what is so, since then at the latest: it could not be written.
+    pub fn outdated(&self, since: Duration) {
+        if self.read(AT_OUTDATED) == 0 {
+            self.write(AT_OUTDATED, micros(since).max(1));
+        }
+    }
+
+    /// What is kept beside the board is what is so.
+    pub fn current(&self) {
+        self.write(AT_OUTDATED, 0);
+    }
+
     /// A thread has something to do, since then.
     pub fn busy(&self, thread: Thread, since: Duration) {
         self.write(AT_BEATS + thread as usize, micros(since).max(1));
@@ -240,8 +274,9 @@ impl Board {
         self.write(HEAD + slot * SLOT + OF_MASTER, u64::from(master));
     }
 
-    /// An instance has advertised at that time since boot.
-    pub fn spoke(&self, Slot(slot): Slot, at: Duration) {
+    /// An instance has advertised at that time since boot; others wait so long for its next advert.
+    pub fn spoke(&self, Slot(slot): Slot, at: Duration, patience: Duration) {
+        self.write(HEAD + slot * SLOT + OF_PATIENCE, micros(patience).max(1));
         self.write(HEAD + slot * SLOT + OF_SPOKE, micros(at));
     }
 
@@ -251,11 +286,13 @@ impl Board {
 
     fn past(&self) -> Past {
         let slots = (0..SLOTS).map(|slot| self.slot(slot)).take_while(|words| words[OF_NAME] != 0);
-        let masters = slots.filter(|words| words[OF_MASTER] == 1);
-        Past {
-            alive: self.alive_at(),
-            masters: masters.map(|words| (words[OF_NAME], Duration::from_micros(words[OF_SPOKE]))).collect(),
-        }
+        let masters = slots.filter(|words| words[OF_MASTER] == 1).map(|words| Master {
+            name: words[OF_NAME],
+            spoke: Duration::from_micros(words[OF_SPOKE]),
+            patience: Some(words[OF_PATIENCE]).filter(|word| *word != 0).map(Duration::from_micros),
+        });
+        let outdated = Some(self.read(AT_OUTDATED)).filter(|word| *word != 0).map(Duration::from_micros);
+        Past { alive: self.alive_at(), outdated, masters: masters.collect() }
     }
 
     /// Another boot's or another namespace's numbers go.
@@ -412,20 +449,42 @@ mod tests {
         let [Some(a), Some(b), Some(c)] = slots[..] else { panic!("{slots:?}") };
         board.alive(at(9));
         for (slot, ms) in [(a, 1), (b, 2), (c, 3)] {
-            board.spoke(slot, at(ms));
+            board.spoke(slot, at(ms), at(3000 + ms));
         }
         board.set_master(a, true);
         board.set_master(c, true);
         assert!(matches!(Board::take(&folder, ""), Err(Error::Taken(_))), "it is one process's");
         drop(board);
         let (board, past) = Board::take(&folder, "").unwrap();
-        let masters = vec![(number("a"), at(1)), (number("c"), at(3))];
-        assert_eq!(past, Some(Past { alive: at(9), masters }));
+        let master = |name, ms| Master { name: number(name), spoke: at(ms), patience: Some(at(3000 + ms)) };
+        let masters = vec![master("a", 1), master("c", 3)];
+        assert_eq!(past, Some(Past { alive: at(9), outdated: None, masters }));
         // Another order, one new, two gone: what is known goes along.
         board.claim(["c", "d"].into_iter()).unwrap();
         drop(board);
         let (_board, past) = Board::take(&folder, "").unwrap();
-        assert_eq!(past.map(|past| past.masters), Some(vec![(number("c"), at(3))]));
+        assert_eq!(past.map(|past| past.masters), Some(vec![master("c", 3)]));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_no_longer_so() {
+        let folder = folder("outdated");
+        let known = |change: &dyn Fn(&Board)| {
+            let (board, _) = Board::take(&folder, "").unwrap();
+            board.alive(at(9000));
+            change(&board);
+            drop(board);
+            Board::take(&folder, "").unwrap().1.unwrap().known_until()
+        };
+        assert_eq!(known(&|_| {}), at(9000));
+        // The first of several times; another process that cannot write either changes nothing.
+        assert_eq!(
+            known(&|board| [at(5000), at(7000)].into_iter().for_each(|at| board.outdated(at))),
+            at(5000)
+        );
+        assert_eq!(known(&|board| board.outdated(at(8000))), at(5000));
+        assert_eq!(known(&Board::current), at(9000));
         std::fs::remove_dir_all(folder).unwrap();
     }
 

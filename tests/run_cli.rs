@@ -150,6 +150,73 @@ fn one_daemon_for_each_namespace() {
     fs::remove_dir_all(place).unwrap();
 }
 
+/// A worker that dies before the start script has ended did not run it: the next one does. One that dies later did.
+#[test]
+fn the_start_script_runs_to_its_end_once() {
+    let place = place("startup");
+    let out = place.join("out");
+    let lines = || fs::read_to_string(&out).unwrap_or_default();
+    // The first one takes its worker along.
+    fs::write(
+        place.join("start.sh"),
+        format!(
+            "echo begins >> {0}\n[ $(wc -l < {0}) = 1 ] && kill -9 $PPID && exit\necho ends >> {0}\n",
+            out.display()
+        ),
+    )
+    .unwrap();
+    let script = format!("startup_script \"/bin/sh {}/start.sh\"", place.display());
+    fs::write(place.join("s.conf"), format!("global_defs {{\n script_user root\n {script}\n}}\n{CONF}"))
+        .unwrap();
+    let log = place.join("log");
+    let daemon = tandem(&place, &["run", "--config", "s.conf", "--run-dir", "run", "--state-dir", "state"])
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let said = || fs::read_to_string(&log).unwrap();
+    until("the script's end", || lines().matches("ends").count() == 1);
+    until("a worker that runs", || said().matches(" runs s.conf").count() == 1);
+    assert_eq!(lines(), "begins\nbegins\nends\n", "{}", said());
+    let worker = children(daemon.id()).pop().expect("a worker");
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    until("another worker", || said().matches(" runs s.conf").count() == 2);
+    assert_eq!(stop(daemon).0, Some(0));
+    assert_eq!(lines(), "begins\nbegins\nends\n", "it goes on for one that has run it: {}", said());
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// Whoever starts us may ignore the ends of children, which is inherited: a dead worker is seen all the same.
+#[test]
+fn a_dead_worker_is_seen_whatever_was_inherited() {
+    let place = place("ignored");
+    let log = place.join("log");
+    let words = ["run", "--config", "good.conf", "--run-dir", "run", "--state-dir", "state"];
+    let daemon = Command::new("env")
+        .args(["--ignore-signal=CHLD", env!("CARGO_BIN_EXE_tandem")])
+        .args(words)
+        .current_dir(&place)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let runs = || fs::read_to_string(&log).unwrap().matches(" runs good.conf").count();
+    until("a worker", || runs() == 1);
+    let worker = children(daemon.id()).pop().expect("a worker");
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    until("another worker", || runs() == 2);
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(said.contains("ended by signal 9"), "{said}");
+    assert_eq!(stop(daemon).0, Some(0));
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// The children of a process.
+fn children(of: u32) -> Vec<i32> {
+    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Logs for programs: each line is an object; and a file of logs in the place of standard error.
 #[test]
 fn a_log_file_of_json() {

@@ -62,11 +62,16 @@ struct Daemon {
 
 impl Daemon {
     fn start(place: &Path) -> Self {
+        Self::start_with(place, &["--state-dir", "state"])
+    }
+
+    fn start_with(place: &Path, more: &[&str]) -> Self {
         let log = place.join("log");
         let child = Command::new(env!("CARGO_BIN_EXE_tandem"))
             // One process: a crash is one of everything.
             .args(["run", "--no-supervisor", "--run-dir", "run"])
-            .args(["--config", "t.conf", "--control", "run/c.sock", "--state-dir", "state"])
+            .args(["--config", "t.conf", "--control", "run/c.sock"])
+            .args(more)
             .current_dir(place)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -368,6 +373,36 @@ fn a_state_directory_that_hangs_is_told() {
     drop(frozen);
     until("it is kept", || fs::read_to_string(place.join("state/overrides.json")).unwrap().contains("drain"));
     assert_eq!(tandem(place, "enable 127.0.0.1").0, Some(0));
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}
+
+/// A reload names another folder: the overrides are there at once, and a restart finds them.
+#[test]
+fn overrides_move_along_with_their_folder() {
+    let place = place("moved");
+    let place = place.0.as_path();
+    let conf = |folder: &str| {
+        let folder = place.join(folder);
+        let text = format!("global_defs {{\n state_directory {}\n}}\n{CONF}", folder.display());
+        fs::write(place.join("t.conf"), text).unwrap();
+    };
+    conf("one");
+    let daemon = Daemon::start_with(place, &[]);
+    assert_eq!(tandem(place, "weight 127.0.0.1 9").0, Some(0));
+    let there = |folder: &str| fs::read_to_string(place.join(folder).join("overrides.json"));
+    assert!(there("one").unwrap().contains("weight 9"));
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+    // No command comes between this start and the reload.
+    let daemon = Daemon::start_with(place, &[]);
+    conf("two");
+    daemon.reload();
+    until("they are in the new folder", || there("two").is_ok_and(|text| text.contains("weight 9")));
+    until("and no longer in the old one", || there("one").is_err());
+    assert_eq!(tandem(place, "drain 127.0.0.2").0, Some(0));
+    assert!(there("two").unwrap().contains("drain"));
+    assert_eq!(daemon.end(Signal::SIGKILL), None);
+    let daemon = Daemon::start_with(place, &[]);
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 drain 0/2"]);
     assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
 }
 

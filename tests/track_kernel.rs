@@ -187,6 +187,25 @@ fn init_file_creates_and_overwrites() {
     });
 }
 
+/// A worker that takes the place of another: what the file has said since the start counts.
+#[test]
+fn init_file_overwrites_nothing_where_a_process_only_goes_on() {
+    let room = Room::new("goeson");
+    block_on(async {
+        let overwritten = || file_plan(&room.0, "f", "init_file 3 overwrite");
+        drop(Running::start(overwritten()));
+        fs::write(room.0.join("f"), "9\n").unwrap();
+        let (mut trackers, changes) = Trackers::new(Arc::new(Links::new()));
+        trackers.go_on();
+        trackers.configure(overwritten(), Instant::now());
+        let mut run = Running { trackers, changes };
+        assert_eq!(run.value(TrackerKind::File, "f"), Value::Number(9));
+        // A reload is as ever.
+        run.trackers.configure(file_plan(&room.0, "f", "init_file 4 overwrite"), Instant::now());
+        assert_eq!(run.value(TrackerKind::File, "f"), Value::Number(4));
+    });
+}
+
 /// A process of a name that nobody else has.
 fn process(program: &Path) -> Child {
     Command::new(program).arg("1000").spawn().unwrap()

@@ -54,6 +54,7 @@ pub struct Args {
 /// Runs until SIGTERM or SIGINT. Returns the exit code: 0 orderly stop, 3 unreadable configuration, 1 anything
 /// else.
 pub fn run(args: Args) -> i32 {
+    supervisor::hear_of_children();
     if !args.no_supervisor {
         supervisor::hold_signals();
     }

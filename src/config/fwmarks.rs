@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::model::{Config, Protocol, VirtualServer, VirtualServerGroup};
 
 /// First mark where the file names none.
@@ -11,23 +13,43 @@ const FIRST: u32 = 1000;
 /// What a virtual server is known by over a reload: its group, its protocol, and how many such stand before it.
 type Name = (String, Protocol, usize);
 
+/// Which marks a configuration has handed out, in a form that outlives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// Where they begin; 0 = nowhere, there are none.
+    start: u32,
+    handed_out: Vec<(Name, u32)>,
+}
+
+impl Marks {
+    /// Those of a configuration.
+    pub fn of(config: &Config) -> Self {
+        let marks = config.virtual_server.iter().zip(names(config));
+        let handed_out = marks.filter_map(|(server, name)| Some((name?, server.auto_fwmark?))).collect();
+        Self { start: start(config), handed_out }
+    }
+}
+
+/// Where the marks of a configuration begin.
+fn start(config: &Config) -> u32 {
+    config.global_defs.nftables_ipvs_start_fwmark.unwrap_or(FIRST).max(1)
+}
+
 /// Hands out the marks ([`VirtualServer::auto_fwmark`]). A virtual server that `before` has too keeps the mark that it
 /// had there, so that its connections stay; a mark that the file names itself, or that a removed virtual server had in
 /// `before`, is not handed out. Without `nftables_ipvs` there are none.
 pub fn assign(config: &mut Config, before: Option<&Config>) {
+    assign_after(config, &before.map(Marks::of).unwrap_or_default());
+}
+
+/// The same after a configuration that is gone, with the process that had it.
+pub fn assign_after(config: &mut Config, before: &Marks) {
     let numbered = names(config);
-    let global = &config.global_defs;
-    let wished = global.nftables_ipvs.is_some();
-    let start = global.nftables_ipvs_start_fwmark.unwrap_or(FIRST).max(1);
-    let same_start =
-        |before: &&Config| before.global_defs.nftables_ipvs_start_fwmark.unwrap_or(FIRST).max(1) == start;
-    let known: BTreeMap<Name, u32> = before
-        .filter(same_start)
-        .map(|before| {
-            let marks = before.virtual_server.iter().zip(names(before));
-            marks.filter_map(|(server, name)| Some((name?, server.auto_fwmark?))).collect()
-        })
-        .unwrap_or_default();
+    let wished = config.global_defs.nftables_ipvs.is_some();
+    let start = start(config);
+    let same_start = before.start == start;
+    let known: BTreeMap<&Name, u32> =
+        before.handed_out.iter().filter(|_| same_start).map(|(name, mark)| (name, *mark)).collect();
     let in_groups = config.virtual_server_group.iter().flat_map(|group| &group.entries);
     let written: BTreeSet<u32> = in_groups
         .filter_map(|entry| entry.fwmark)
@@ -124,6 +146,11 @@ mod tests {
         let new = config(None, &[("c", Tcp), ("b", Tcp), ("a", Udp)], Some(&old));
         assert_eq!(marks(&new), [Some(1003), Some(1002), Some(1004)]);
         let next = config(None, &[("a", Tcp), ("b", Tcp)], Some(&new));
+        assert_eq!(marks(&next), [Some(1000), Some(1002)]);
+        // The same where all that is left of it is what was written down.
+        let kept = serde_json::from_str::<Marks>(&serde_json::to_string(&Marks::of(&new)).unwrap()).unwrap();
+        let mut next = config(None, &[("a", Tcp), ("b", Tcp)], None);
+        assign_after(&mut next, &kept);
         assert_eq!(marks(&next), [Some(1000), Some(1002)]);
         // Another start is another choice.
         assert_eq!(marks(&config(Some(5), &[("b", Tcp)], Some(&new))), [Some(5)]);

@@ -35,6 +35,8 @@ struct Written {
     number: u64,
     /// What is there has not been read, and there is no copy of it: it is put aside before anything takes its name.
     unread: bool,
+    /// The file that this one takes the place of: it goes once there is something here.
+    before: Option<PathBuf>,
 }
 
 impl Keeper {
@@ -45,6 +47,20 @@ impl Keeper {
             name => format!("overrides-{}.json", name.replace(['/', '\0'], "_")),
         };
         Self { path: directory.join(name), written: Mutex::default() }
+    }
+
+    /// The file in another folder, which takes the place of this one with the first thing that is kept; `None` where it is
+    /// this one.
+    pub fn moved(&self, directory: &Path, instance: &str) -> Option<Self> {
+        let next = Self::new(directory, instance);
+        if next.path == self.path {
+            return None;
+        }
+        // What is there is older than what is in force; what could not be read is left to whoever can. A lock that is held
+        // belongs to a disk that takes its time, and what is written was read.
+        let unread = self.written.try_lock().is_ok_and(|written| written.unread);
+        next.written().before = (!unread).then(|| self.path.clone());
+        Some(next)
     }
 
     /// The folder of a daemon with that file: the command line's word, else the file's, else the usual one.
@@ -118,6 +134,18 @@ impl Keeper {
         };
         result.map_err(|error| format!("{}: {error}", self.path.display()))?;
         written.number = number;
+        if let Some(before) = written.before.take() {
+            // Else a start with the folder of then would find it, and believe it.
+            match fs::remove_file(&before) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    let (path, here) = (before.display(), self.path.display());
+                    tracing::warn!(
+                        "{path} cannot be removed, {here} took its place: {error}; remove it by hand"
+                    );
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -221,6 +249,33 @@ mod tests {
         assert_eq!(again.read(), (Vec::new(), None));
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left beside it");
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn another_folder_takes_the_place_of_the_first() {
+        let (first, second) = (place("first"), place("second"));
+        let keeper = Keeper::new(&first, "x");
+        assert!(keeper.moved(&first, "x").is_none());
+        keeper.write(1, &some()).unwrap();
+        let moved = keeper.moved(&second, "x").unwrap();
+        assert_eq!(keeper.read(), (some(), None), "not before there is something in its place");
+        moved.write(2, &some()).unwrap();
+        assert_eq!((moved.read(), keeper.read()), ((some(), None), (Vec::new(), None)));
+        // Nothing to say, and an old file there.
+        keeper.write(3, &some()).unwrap();
+        let back = moved.moved(&first, "x").unwrap();
+        back.write(4, &[]).unwrap();
+        assert_eq!((back.read(), moved.read()), ((Vec::new(), None), (Vec::new(), None)));
+        // What nobody could read is not thrown away.
+        fs::create_dir_all(first.join("overrides.json")).unwrap();
+        let keeper = Keeper::new(&first, "");
+        assert!(keeper.read().1.is_some());
+        fs::remove_dir(first.join("overrides.json")).unwrap();
+        fs::write(first.join("overrides.json"), "x").unwrap();
+        keeper.moved(&second, "").unwrap().write(1, &some()).unwrap();
+        assert!(first.join("overrides.json").exists());
+        fs::remove_dir_all(first).unwrap();
+        fs::remove_dir_all(second).unwrap();
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::systemd;
 
 /// The environment variable that names the descriptor.
 pub(super) const VARIABLE: &str = "TANDEM_LIFELINE";
-/// Set for a worker that takes the place of one that died.
+/// Set for a worker that takes the place of one that died after the start script, or left.
 pub(super) const AGAIN: &str = "TANDEM_AGAIN";
 
 /// What a supervisor asks for.
@@ -85,6 +85,10 @@ impl Lifeline {
 /// What a worker has to say of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
+    /// The start script runs.
+    Startup,
+    /// It has ended, or there is none.
+    Started,
     /// Sockets are open, the first state is in the kernel.
     Ready,
     /// A reload has begun.
@@ -99,11 +103,21 @@ pub(super) enum Word {
 
 impl Word {
     /// All of them.
-    const ALL: [Self; 5] = [Self::Ready, Self::Reloading, Self::Reloaded, Self::Stopping, Self::Upgrade];
+    const ALL: [Self; 7] = [
+        Self::Startup,
+        Self::Started,
+        Self::Ready,
+        Self::Reloading,
+        Self::Reloaded,
+        Self::Stopping,
+        Self::Upgrade,
+    ];
 
     /// Its line.
     pub(super) const fn text(self) -> &'static str {
         match self {
+            Self::Startup => "startup",
+            Self::Started => "started",
             Self::Ready => "ready",
             Self::Reloading => "reloading",
             Self::Reloaded => "reloaded",

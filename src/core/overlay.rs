@@ -155,6 +155,11 @@ impl Overlay {
         Ok(next)
     }
 
+    /// They are to be kept elsewhere: as after a change.
+    pub const fn moved(&mut self) {
+        self.number += 1;
+    }
+
     /// The number of these overrides: greater with each change.
     pub const fn number(&self) -> u64 {
         self.number

@@ -1,5 +1,5 @@
 //! What a daemon's next process must know of it beside who was master (that is on the board): verdicts of checks, words of
-//! scripts, and which services and addresses are ours. Pure; [`super::remember`] reads and writes it.
+//! scripts, and which services, marks and addresses are ours. Pure; [`super::remember`] reads and writes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::board::{Past, number};
+use crate::board::{Master, Past, number};
 use crate::check::recalled::Recalled;
+use crate::config::fwmarks::Marks;
 use crate::ipvs::table::{Family, Protocol, ServiceKey};
 use crate::net::address::AddressKey;
 use crate::vrrp::group::Group;
@@ -37,6 +38,9 @@ pub struct Document {
     services: Vec<Key>,
     /// Our addresses, wished now or not.
     addresses: Vec<Address>,
+    /// Which marks stand for groups of addresses (`nftables_ipvs`).
+    #[serde(default)]
+    pub marks: Marks,
 }
 
 /// One service.
@@ -88,6 +92,7 @@ impl Document {
         trackers: &TrackerValues,
         services: impl Iterator<Item = &'a ServiceKey>,
         addresses: impl Iterator<Item = &'a AddressKey>,
+        marks: Marks,
     ) -> Self {
         let scripts = trackers.all(TrackerKind::Script).filter_map(|(name, said)| match said.value {
             Value::Up => Some((name.to_owned(), true)),
@@ -104,6 +109,7 @@ impl Document {
             addresses: addresses
                 .map(|key| Address(key.interface.clone(), key.address, key.prefix_len))
                 .collect(),
+            marks,
         }
     }
 
@@ -140,7 +146,7 @@ impl Document {
     }
 
     /// What of it counts for a process of this network namespace that begins when the last one has been gone for so long.
-    /// Services and addresses are ours however long it was.
+    /// Services, addresses and marks are ours however long it was.
     #[must_use]
     pub fn as_of(mut self, space: u64, gone: Duration) -> Self {
         if self.space != space {
@@ -162,19 +168,21 @@ impl Document {
     }
 }
 
-/// Who goes on as master: those who were, and were heard so lately that nobody can have taken over. Of a sync group all or
-/// none.
+/// Who goes on as master: those who were, and were heard so lately that nobody can have taken over. Others wait as long as
+/// the last advert let them, whatever the file says by now; where it asks for less, a peer with the same file waits less.
+/// Of a sync group all or none.
 pub fn masters(
     past: &Past,
     instances: &[Arc<Settings>],
     groups: &[Group],
     now: Duration,
 ) -> BTreeSet<String> {
-    let known: BTreeMap<u64, Duration> = past.masters.iter().copied().collect();
+    let known: BTreeMap<u64, &Master> = past.masters.iter().map(|master| (master.name, master)).collect();
     let lately = |settings: &Settings| {
-        let spoke = known.get(&number(&settings.router_name()));
+        let Some(master) = known.get(&number(&settings.router_name())) else { return false };
+        let patience = master.patience.map_or(settings.patience(), |said| said.min(settings.patience()));
         // A stamp of the future is no stamp.
-        spoke.is_some_and(|spoke| now.checked_sub(*spoke).is_some_and(|gone| gone < settings.patience()))
+        now.checked_sub(master.spoke).is_some_and(|gone| gone < patience)
     };
     let mut masters: BTreeSet<String> =
         instances.iter().filter(|settings| lately(settings)).map(|settings| settings.name.clone()).collect();
@@ -192,6 +200,7 @@ pub fn masters(
 mod tests {
     use super::*;
     use crate::clock;
+    use crate::config::fwmarks::assign_after;
     use crate::config::model::Config;
     use crate::vrrp::params::{Host, Setup};
 
@@ -230,8 +239,9 @@ mod tests {
             let settings = setup.instances.iter().find(|one| one.name == name).expect("an instance");
             number(&settings.router_name())
         };
-        let masters = spoken.iter().map(|(name, at)| (known(name), *at)).collect();
-        let past = Past { alive: s(1000), masters };
+        let master = |(name, at): &(&str, Duration)| Master { name: known(name), spoke: *at, patience: None };
+        let masters = spoken.iter().map(master).collect();
+        let past = Past { alive: s(1000), masters, ..Past::default() };
         let who = self::masters(&past, &setup.instances, &setup.groups, s(1000));
         who.into_iter().collect()
     }
@@ -256,6 +266,33 @@ mod tests {
         }
     }
 
+    /// The file was edited while nobody ran: the peer goes by what it last heard.
+    #[test]
+    fn an_edited_interval_gives_nobody_more_time() {
+        let instance = |words: &str| {
+            setup(&format!(
+                "vrrp_instance A {{ interface eth0\nvirtual_router_id 1\n{words}\nvirtual_ipaddress {{ 10.0.0.1 }}\n}}\n"
+            ))
+        };
+        // (what the last advert said, what the file says now, gone for, goes on)
+        let table = [
+            (Some(s(30)), "advert_int 1", s(25), true),
+            (Some(s(30)), "advert_int 10", s(29), true),
+            (Some(s(30)), "advert_int 10", s(31), false),
+            (Some(s(30)), "advert_int 1\ndown_timer_adverts 10", s(31), false),
+            (Some(s(300)), "advert_int 1", s(31), false),
+            (None, "advert_int 10", s(299), true),
+        ];
+        for (patience, words, gone, wanted) in table {
+            let setup = instance(words);
+            let name = number(&setup.instances[0].router_name());
+            let masters = vec![Master { name, spoke: s(1000) - gone, patience }];
+            let past = Past { alive: s(1000), masters, ..Past::default() };
+            let who = super::masters(&past, &setup.instances, &[], s(1000));
+            assert_eq!(who.contains("A"), wanted, "{patience:?} {words} {gone:?}");
+        }
+    }
+
     #[test]
     fn another_router_of_the_same_name_does_not_go_on() {
         let before = setup(
@@ -265,9 +302,43 @@ mod tests {
             "vrrp_instance A { interface eth0\nvirtual_router_id 2\nvirtual_ipaddress { 10.0.0.1 }\n}\n",
         );
         let names = |setup: &Setup| number(&setup.instances[0].router_name());
-        let past = Past { alive: s(10), masters: vec![(names(&before), s(10))] };
+        let master = Master { name: names(&before), spoke: s(10), patience: None };
+        let past = Past { alive: s(10), masters: vec![master], ..Past::default() };
         assert_eq!(masters(&past, &before.instances, &[], s(10)).len(), 1);
         assert!(masters(&past, &after.instances, &[], s(10)).is_empty());
+    }
+
+    /// A service of a group of addresses, and perhaps more before it.
+    fn marked(before: &str) -> Config {
+        let group = |name: &str| format!("virtual_server_group {name} {{\n 10.0.0.1 80\n}}\n");
+        let server = |name: &str| {
+            format!(
+                "virtual_server group {name} {{\n protocol TCP\n lb_kind NAT\n real_server 10.1.0.1 80 {{\n }}\n}}\n"
+            )
+        };
+        let names: Vec<&str> = before.split_whitespace().chain(["last"]).collect();
+        let text: String = names.iter().map(|name| group(name) + &server(name)).collect();
+        let facts = crate::config::resolve::Facts::default();
+        let text = format!("global_defs {{\n nftables_ipvs\n}}\n{text}");
+        crate::config::load_text(std::path::Path::new("x.conf"), text.as_bytes(), &facts).config
+    }
+
+    #[test]
+    fn a_mark_outlives_the_process_that_handed_it_out() {
+        let marks = |config: &Config| -> Vec<Option<u32>> {
+            config.virtual_server.iter().map(|server| server.auto_fwmark).collect()
+        };
+        assert_eq!(marks(&marked("")), [Some(1000)]);
+        let mut config = marked("first");
+        assert_eq!(marks(&config), [Some(1000), Some(1001)], "a start of which nobody knows anything");
+        let read = Document::parse(&document().text()).unwrap().as_of(5, Duration::MAX);
+        assign_after(&mut config, &read.marks);
+        assert_eq!(marks(&config), [Some(1001), Some(1000)]);
+        // What an earlier Tandem wrote has none.
+        let earlier: String = String::from_utf8(document().text()).unwrap();
+        let at = earlier.find(",\"marks\"").unwrap();
+        let earlier = Document::parse(format!("{}}}", &earlier[..at]).as_bytes()).unwrap();
+        assert_eq!((earlier.marks, earlier.services.len()), (Marks::default(), 3));
     }
 
     fn document() -> Document {
@@ -282,7 +353,8 @@ mod tests {
             ServiceKey::Fwmark { family: Family::V6, mark: 7 },
         ];
         let key = AddressKey { interface: "eth0".to_owned(), address, prefix_len: 24 };
-        Document::new(5, None, Recalled::default(), &trackers, services.iter(), [key].iter())
+        let marks = Marks::of(&marked(""));
+        Document::new(5, None, Recalled::default(), &trackers, services.iter(), [key].iter(), marks)
     }
 
     #[test]

@@ -12,10 +12,11 @@ use tokio::sync::watch;
 
 use super::memory;
 use super::recall::Document;
-use crate::board;
+use crate::board::{self, Board};
 use crate::check::recalled::Recalled;
 use crate::check::status::Asker;
 use crate::clock;
+use crate::config::fwmarks::Marks;
 use crate::ipvs::kernel::Desired;
 use crate::net::address::AddressKey;
 use crate::vrrp::trackers::TrackerValues;
@@ -28,6 +29,8 @@ const GATHER: Duration = Duration::from_millis(50);
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// A text from which on the memory that it took is given back.
 const LARGE: usize = 64 * 1024;
+/// What could not be written is tried again after so long, also when nothing else happens.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// Writing takes at most one part in so many of the time.
 const SHARE: u32 = 20;
 
@@ -84,6 +87,8 @@ pub(super) struct Facts {
     pub(super) desired: Arc<Desired>,
     /// Every address of ours.
     pub(super) addresses: Arc<Vec<AddressKey>>,
+    /// Which marks stand for groups of addresses.
+    pub(super) marks: Arc<Marks>,
     /// The network namespace that the file names.
     pub(super) namespace: Option<String>,
     /// Grows with each word.
@@ -99,9 +104,10 @@ pub(super) struct Rememberer {
 
 impl Rememberer {
     /// Starts it; nothing is written before the first word. Call it on a runtime.
-    pub(super) fn start(folder: &Path, instance: &str, asker: Asker) -> Self {
+    /// On `board` it says since when what is written is no longer what is so.
+    pub(super) fn start(folder: &Path, instance: &str, asker: Asker, board: Arc<Board>) -> Self {
         let (facts, told) = watch::channel(Facts::default());
-        let task = tokio::spawn(run(file(folder, instance), asker, told));
+        let task = tokio::spawn(run(file(folder, instance), asker, board, told));
         Self { facts, task }
     }
 
@@ -126,22 +132,30 @@ impl Rememberer {
     }
 }
 
-async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
+async fn run(path: PathBuf, asker: Asker, board: Arc<Board>, mut told: watch::Receiver<Facts>) {
     // The sum of the last text: the text of ten thousand servers is a megabyte.
     let mut last = 0;
     let mut failed = false;
     loop {
-        let open = told.changed().await.is_ok();
+        let changed = told.changed();
+        let open = if failed {
+            // A folder that was full may have room by now.
+            tokio::time::timeout(TRY_AGAIN, changed).await.map_or(true, |changed| changed.is_ok())
+        } else {
+            changed.await.is_ok()
+        };
         if open {
             tokio::time::sleep(GATHER).await;
         }
         let facts = told.borrow_and_update().clone();
-        let begun = clock::now();
+        let (begun, since_boot) = (clock::now(), clock::since_boot());
         let status = asker.ask().await;
+        let known = status.is_some();
         let (path, before) = (path.clone(), std::mem::take(&mut last));
         // Neither the list of ten thousand servers nor a disk holds up the main thread.
         let written = tokio::task::spawn_blocking(move || {
-            let verdicts = status.map(|status| Recalled::of(&status)).unwrap_or_default();
+            // Checks that cannot be asked any more are what a restart is about: their last word stands.
+            let verdicts = status.map_or_else(|| written_last(&path), |status| Recalled::of(&status));
             let (services, addresses) = (facts.desired.table.keys(), facts.addresses.iter());
             let text = Document::new(
                 board::space(),
@@ -150,6 +164,7 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
                 &facts.trackers,
                 services,
                 addresses,
+                Marks::clone(&facts.marks),
             )
             .text();
             let sum = sum(&text);
@@ -161,6 +176,11 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
             (sum, result)
         });
         let Ok((sum, result)) = written.await else { return };
+        if known && result.is_ok() {
+            board.current();
+        } else {
+            board.outdated(since_boot);
+        }
         match result {
             Ok(()) => (last, failed) = (sum, false),
             Err(error) => {
@@ -177,6 +197,12 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
         }
         rest(clock::now().saturating_duration_since(begun) * SHARE, &mut told).await;
     }
+}
+
+/// The verdicts that are in the file.
+fn written_last(path: &Path) -> Recalled {
+    let document = fs::read(path).ok().and_then(|text| Document::parse(&text).ok());
+    document.map(|document| document.verdicts).unwrap_or_default()
 }
 
 /// Tells two texts apart.
@@ -220,4 +246,64 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         fs::rename(&beside, path)
     };
     write().map_err(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::status::asker;
+
+    /// A folder in memory with a board, and the word of a process whose checks cannot be asked.
+    async fn told(name: &str, before: &[u8], spoil: impl FnOnce(&Path)) -> PathBuf {
+        let folder = PathBuf::from(format!("/dev/shm/tandem-remember-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let (board, _) = Board::take(&folder, "").unwrap();
+        board.alive(Duration::MAX);
+        fs::write(file(&folder, ""), before).unwrap();
+        spoil(&folder);
+        let begun = clock::since_boot();
+        let rememberer = Rememberer::start(&folder, "", asker().0, Arc::clone(&board));
+        rememberer.tell(|facts| facts.namespace = Some("new".to_owned()));
+        rememberer.end().await;
+        drop(board);
+        let until = Board::take(&folder, "").unwrap().1.unwrap().known_until();
+        assert!(until >= begun && until <= clock::since_boot(), "{until:?}");
+        folder
+    }
+
+    fn verdicts() -> Document {
+        let text = r#"{"TCP 10.0.0.1:80":{"quorum_up":true,"reals":{"10.1.0.1:80":false}}}"#;
+        let verdicts = serde_json::from_str(text).unwrap();
+        let (services, addresses) = ([].iter(), [].iter());
+        Document::new(
+            board::space(),
+            None,
+            verdicts,
+            &TrackerValues::new(),
+            services,
+            addresses,
+            Marks::default(),
+        )
+    }
+
+    #[tokio::test]
+    async fn the_last_word_of_checks_stands_when_they_say_no_more() {
+        let folder = told("dumb", &verdicts().text(), |_| {}).await;
+        let document = read(&folder, "", Duration::ZERO);
+        assert_eq!(document.namespace.as_deref(), Some("new"), "the rest is written");
+        assert_eq!(document.verdicts, verdicts().verdicts);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_known_to_be_old() {
+        let folder = told("full", &verdicts().text(), |folder| {
+            // In the way of the new text, for root, too.
+            fs::create_dir(folder.join("memory.json.new")).unwrap();
+        })
+        .await;
+        assert_eq!(read(&folder, "", Duration::from_secs(59)), verdicts());
+        assert_eq!(read(&folder, "", Duration::from_secs(61)).verdicts, Recalled::default());
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -26,8 +26,10 @@ use super::pidfile::PidFile;
 use super::{exit, release, remember, systemd};
 use crate::board::{Board, Thread};
 use crate::clock;
+use beginning::{Beginning, START_PATIENCE};
 use policy::{Cure, Death, Policy, Sight, Verdict, Watch};
 
+mod beginning;
 mod policy;
 
 /// Longest pause between two looks at the worker.
@@ -35,8 +37,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
 /// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
-/// How long a worker may take until it runs. One that reads a file that never ends serves nobody, and holds the addresses.
-const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a new program may take to say its version.
 const TRIAL: Duration = Duration::from_secs(5);
 /// Signals with names that are passed on; those without are in [`ours`].
@@ -115,6 +115,7 @@ struct Worker {
     child: Child,
     line: BufReader<UnixStream>,
     begun: Instant,
+    beginning: Beginning,
     watch: Watch,
     board: Option<Board>,
     stopped: Option<Duration>,
@@ -142,9 +143,10 @@ impl Supervisor<'_> {
                     }
                 }
             };
-            again = true;
             let (begun, pid) = (worker.begun, worker.child.id());
             let (how, worker) = self.watch(worker);
+            // One that died in the middle of the start script has not run it.
+            again |= worker.beginning.is_past_script();
             if worker.leaving && how == Death::Exit(0) {
                 if !worker.terminated {
                     return End::Replace;
@@ -229,6 +231,7 @@ impl Supervisor<'_> {
             child,
             line: BufReader::new(ours),
             begun: clock::now(),
+            beginning: Beginning::new(clock::now()),
             watch: Watch::default(),
             board: None,
             stopped: None,
@@ -289,7 +292,7 @@ impl Supervisor<'_> {
             }
             return soon.min(limit.saturating_duration_since(now));
         }
-        if !worker.ready && now.saturating_duration_since(worker.begun) >= START_PATIENCE {
+        if !worker.ready && worker.beginning.is_overdue(now) {
             tracing::error!(
                 "the worker does not run after {} s: killing it, and taking the addresses off; see which file or folder of \
                  the configuration cannot be read",
@@ -297,8 +300,6 @@ impl Supervisor<'_> {
             );
             let _ = worker.child.kill();
             self.release();
-            // Once for each worker: it is about to be gone.
-            worker.begun = now;
         }
         if worker.board.is_none() && worker.ready {
             let folder = remember::folder(self.options.run_directory.as_deref());
@@ -357,6 +358,7 @@ impl Supervisor<'_> {
                         systemd::notify(word);
                     }
                     Word::Upgrade => self.upgrade(worker),
+                    Word::Startup | Word::Started => worker.beginning.hear(word, clock::now()),
                     Word::Reloading | Word::Reloaded => systemd::notify(word),
                 }
             }
@@ -443,7 +445,13 @@ fn reap(worker: &mut Worker) -> Option<Death> {
             _ => break,
         }
     }
-    let status = worker.child.try_wait().ok().flatten()?;
+    let status = match worker.child.try_wait() {
+        Ok(status) => status?,
+        Err(error) => {
+            tracing::error!("it cannot be known how the worker (pid {}) ended: {error}", worker.child.id());
+            return Some(Death::Signal(0));
+        }
+    };
     Some(match status.code() {
         Some(code) => Death::Exit(code),
         None => Death::Signal(status.signal().unwrap_or(0)),
@@ -512,6 +520,14 @@ pub fn start_workers_here() {
     if let Ok(folder) = File::open(".") {
         let _ = FOLDER.set(folder);
     }
+}
+
+/// Whoever started us may have ignored SIGCHLD, and that is inherited: of such a process the kernel tells nobody how its
+/// children ended, nor that they did. Call it before any child begins.
+pub fn hear_of_children() {
+    // SAFETY: the default action; no handler runs.
+    #[expect(unsafe_code, reason = "a signal's action")]
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
 }
 
 /// Signals that the supervisor reads wait from now on, also in threads that begin later: call it before any does.

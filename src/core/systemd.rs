@@ -18,7 +18,7 @@ pub(super) fn notify(word: Word) {
             send(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
         }
         Word::Stopping => send("STOPPING=1"),
-        Word::Upgrade => {}
+        Word::Startup | Word::Started | Word::Upgrade => {}
     }
 }
 

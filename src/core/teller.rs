@@ -114,6 +114,11 @@ impl Teller {
         }
     }
 
+    /// Waits for programs and mails, each at most so long; pipes stay open, and what comes later is told, too.
+    pub async fn settle(&self, limit: Duration) {
+        tokio::join!(self.notifier.finish(limit), self.mailer.finish(limit));
+    }
+
     /// Waits for programs, pipes' readers and mails, each at most so long.
     pub async fn finish(mut self, limit: Duration) {
         let pipes = std::mem::take(&mut self.pipes);

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -27,6 +28,10 @@ use crate::vrrp::mailbox::Mailbox;
 
 /// Capacity of the channels that carry events: more than any burst of transitions.
 pub(super) const EVENTS: usize = 1024;
+
+/// How often a thread that never waits says that it goes on: several times within what the supervisor grants it, and seldom
+/// enough to wake no idle machine.
+const PROGRESS: Duration = Duration::from_secs(20);
 
 /// The net thread's outputs.
 pub(super) struct Net {
@@ -206,15 +211,35 @@ pub(super) fn size_buffers(global: &Global) {
     socket::set_receive_queue(global.lvs_netlink_cmd_rcv_bufs.unwrap_or(0), force);
 }
 
-/// A runtime of one thread that says on the board when it is busy and when it waits.
+/// A runtime of one thread that says on the board when it is busy and when it waits. One that always has something to do never
+/// waits; it is no thread that hangs, and says so now and then.
 pub(super) fn runtime_of(thread: Thread, board: Option<&Arc<Board>>) -> io::Result<tokio::runtime::Runtime> {
+    runtime_that_says(thread, board, PROGRESS)
+}
+
+fn runtime_that_says(
+    thread: Thread,
+    board: Option<&Arc<Board>>,
+    every: Duration,
+) -> io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     if let Some(board) = board {
         let (idle, busy) = (Arc::clone(board), Arc::clone(board));
         builder.on_thread_park(move || idle.idle(thread));
         builder.on_thread_unpark(move || busy.busy(thread, clock::since_boot()));
     }
-    builder.enable_all().build()
+    let runtime = builder.enable_all().build()?;
+    if let Some(board) = board.cloned() {
+        // A task among the others: it has its turn as long as none of them holds the thread up. With no other the thread goes
+        // on to wait, and says that.
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                board.busy(thread, clock::since_boot());
+            }
+        });
+    }
+    Ok(runtime)
 }
 
 /// A runtime of one thread.
@@ -224,4 +249,62 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
 
 pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_thread_that_is_never_idle_goes_on_and_one_that_hangs_does_not() {
+        const EVERY: Duration = Duration::from_millis(10);
+        let folder = PathBuf::from(format!("/dev/shm/tandem-threads-{}", std::process::id()));
+        let (board, _) = Board::take(&folder, "").expect("a board");
+        let runtime = runtime_that_says(Thread::Check, Some(&board), EVERY).expect("a runtime");
+        runtime.block_on(async {
+            // Others that always have something to do: the thread never waits.
+            for _ in 0..100 {
+                tokio::spawn(async {
+                    loop {
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+            tokio::time::sleep(EVERY).await;
+            let begun = clock::since_boot();
+            tokio::time::sleep(EVERY * 10).await;
+            let since = board.busy_since(Thread::Check).expect("it is busy");
+            assert!(since > begun, "it has gone on");
+            let begun = clock::since_boot();
+            let end = clock::now() + EVERY * 10;
+            while clock::now() < end {}
+            assert!(board.busy_since(Thread::Check).expect("it is busy") <= begun, "nobody had his turn");
+        });
+        std::fs::remove_dir_all(folder).expect("its folder");
+    }
+
+    #[test]
+    fn an_idle_thread_says_that_it_waits() {
+        let folder = PathBuf::from(format!("/dev/shm/tandem-idle-{}", std::process::id()));
+        let (board, _) = Board::take(&folder, "").expect("a board");
+        let every = Duration::from_millis(10);
+        let runtime = runtime_that_says(Thread::Net, Some(&board), every).expect("a runtime");
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::time::sleep(every * 20).await;
+                drop(tell);
+            });
+        });
+        let (mut looks, mut idle) = (0, 0);
+        while told.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            looks += 1;
+            idle += u32::from(board.busy_since(Thread::Net).is_none());
+            std::thread::park_timeout(Duration::from_micros(100));
+        }
+        thread.join().expect("its end");
+        assert!(looks > 0 && idle * 2 > looks, "it was idle at {idle} of {looks} looks");
+        std::fs::remove_dir_all(folder).expect("its folder");
+    }
 }

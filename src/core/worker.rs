@@ -19,36 +19,34 @@ use crate::config::model::Config;
 use crate::config::rereader::Rereader;
 use crate::control::routes::Request;
 use crate::control::server::Reply;
-use crate::ipvs::kernel::Desired;
-use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
 use crate::net::monitor;
 use crate::process;
-use crate::vrrp::machine::StateName;
 use crate::vrrp::params::{Faults, Host, Setup};
 use crate::vrrp::report::Report;
 use crate::vrrp::track::{self, Trackers};
 use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
 
-use super::active::{self, Active};
+use super::active::Active;
 use super::bfd::Bfd;
 use super::devices::Devices;
 use super::door::Door;
 use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
-use super::lifeline::{Lifeline, Order};
+use super::lifeline::{Lifeline, Order, Word};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, exit, fault, memory, namespace, role, scripts, secrets, threads};
+use super::{exit, fault, memory, namespace, scripts, secrets, threads};
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
+use programming::Wish;
 use restart::Restart;
 
 mod commands;
@@ -56,6 +54,7 @@ mod disk;
 mod dumps;
 mod ending;
 mod life;
+mod programming;
 mod reloading;
 mod reports;
 mod restart;
@@ -97,7 +96,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     let pid_files = startup::pid_files(options, &loaded.config)?;
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
-            let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
+            let (config, bare) = restart.marked(loaded.config, bare);
+            let (keeper, overlay) = kept_overrides(options, config, bare);
             let mut worker = Worker::start(options, keeper, overlay, rereader, signals, restart).await?;
             match worker.serve().await {
                 Ok(End::Left) => worker.leave().await,
@@ -145,7 +145,7 @@ struct Worker {
     /// Static objects that are missing, by `track_group`.
     missing: BTreeMap<String, BTreeSet<String>>,
     /// What the ipvs thread is asked for.
-    desired: Desired,
+    wish: Wish,
     /// Services of `active_on`.
     active: Active,
     /// Nobody has looked yet whether the kernel's settings suit these services.
@@ -197,12 +197,19 @@ impl Worker {
         let config = overlay.config();
         process::set_policy(scripts::policy(&config.global_defs));
         threads::size_buffers(&config.global_defs);
+        let lifeline = Lifeline::take();
         if !restart.again {
+            // It may take longer than a start may.
+            lifeline.say(Word::Startup);
             scripts::run_around(scripts::Around::Startup, &config.global_defs).await;
         }
+        lifeline.say(Word::Started);
         let links = Arc::new(monitor::first_dump().await?);
         let (mut trackers, tracker_changes) = Trackers::new(Arc::clone(&links));
         trackers.recall(restart.memory.words());
+        if restart.again {
+            trackers.go_on();
+        }
         trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
@@ -214,7 +221,6 @@ impl Worker {
         let plan = devices.configure(&config).await;
         let needed = !plan.devices.is_empty() || !plan.sysctls.is_empty();
         let setup = setup(&config, plan);
-        let left_behind = restart.resume(&setup);
         // Interfaces and filter before the first address. Nothing is waited for where neither is asked for.
         let links = if needed || devices.filters() {
             devices.settled().await;
@@ -224,6 +230,8 @@ impl Worker {
         };
         // Before the threads that would wait for it.
         memory::give_back();
+        // Not before all that takes its time: meanwhile somebody else may have become master.
+        let left_behind = restart.resume(&setup);
         let outputs = driver::Outputs {
             wanted: wanted_out,
             reports: reports_out,
@@ -242,8 +250,9 @@ impl Worker {
         let check = threads::check(Arc::clone(&config), known, recalled, seed(), board.as_ref())?;
         let ipvs = threads::ipvs(board.as_ref())?;
         restart.remember(options, check.asker.clone());
-        let sweeps = u32::from(config.global_defs.lvs_flush);
+        let (flush, inherited) = (config.global_defs.lvs_flush, restart.memory.services().collect());
         let teller = Teller::start(&config, net.generation.clone());
+        restart.adopt(&teller);
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
         let active = Active::of(&config);
@@ -275,7 +284,7 @@ impl Worker {
             trackers,
             tracker_changes,
             missing: BTreeMap::new(),
-            desired: Desired { sweeps, ..Desired::default() },
+            wish: Wish::new(flush, inherited),
             active,
             unseen: true,
             overlay,
@@ -286,7 +295,7 @@ impl Worker {
             named: false,
             disk: Disk::default(),
             signals,
-            lifeline: Lifeline::take(),
+            lifeline,
             restart,
             upgrading: None,
         })
@@ -422,80 +431,6 @@ impl Worker {
     fn take_check(&self, event: &check::Event) {
         self.teller.tell(Happening::Checked(event), &self.config, 0);
         self.remember();
-    }
-
-    fn program_table(&mut self) {
-        let whole = Arc::clone(&self.check.table.borrow_and_update());
-        self.desired.table = if self.active.is_empty() { whole } else { Arc::new(self.active_table(&whole)) };
-        // Not before there is a table of ours: what is in both stays as it is.
-        if self.desired.inherited.is_empty() {
-            self.desired.inherited = self.restart.memory.services().collect();
-        }
-        self.program();
-        self.remember();
-    }
-
-    /// Services of `active_on`, after an instance or the machine's addresses have changed.
-    fn program_active(&mut self) {
-        if self.active.is_empty() {
-            return;
-        }
-        let whole = Arc::clone(&self.check.table.borrow());
-        let table = self.active_table(&whole);
-        if *self.desired.table != table {
-            self.desired.table = Arc::new(table);
-            self.program();
-        }
-    }
-
-    fn active_table(&self, whole: &Table) -> Table {
-        let links = self.net.links.borrow();
-        let is_master = |name: &str| self.teller.state(name) == StateName::Master;
-        self.active.table(whole, is_master, |address| active::is_here(&links, address))
-    }
-
-    /// Timeouts and sync daemons, by the states of the instances.
-    fn program_settings(&mut self) {
-        let settings = role::ipvs_settings(&self.config, |name| self.teller.state(name));
-        if self.desired.settings != settings {
-            self.desired.settings = settings;
-            self.program();
-        }
-    }
-
-    /// Which addresses of `ha_suspend` are on this host.
-    fn tell_carried(&mut self) {
-        let here = role::carried(&self.config, &self.net.links.borrow_and_update());
-        self.check.carried.send_if_modified(|known| {
-            let differs = **known != here;
-            if differs {
-                *known = Arc::new(here);
-            }
-            differs
-        });
-    }
-
-    fn program(&mut self) {
-        self.desired.number += 1;
-        self.ipvs.desired.send_replace(Arc::new(self.desired.clone()));
-    }
-
-    fn take_ipvs(&mut self) {
-        // Its errors are logged by the thread itself, once each.
-        self.tell_ready();
-        self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
-        // Not before: settings of IPVS exist only once its module is loaded.
-        if std::mem::take(&mut self.unseen) {
-            self.judge_machine();
-        }
-    }
-
-    /// Do the kernel's settings suit a director of these services?
-    fn judge_machine(&mut self) {
-        log_findings(&director::judge(&self.config, &director::look::look(&self.config)));
-        if self.config.global_defs.director_sysctl == Some(true) {
-            self.devices.again();
-        }
     }
 
     /// What the net thread last did: errors, and which static objects are missing.

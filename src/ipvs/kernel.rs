@@ -56,7 +56,7 @@ pub struct Report {
 /// Keeps the kernel at the desired table until its sender is dropped; returns once the last value is applied, or
 /// after 2 seconds in which the kernel did not take it. Blocks: give it a thread of its own. Every service that any
 /// desired value names is ours as a whole from then on; services of others are never touched. No socket is opened
-/// before a service is desired. `busy` is told when the thread begins to work and when it waits.
+/// before a service is desired. `busy` is told when the thread begins to work, at each turn, and when it waits.
 pub fn run(desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Report>, busy: &dyn Fn(bool)) {
     run_over(desired, report, busy, socket::connect);
 }
@@ -84,6 +84,8 @@ fn run_over<T: Transport>(
         let superseded = driver.turn(&value, &mut || !Arc::ptr_eq(&desired.borrow(), &value));
         driver.publish(&report);
         if superseded {
+            // Values may come faster than turns end: it goes on all the same.
+            busy(true);
             continue;
         }
         let pause = driver.deadline().map(|deadline| deadline.saturating_duration_since(clock::now()));

@@ -127,6 +127,35 @@ fn leaving_and_starting_is_no_failover() {
     no_trace(&pair, &out, since);
 }
 
+/// The second of an ending that belongs to programs which still run is not one without adverts.
+#[test]
+fn adverts_go_on_while_a_leaving_worker_waits_for_its_scripts() {
+    if director::tandem_only("leaving without a trace") {
+        return;
+    }
+    let pair = Pair::new("resslow");
+    let script = pair.lab.file("slow.sh", "sleep 60\n");
+    let slow = Conf::new("MASTER", 150).advert("0.2").line("version 3");
+    let mut d1 = pair.start("d1", &slow.line(&format!("notify_master \"/bin/sh {}\"", script.display())));
+    pair.master("d1");
+    wait("the script runs", patience(), || {
+        process::descendants(d1.process.pid()).into_iter().any(|child| {
+            std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name.trim() == "sleep")
+        })
+    });
+    let control = pair.lab.work().join("d1/control.sock").display().to_string();
+    let tandem = director::tandem().display().to_string();
+    let since = now();
+    pair.lab.command("d1", &[tandem.as_str(), "leave", "--control", control.as_str()]);
+    assert!(d1.process.wait(patience()).success());
+    let ended = now();
+    assert!(d1.said().contains("scripts still run after 1 s"), "{}", d1.said());
+    let silence = ended - pair.wire.last_advert("d1").expect("adverts").0;
+    println!("MEASURED leaving_with_a_script_ms={}", (ended - since).as_millis());
+    // An advert, the last words, and the end of two processes.
+    measured("leaving_with_a_script_silence", silence, ms(200), ms(400));
+}
+
 #[test]
 fn a_worker_that_never_stays_alive_hands_the_address_to_the_peer() {
     let Some((pair, mut d1, _d2, _out)) = two("resloop") else { return };

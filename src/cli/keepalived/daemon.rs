@@ -28,6 +28,7 @@ const FAILED: i32 = 1;
 
 /// Runs the daemon; returns the exit code.
 pub(super) fn run(line: &Line) -> i32 {
+    supervisor::hear_of_children();
     match prepare(line) {
         Ok(()) => {}
         Err(problem) => {

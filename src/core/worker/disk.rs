@@ -17,6 +17,7 @@ use crate::control::routes::Change;
 use crate::control::server::{Caller, Reply};
 use crate::control::view::Changed;
 use crate::core::include::{self, Persisted, Planned};
+use crate::core::kept::Keeper;
 use crate::core::overlay::Overlay;
 use crate::core::overrides::{Decided, Said, is_of};
 
@@ -292,6 +293,16 @@ impl Worker {
     pub(super) fn keep(&mut self, changed: Changed, reply: Option<oneshot::Sender<Reply>>) {
         let number = self.overlay.number();
         self.disk.kept.push(Kept { number, changed, reply, since: clock::now() });
+        self.keep_newest();
+    }
+
+    /// After a reload: perhaps they are to be kept in another folder.
+    pub(super) fn keep_elsewhere(&mut self) {
+        let folder = Keeper::folder(self.options.state_directory.as_deref(), &self.config);
+        let Some(keeper) = self.keeper.moved(folder, &self.options.instance) else { return };
+        tracing::info!("overrides of commands are kept in {} from now on", folder.display());
+        self.keeper = Arc::new(keeper);
+        self.overlay.moved();
         self.keep_newest();
     }
 

@@ -1,5 +1,6 @@
 //! How the daemon ends: orderly, or so that another process goes on with everything as it is.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use crate::core::error::Error;
 use crate::core::exit;
 use crate::core::lifeline::Word;
 use crate::core::scripts;
-use crate::ipvs::kernel::Desired;
 use crate::vrrp::track;
 
 use super::{Worker, log_bfd};
@@ -19,7 +19,9 @@ use super::{Worker, log_bfd};
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// How long stop scripts may take: keepalived gives them about one second.
 const STOP_SCRIPTS: Duration = Duration::from_secs(1);
-
+/// What is left of that when no advert leaves any more, because another process is about to go on: pipes are read to their
+/// end, and scripts are told of what happened in the last moment.
+const LAST_TOLD: Duration = Duration::from_millis(100);
 /// How long an answer takes to leave the control socket.
 const LAST_ANSWER: Duration = Duration::from_millis(20);
 
@@ -53,30 +55,38 @@ impl Worker {
         exit::exit(FALLEN)
     }
 
-    /// Ends without a trace: no advert, no script, no change of the kernel.
+    /// Ends without a trace: no advert, no script, no change of the kernel. All that may take its time comes first: adverts
+    /// go on until there is next to nothing left to do.
     pub(super) async fn leave(mut self) {
         tracing::info!("leaving everything as it is for the process that goes on");
-        // Whoever asked for it gets his answer first; adverts go on meanwhile.
+        // Whoever asked for it gets his answer first.
         tokio::time::sleep(LAST_ANSWER).await;
-        self.vrrp.mailbox.leave();
         self.door.close();
         let kept = self.keep_last();
-        self.remember();
-        self.restart.remember_last().await;
+        self.teller.settle(STOP_SCRIPTS).await;
+        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
+            tracing::error!(
+                "the disk does not take the overrides: the next start may not know the last of them"
+            );
+        }
+        // From here on nobody hears of us: it must not take as long as the peer waits.
+        self.vrrp.mailbox.leave();
         if !wait_for(|| self.vrrp.ended()).await {
             tracing::error!("the vrrp thread does not end");
         }
         while let Ok(report) = self.reports.try_recv() {
             self.take_report(&report);
         }
+        // What is remembered is told by nobody else.
+        while let Ok(event) = self.check.events.try_recv() {
+            self.take_check(&event);
+        }
+        // Before the trackers say nothing any more.
+        self.remember();
         // Scripts that run are ended: the next process starts them anew.
         self.trackers.configure(track::Plan::default(), clock::now());
-        self.teller.finish(STOP_SCRIPTS).await;
-        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
-            tracing::error!(
-                "the disk does not take the overrides: the next start may not know the last of them"
-            );
-        }
+        self.restart.remember_last().await;
+        self.teller.finish(LAST_TOLD).await;
         tracing::info!("left");
         // What threads hold is not taken down: whoever goes on finds it.
         exit::exit(0);
@@ -112,11 +122,9 @@ impl Worker {
         }
         // Our services go in one message each whatever is said: that is lvs_flush_on_stop VS. Without it everybody's.
         let flushes = self.config.global_defs.lvs_flush_on_stop == Some(FlushOnStop::All);
-        let sweeps = self.desired.sweeps + u32::from(flushes);
         if !self.options.keep_table {
             self.marking.end();
-            self.desired = Desired { number: self.desired.number, sweeps, ..Desired::default() };
-            self.program();
+            self.ipvs.desired.send_replace(Arc::new(self.wish.last(flushes)));
         }
         drop(self.ipvs.desired);
         if let Some(thread) = bfd {

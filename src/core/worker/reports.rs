@@ -1,7 +1,7 @@
 //! What the vrrp thread and the trackers tell: into the log, and on to whoever is to be told.
 
 use crate::core::telling::Happening;
-use crate::vrrp::machine::{Note, StateName};
+use crate::vrrp::machine::Note;
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::snapshot::sentence;
 use crate::vrrp::track;
@@ -44,7 +44,7 @@ impl Worker {
             Told::Scheduled(outcome) => tracing::warn!("{outcome}"),
             Told::Raised(raised) => tracing::warn!("{raised}"),
             Told::Failed { .. } => tracing::error!("{}", report.told),
-            Told::Group { to, .. } if *to == StateName::Master && self.restart.silent_group(name) => {
+            Told::Group { to, .. } if self.restart.silent_group(name, *to) => {
                 tracing::info!("vrrp {name}: {}", report.told);
                 self.teller.adopt_group(name, *to);
             }

@@ -34,8 +34,9 @@ impl Driver {
 
     /// An advert of this runner has been sent.
     pub(super) fn note_spoken(&self, number: usize) {
-        if let (Some(board), Some(Some(slot))) = (&self.out.board, self.slots.get(number)) {
-            board.spoke(*slot, clock::since_boot());
+        let (Some(board), Some(runner)) = (&self.out.board, self.runners.get(number)) else { return };
+        if let Some(Some(slot)) = self.slots.get(number) {
+            board.spoke(*slot, clock::since_boot(), runner.settings().patience());
         }
     }
 

@@ -143,6 +143,8 @@ pub struct Trackers {
     sessions: BTreeMap<String, bool>,
     /// The last words of scripts in the process before this one.
     recalled: BTreeMap<String, Said>,
+    /// This process goes on for another one, and nothing is configured yet.
+    goes_on: bool,
 }
 
 /// Where interfaces are looked up.
@@ -170,6 +172,7 @@ impl Trackers {
             links: LinkSource::First(links),
             sessions: BTreeMap::new(),
             recalled: BTreeMap::new(),
+            goes_on: false,
         };
         (trackers, arrive)
     }
@@ -177,6 +180,12 @@ impl Trackers {
     /// What scripts last said in the process before this one: it stands until they say otherwise, by `rise` and `fall`.
     pub fn recall<'a>(&mut self, words: impl Iterator<Item = (&'a str, Said)>) {
         self.recalled = words.map(|(name, said)| (name.to_owned(), said)).collect();
+    }
+
+    /// This process goes on for another one: `init_file` was seen to when that one started, and what files have said since is
+    /// not to be overwritten. Call it before the first configuration.
+    pub const fn go_on(&mut self) {
+        self.goes_on = true;
     }
 
     /// Interfaces arrive here from now on. Call it on a runtime, once.
@@ -252,10 +261,12 @@ impl Trackers {
 
     fn configure_files(&mut self, before: &Plan, now: Instant) {
         let mut wish = file::Wish::new();
+        let goes_on = std::mem::take(&mut self.goes_on);
         for plan in self.plan.files.clone() {
             let same = before.files.contains(&plan);
             if !same {
-                if let Err(error) = file::initialise(&plan) {
+                let initialised = if goes_on { Ok(()) } else { file::initialise(&plan) };
+                if let Err(error) = initialised {
                     tracing::error!(
                         "track_file {}: init_file cannot write {}: {error}",
                         plan.name,
