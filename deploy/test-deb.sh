@@ -98,7 +98,7 @@ expect 0 "dpkg finds its files as they were packed" same "$(dpkg -V tandem)" ""
 expect 0 "configuration: mode, owner, group" same "$(stat -c '%a %U:%G' /etc/tandem/tandem.conf)" "640 root:tandem"
 expect 0 "configuration: no problem" tandem check --strict /etc/tandem/tandem.conf
 expect 0 "configuration: it would change nothing" tandem plan /etc/tandem/tandem.conf
-expect 1 "configuration: the unit takes it for nothing to run" grep -Eqs '^[[:space:]]*[^#![:space:]]' /etc/tandem/tandem.conf
+expect 1 "configuration: the unit takes it for nothing to run" sh -c "$(sed -n 's/^ExecCondition=//p' /lib/systemd/system/tandem.service)"
 expect 0 "user tandem" getent passwd tandem
 expect 0 "user tandem_script" getent passwd tandem_script
 expect 2 "no user keepalived_script: scripts of old files go on as root" getent passwd keepalived_script

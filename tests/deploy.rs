@@ -204,17 +204,19 @@ fn deploy_scripts_are_clean() {
 fn the_default_configuration_is_harmless_and_its_example_good() {
     let path = root().join("deploy/tandem.conf");
     let text = fs::read_to_string(&path).unwrap();
-    let condition = |path: &Path| {
-        Command::new("grep")
-            .args(["-Eqs", "^[[:space:]]*[^#![:space:]]"])
-            .arg(path)
-            .status()
-            .unwrap()
-            .success()
-    };
     let unit = fs::read_to_string(root().join("deploy/systemd/tandem.service")).unwrap();
-    assert!(unit.contains("grep -Eqs '^[[:space:]]*[^#![:space:]]'"), "the unit asks the same question");
+    let line = &settings(&unit)[&("[Service]".to_owned(), "ExecCondition".to_owned())][0];
+    // As systemd runs it: words in quotes, no other rule of a shell.
+    assert!(!line.contains(['$', '%', '\\']), "{line}: systemd would read it otherwise");
+    let condition = |path: &Path| {
+        let line = line.replace("/etc/tandem/tandem.conf", &path.display().to_string());
+        Command::new("sh").args(["-c", &line]).status().unwrap().success()
+    };
     assert!(!condition(&path), "the unit would start it");
+    assert!(
+        condition(Path::new("/nowhere/at/all.conf")),
+        "the daemon itself says that it cannot read a file"
+    );
     let place = place("default");
     let example: Vec<&str> = text
         .lines()

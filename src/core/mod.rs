@@ -33,7 +33,7 @@ pub mod parts;
 mod pidfile;
 pub mod plan;
 pub mod recall;
-mod release;
+pub mod release;
 pub mod reload;
 pub mod remember;
 pub mod role;

@@ -41,11 +41,6 @@ impl PidFile {
         }
         Self::write_as(path, whole)
     }
-
-    /// The file stays: this process goes on under another program.
-    pub(super) fn keep(self) {
-        std::mem::forget(self);
-    }
 }
 
 impl Drop for PidFile {

@@ -3,14 +3,12 @@
 //!
 //! It holds no configuration and no socket of the network. What it does about what it sees is decided in `policy`.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -29,6 +27,9 @@ use crate::clock;
 use policy::{Cure, Death, Policy, Sight, Verdict, Watch};
 
 mod policy;
+mod program;
+
+pub use program::start_workers_here;
 
 /// Longest pause between two looks at the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -37,8 +38,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a worker may take until it runs. One that reads a file that never ends serves nobody, and holds the addresses.
 const START_PATIENCE: Duration = Duration::from_secs(60);
-/// How long a new program may take to say its version.
-const TRIAL: Duration = Duration::from_secs(5);
 /// Signals with names that are passed on; those without are in [`ours`].
 const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
@@ -55,15 +54,23 @@ pub fn daemon_pid() -> u32 {
 /// Runs the daemon as a worker of its own and looks after that. Returns the exit code.
 ///
 /// # Errors
-/// When there can be no worker at all.
+/// When there can be no worker at all. Addresses that an earlier one left for this one are off this machine then.
 pub fn run(options: &Options) -> Result<i32, Error> {
+    let result = look_after(options);
+    if result.is_err() {
+        release::abandoned(options);
+    }
+    result
+}
+
+fn look_after(options: &Options) -> Result<i32, Error> {
     // Whoever finds a pid there may send it a signal: they wait from here on.
     let signals = SignalFd::with_flags(&ours(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(io::Error::from)?;
     hold_signals();
     let pid_file = options.pid_file.as_deref().map(PidFile::take).transpose()?;
     // Before another file gets its name: an upgrade replaces it.
-    let program = program()?;
+    let program = program::program()?;
     let mut supervisor = Supervisor {
         options,
         program,
@@ -80,14 +87,11 @@ pub fn run(options: &Options) -> Result<i32, Error> {
             Ok(code)
         }
         End::Replace => {
-            // The file stays: it names this process, which goes on under another program.
-            if let Some(file) = pid_file {
-                file.keep();
-            }
-            let mut command = again(&supervisor.program);
-            command.env(AGAIN, "1");
             exit::last_words();
-            Err(Error::Start(command.exec()))
+            // The pid file stays, and is right: it names this process, which goes on under another program.
+            let error = program::go_on(&supervisor.program);
+            drop(pid_file);
+            Err(Error::Start(error))
         }
     }
 }
@@ -166,9 +170,8 @@ impl Supervisor<'_> {
     /// What follows from a death; `None` = another worker.
     fn after(&mut self, how: Death, asked: bool, lived: Duration) -> Option<End> {
         match self.policy.died(how, asked, self.ready, lived, clock::now()) {
-            Verdict::End(code) => {
-                if matches!(how, Death::Signal(_)) {
-                    // It could not do that itself.
+            Verdict::End { code, release } => {
+                if release {
                     self.release();
                 }
                 Some(End::Code(code))
@@ -198,18 +201,7 @@ impl Supervisor<'_> {
     }
 
     fn release(&self) {
-        if self.options.keep_addresses {
-            return;
-        }
-        let folder = remember::folder(self.options.run_directory.as_deref());
-        match release::run(folder, &self.options.instance) {
-            Ok(0) => {}
-            Ok(count) => tracing::warn!("{count} addresses were taken off this machine"),
-            Err(error) => tracing::error!(
-                "the addresses could not be taken off this machine: {error}; take them off by `ip addr del`, or stop this \
-                 machine: else there are two masters"
-            ),
-        }
+        release::abandoned(self.options);
     }
 
     fn start(&self, again: bool) -> io::Result<Worker> {
@@ -217,7 +209,7 @@ impl Supervisor<'_> {
         ours.set_nonblocking(true)?;
         // Without close-on-exec: the worker inherits this one end. Nobody else is started by this process.
         nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
-        let mut command = self::again(Path::new("/proc/self/exe"));
+        let mut command = program::again(Path::new("/proc/self/exe"));
         command.env(VARIABLE, theirs.as_raw_fd().to_string());
         if again {
             command.env(AGAIN, "1");
@@ -387,7 +379,7 @@ impl Supervisor<'_> {
 
     /// The program of our name is asked whether it runs at all; then the worker leaves and it goes on in our place.
     fn upgrade(&self, worker: &mut Worker) {
-        let order = match trial(&self.program) {
+        let order = match program::trial(&self.program) {
             Ok(version) => {
                 tracing::info!("{} ({version}) goes on in our place", self.program.display());
                 worker.ending = Some(clock::now() + STOP_PATIENCE);
@@ -448,70 +440,6 @@ fn reap(worker: &mut Worker) -> Option<Death> {
         Some(code) => Death::Exit(code),
         None => Death::Signal(status.signal().unwrap_or(0)),
     })
-}
-
-/// The program with our own arguments, by the name that it was called by, in the folder that it was called in.
-fn again(program: &Path) -> Command {
-    let mut arguments = std::env::args_os();
-    let mut command = Command::new(program);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    if let Some(folder) = FOLDER.get() {
-        // By its descriptor: its name may mean another folder by now.
-        command.current_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()));
-    }
-    command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN);
-    command
-}
-
-/// Where our program lies, also when another one gets its name.
-fn program() -> Result<PathBuf, Error> {
-    let path = std::env::current_exe()?;
-    let text = path.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
-}
-
-/// Runs `PROGRAM --version`; what it says, or why it is no program to go on with.
-fn trial(program: &Path) -> Result<String, String> {
-    let named = |why: String| format!("{}: {why}", program.display());
-    let mut command = Command::new(program);
-    command.arg0("tandem").arg("--version").env_remove(VARIABLE).env_remove(AGAIN);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| named(error.to_string()))?;
-    let limit = clock::now() + TRIAL;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if clock::now() < limit => std::thread::park_timeout(Duration::from_millis(5)),
-            Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(named(format!("--version does not end within {} s", TRIAL.as_secs())));
-            }
-            Err(error) => return Err(named(error.to_string())),
-        }
-    };
-    let mut said = String::new();
-    if let Some(output) = child.stdout.take() {
-        let _ = output.take(4096).read_to_string(&mut said);
-    }
-    let said = said.trim().to_owned();
-    if status.success() && said.starts_with("tandem ") {
-        Ok(said)
-    } else {
-        Err(named(format!("--version ends with {status} and says {said:?}: it is no Tandem")))
-    }
-}
-
-/// The folder that workers start in, where that is not ours.
-static FOLDER: OnceLock<File> = OnceLock::new();
-
-/// Workers start in the folder that this process is in now, whatever folder it goes to: names in their arguments begin there.
-pub fn start_workers_here() {
-    if let Ok(folder) = File::open(".") {
-        let _ = FOLDER.set(folder);
-    }
 }
 
 /// Signals that the supervisor reads wait from now on, also in threads that begin later: call it before any does.

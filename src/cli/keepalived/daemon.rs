@@ -20,7 +20,7 @@ use crate::core::error::Error;
 use crate::core::options::Options;
 use crate::core::parts::Parts;
 use crate::core::remember::folder;
-use crate::core::supervisor;
+use crate::core::{release, supervisor};
 
 /// keepalived's exit codes: 0 also when it runs already, 6 without a configuration, 1 else.
 const NO_CONFIG: i32 = 6;
@@ -32,6 +32,8 @@ pub(super) fn run(line: &Line) -> i32 {
         Ok(()) => {}
         Err(problem) => {
             eprintln!("keepalived: {problem}");
+            // Whatever an earlier one has left for this one.
+            release::abandoned(&options(line, None));
             return FAILED;
         }
     }
