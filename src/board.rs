@@ -34,6 +34,7 @@ const AT_MAGIC: usize = 0;
 const AT_BOOT: usize = 1;
 const AT_SPACE: usize = 2;
 const AT_ALIVE: usize = 3;
+const AT_OWNER: usize = 4;
 const AT_BEATS: usize = 8;
 /// Words of a slot: whose it is, master or not, when it last advertised.
 const OF_NAME: usize = 0;
@@ -165,17 +166,18 @@ impl Board {
         for thread in Thread::ALL {
             board.write(AT_BEATS + thread as usize, 0);
         }
+        board.write(AT_OWNER, std::process::id().into());
         Ok((Arc::new(board), past))
     }
 
-    /// The board as the supervisor sees it; `None` while there is none.
-    pub fn look(folder: &Path, instance: &str) -> Option<Self> {
+    /// The board of that process as its supervisor sees it; `None` while there is none, or it is another process's.
+    pub fn look(folder: &Path, instance: &str, owner: u32) -> Option<Self> {
         let file = OpenOptions::new().read(true).write(true).open(place(folder, instance)).ok()?;
         if file.metadata().ok()?.len() != BYTES as u64 {
             return None;
         }
         let board = Self { words: map(&file).ok()?, _file: None };
-        (board.read(AT_MAGIC) == MAGIC).then_some(board)
+        (board.read(AT_MAGIC) == MAGIC && board.read(AT_OWNER) == u64::from(owner)).then_some(board)
     }
 
     /// This process lives at that time since boot.
@@ -432,9 +434,11 @@ mod tests {
     #[test]
     fn threads_are_seen_by_another_process() {
         let folder = folder("threads");
-        assert!(Board::look(&folder, "x").is_none());
+        let own = std::process::id();
+        assert!(Board::look(&folder, "x", own).is_none());
         let (board, _) = Board::take(&folder, "x").unwrap();
-        let seen = Board::look(&folder, "x").unwrap();
+        assert!(Board::look(&folder, "x", own + 1).is_none(), "nobody is judged by another one's threads");
+        let seen = Board::look(&folder, "x", own).unwrap();
         board.busy(Thread::Vrrp, at(5));
         assert_eq!((seen.busy_since(Thread::Vrrp), seen.busy_since(Thread::Main)), (Some(at(5)), None));
         board.idle(Thread::Vrrp);

@@ -278,6 +278,59 @@ fn parts_names_and_folders() {
     assert_eq!(stop(daemon), Some(0));
 }
 
+/// Files with an `instance` each: as under keepalived both run, and none takes the other's for its own.
+#[test]
+fn two_in_one_namespace() {
+    place();
+    let file = |name: &str| {
+        let instance = |vrid: u8| {
+            format!(
+                "vrrp_instance VI {{\n interface eth0\n virtual_router_id {vrid}\n advert_int 0.1\n version 3\n \
+                 virtual_ipaddress {{\n 10.0.0.{vrid}/24\n }}\n}}\n"
+            )
+        };
+        let text = format!("instance {name}\n{}", instance(if name == "a" { 61 } else { 62 }));
+        fs::write(format!("/run/{name}.conf"), text).unwrap();
+        let words = ["-n", "-G", &format!("-g/run/log-{name}"), "-f", &format!("/run/{name}.conf")];
+        keepalived(&words).spawn().unwrap()
+    };
+    let (first, second) = (file("a"), file("b"));
+    let pid = |name: &str| pid_in(&format!("/run/keepalived/keepalived_{name}.pid"));
+    let has = |vrid: u8| {
+        let shown = Command::new("ip").args(["-o", "addr", "show", "dev", "eth0"]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains(&format!(" 10.0.0.{vrid}/24 "))
+    };
+    until("both are master", || (has(61) && has(62)).then_some(()));
+    assert_eq!(pid("a"), i32::try_from(first.id()).ok());
+    assert_eq!(pid("b"), i32::try_from(second.id()).ok());
+    for name in ["", "-a", "-b"] {
+        let there = Path::new(&format!("/run/tandem/memory{name}.json")).exists();
+        assert_eq!(there, !name.is_empty(), "each remembers its own: {name}");
+    }
+    assert!(
+        Path::new("/run/tandem/control-a.sock").exists() && Path::new("/run/tandem/control-b.sock").exists()
+    );
+    // The worker of one hangs for good: its supervisor gives up, and the other one hears nothing of it.
+    let log = |name: &str| fs::read_to_string(format!("/run/log-{name}")).unwrap();
+    let other = worker(pid("b").unwrap(), "/run/keepalived/vrrp_b.pid");
+    let daemon = pid("a").unwrap();
+    until("it gives up", || {
+        if !Path::new(&format!("/proc/{daemon}/fd/0")).exists() || log("a").contains("giving up") {
+            return Some(());
+        }
+        if let Some(pid) = pid_in("/run/keepalived/vrrp_a.pid") {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        None
+    });
+    until("its address is gone", || (!has(61)).then_some(()));
+    assert!(has(62), "{}", log("a"));
+    assert_eq!(worker(pid("b").unwrap(), "/run/keepalived/vrrp_b.pid"), other, "{}", log("b"));
+    drop(first);
+    assert_eq!(stop(second), Some(0), "{}", log("b"));
+    assert!(!has(62));
+}
+
 /// The rules hold for keepalived's own files.
 #[test]
 fn the_rules_read_keepalived_s_own_files() {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::core::release::{Error, run as take_off};
+use crate::core::release::{Error, Whose, run as take_off};
 use crate::core::remember::folder;
 
 /// Words of `tandem release`.
@@ -11,6 +11,9 @@ pub struct Args {
     /// Name of the daemon, where several run.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     instance: String,
+    /// Whichever daemon read this file, by any name.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "instance")]
+    config: Option<PathBuf>,
     /// Folder where that daemon kept what a restart must know [default: /run/tandem].
     #[arg(long, value_name = "FOLDER")]
     run_dir: Option<PathBuf>,
@@ -25,7 +28,8 @@ pub fn run(args: &Args) -> i32 {
     if args.if_failed && !nobody_follows(&result) {
         return 0;
     }
-    match take_off(folder(args.run_dir.as_deref()), &args.instance) {
+    let whose = args.config.as_deref().map_or(Whose::Named(&args.instance), Whose::Reading);
+    match take_off(folder(args.run_dir.as_deref()), whose) {
         Ok(0) => 0,
         Ok(count) => {
             println!("{count} addresses were taken off this machine");

@@ -80,7 +80,7 @@ pub fn run(args: Args) -> i32 {
         Err(error) => {
             eprintln!("tandem run: cannot log: {error}; see --log-file");
             // Also for this an earlier one may have left its addresses here.
-            release::abandoned(&options);
+            release::abandoned(&options, None);
             return 1;
         }
     };
@@ -103,7 +103,7 @@ pub(super) fn daemon(options: &Options) -> Result<i32, Error> {
         let result = worker::run(options).map(|()| 0);
         if result.is_err() && !supervisor::is_worker() {
             // Nobody looks after this one.
-            release::abandoned(options);
+            release::abandoned(options, None);
         }
         result
     }

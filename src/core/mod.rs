@@ -23,6 +23,7 @@ mod lock;
 pub mod look;
 mod marking;
 mod memory;
+pub mod name;
 pub mod namespace;
 pub mod options;
 mod outside;

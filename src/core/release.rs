@@ -38,14 +38,23 @@ pub enum Error {
     Silent,
 }
 
+/// Whose addresses.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// Those of the daemon of this name.
+    Named(&'a str),
+    /// Those of the daemons that last read this file: where none has said its name.
+    Reading(&'a Path),
+}
+
 /// Takes the addresses of a daemon that is no more off this machine, unless its command line wants them to stay, and logs what
-/// came of it.
-pub fn abandoned(options: &Options) {
+/// came of it. `name`: as far as a worker has said it.
+pub fn abandoned(options: &Options, name: Option<&str>) {
     if options.keep_addresses {
         return;
     }
     let folder = remember::folder(options.run_directory.as_deref());
-    match run(folder, &options.instance) {
+    match run(folder, name.map_or(Whose::Reading(&options.config), Whose::Named)) {
         Ok(0) => {}
         Ok(count) => tracing::warn!("{count} addresses were taken off this machine"),
         // The usual case of a second daemon.
@@ -60,23 +69,48 @@ pub fn abandoned(options: &Options) {
 /// Takes them off, and says how many there were.
 ///
 /// # Errors
-/// [`Error`].
-pub fn run(folder: &Path, instance: &str) -> Result<usize, Error> {
-    let document = remember::read_any(folder, instance);
-    if document.addresses().next().is_none() {
-        return Ok(0);
-    }
-    // A thread of its own: it may have to go to another network namespace, and the caller stays where it is.
-    let (copy, name) = (document.clone(), instance.to_owned());
-    let thread = std::thread::Builder::new().name("release".to_owned());
-    match thread.spawn(move || release(copy, &name)) {
-        Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::Kernel("a defect".to_owned()))),
-        Err(_) => release(document, instance),
+/// [`Error`]; of several daemons the first one's.
+pub fn run(folder: &Path, whose: Whose<'_>) -> Result<usize, Error> {
+    let documents = match whose {
+        Whose::Named(name) => vec![remember::read_any(folder, name)],
+        Whose::Reading(path) => {
+            let path = file_name(path);
+            let mut all = remember::read_all(folder);
+            all.retain(|document| document.home.config == path);
+            all
+        }
+    };
+    let mut results: Vec<_> = documents.into_iter().map(aside).collect();
+    // Who runs keeps his; what is done for the others counts.
+    results.sort_by_key(|result| matches!(result, Err(Error::Runs(_))));
+    let count = results.iter().flatten().sum();
+    match results.into_iter().find_map(Result::err) {
+        Some(error) if count == 0 || !matches!(error, Error::Runs(_)) => Err(error),
+        _ => Ok(count),
     }
 }
 
-fn release(document: Document, instance: &str) -> Result<usize, Error> {
-    if let Some(name) = &document.namespace {
+/// A file as [`Document`]s name it.
+pub(super) fn file_name(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+}
+
+/// On a thread of its own: it may have to go to another network namespace, and the caller stays where it is.
+fn aside(document: Document) -> Result<usize, Error> {
+    if document.addresses().next().is_none() {
+        return Ok(0);
+    }
+    let copy = document.clone();
+    let thread = std::thread::Builder::new().name("release".to_owned());
+    match thread.spawn(move || release(copy)) {
+        Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::Kernel("a defect".to_owned()))),
+        Err(_) => release(document),
+    }
+}
+
+fn release(document: Document) -> Result<usize, Error> {
+    let home = document.home.clone();
+    if let Some(name) = &home.namespace {
         namespace::enter(name)?;
     }
     // Whoever they belong to now: they were ours, and no worker looks after them.
@@ -86,7 +120,7 @@ fn release(document: Document, instance: &str) -> Result<usize, Error> {
         return Ok(0);
     }
     // Held until they are gone: nobody begins meanwhile.
-    let _lock = match Lock::take(instance) {
+    let _lock = match Lock::take(&home.lock) {
         Ok(lock) => Some(lock),
         // A worker of ours, which hangs.
         Err(error::Error::InNamespace { pid }) if pid == std::process::id().to_string() => None,

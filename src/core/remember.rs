@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::memory;
-use super::recall::Document;
+use super::recall::{Document, Home};
 use crate::board;
 use crate::check::recalled::Recalled;
 use crate::check::status::Asker;
@@ -49,10 +49,24 @@ pub(super) fn read(folder: &Path, instance: &str, gone: Duration) -> Document {
     read_any(folder, instance).as_of(board::space(), gone)
 }
 
+/// What all daemons that keep it there remember, or have left.
+pub(super) fn read_all(folder: &Path) -> Vec<Document> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("memory") && name.ends_with(".json")
+    });
+    paths.map(|entry| read_file(&entry.path())).collect()
+}
+
 /// What the last process left, whichever network namespace it was in.
 pub(super) fn read_any(folder: &Path, instance: &str) -> Document {
-    let path = file(folder, instance);
-    let text = match fs::read(&path) {
+    read_file(&file(folder, instance))
+}
+
+fn read_file(path: &Path) -> Document {
+    let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Document::default(),
         Err(error) => {
@@ -84,8 +98,8 @@ pub(super) struct Facts {
     pub(super) desired: Arc<Desired>,
     /// Every address of ours.
     pub(super) addresses: Arc<Vec<AddressKey>>,
-    /// The network namespace that the file names.
-    pub(super) namespace: Option<String>,
+    /// Whose all this is.
+    pub(super) home: Home,
     /// Grows with each word.
     pub(super) number: u64,
 }
@@ -143,15 +157,7 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
         let written = tokio::task::spawn_blocking(move || {
             let verdicts = status.map(|status| Recalled::of(&status)).unwrap_or_default();
             let (services, addresses) = (facts.desired.table.keys(), facts.addresses.iter());
-            let text = Document::new(
-                board::space(),
-                facts.namespace,
-                verdicts,
-                &facts.trackers,
-                services,
-                addresses,
-            )
-            .text();
+            let text = Document::new(facts.home, verdicts, &facts.trackers, services, addresses).text();
             let sum = sum(&text);
             let result = if sum == before { Ok(()) } else { replace(&path, &text) };
             if text.len() > LARGE {

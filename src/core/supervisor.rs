@@ -18,7 +18,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::lifeline::{AGAIN, VARIABLE, Word};
+use super::lifeline::{AGAIN, NAME, VARIABLE, Word};
 use super::options::Options;
 use super::pidfile::PidFile;
 use super::{exit, release, remember, systemd};
@@ -56,14 +56,21 @@ pub fn daemon_pid() -> u32 {
 /// # Errors
 /// When there can be no worker at all. Addresses that an earlier one left for this one are off this machine then.
 pub fn run(options: &Options) -> Result<i32, Error> {
-    let result = look_after(options);
+    let mut name = named_before();
+    let result = look_after(options, &mut name);
     if result.is_err() {
-        release::abandoned(options);
+        release::abandoned(options, name.as_deref());
     }
     result
 }
 
-fn look_after(options: &Options) -> Result<i32, Error> {
+/// What the program was called whose place this one takes.
+fn named_before() -> Option<String> {
+    std::env::var(AGAIN).ok()?.strip_prefix(NAME).map(str::to_owned)
+}
+
+/// `name`: what the daemon is called, as far as that is known.
+fn look_after(options: &Options, name: &mut Option<String>) -> Result<i32, Error> {
     // Whoever finds a pid there may send it a signal: they wait from here on.
     let signals = SignalFd::with_flags(&ours(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(io::Error::from)?;
@@ -77,6 +84,7 @@ fn look_after(options: &Options) -> Result<i32, Error> {
         signals,
         policy: Policy::default(),
         ready: false,
+        name,
         watchdog: systemd::watchdog(),
         barked: None,
     };
@@ -89,7 +97,7 @@ fn look_after(options: &Options) -> Result<i32, Error> {
         End::Replace => {
             exit::last_words();
             // The pid file stays, and is right: it names this process, which goes on under another program.
-            let error = program::go_on(&supervisor.program);
+            let error = program::go_on(&supervisor.program, supervisor.name.as_deref());
             drop(pid_file);
             Err(Error::Start(error))
         }
@@ -109,6 +117,8 @@ struct Supervisor<'a> {
     policy: Policy,
     /// Some worker has run already.
     ready: bool,
+    /// What a worker has said that the daemon is called.
+    name: &'a mut Option<String>,
     watchdog: Option<Duration>,
     /// When systemd last heard of us.
     barked: Option<Instant>,
@@ -201,7 +211,7 @@ impl Supervisor<'_> {
     }
 
     fn release(&self) {
-        release::abandoned(self.options);
+        release::abandoned(self.options, self.name.as_deref());
     }
 
     fn start(&self, again: bool) -> io::Result<Worker> {
@@ -294,7 +304,8 @@ impl Supervisor<'_> {
         }
         if worker.board.is_none() && worker.ready {
             let folder = remember::folder(self.options.run_directory.as_deref());
-            worker.board = Board::look(folder, &self.options.instance);
+            let name = self.name.as_deref().unwrap_or(&self.options.instance);
+            worker.board = Board::look(folder, name, worker.child.id());
         }
         let busy = |board: &Board| {
             let since = |thread| board.busy_since(thread).map(|since| (thread, since));
@@ -331,6 +342,9 @@ impl Supervisor<'_> {
         let mut line = String::new();
         // Whole lines are written at once, so none is ever read in two pieces.
         while worker.line.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if let Some(name) = line.trim_end().strip_prefix(NAME) {
+                *self.name = Some(name.to_owned());
+            }
             if let Some(word) = Word::of(line.trim_end()) {
                 match word {
                     Word::Ready => {

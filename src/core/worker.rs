@@ -38,7 +38,7 @@ use super::door::Door;
 use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
-use super::lifeline::{Lifeline, Order};
+use super::lifeline::{Lifeline, Line, Order};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
@@ -69,6 +69,7 @@ const SOON: Duration = Duration::from_millis(500);
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
     startup::take_name();
+    let line = Line::take();
     let mut rereader = Rereader::default();
     let (mut loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
@@ -83,9 +84,13 @@ pub fn run(options: &Options) -> Result<(), Error> {
     if let Some(name) = loaded.config.net_namespace.as_ref().filter(|_| named.is_none()) {
         namespace::enter(name)?;
     }
-    let lock = super::lock::Lock::take(&options.instance)?;
+    let (options, home) = startup::named(options, &loaded.config);
+    let options = &options;
+    let lock = super::lock::Lock::take(&home.lock)?;
+    // Not before: whoever has the lock has what is remembered under this name.
+    line.name(&options.instance);
     process::raise_descriptors();
-    let restart = Restart::look(options);
+    let restart = Restart::look(options, home, line);
     let runtime = threads::runtime_of(Thread::Main, restart.board.as_ref())?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
@@ -286,7 +291,7 @@ impl Worker {
             named: false,
             disk: Disk::default(),
             signals,
-            lifeline: Lifeline::take(),
+            lifeline: restart.line.take().map_or_else(Lifeline::default, Line::listen),
             restart,
             upgrading: None,
         })

@@ -17,6 +17,7 @@ use crate::cli::log::{self, Facility, Format, Logs};
 use crate::cli::run::daemon;
 use crate::core::door::default_path;
 use crate::core::error::Error;
+use crate::core::name::Name;
 use crate::core::options::Options;
 use crate::core::parts::Parts;
 use crate::core::remember::folder;
@@ -33,7 +34,7 @@ pub(super) fn run(line: &Line) -> i32 {
         Err(problem) => {
             eprintln!("keepalived: {problem}");
             // Whatever an earlier one has left for this one.
-            release::abandoned(&options(line, None));
+            release::abandoned(&options(line, None), None);
             return FAILED;
         }
     }
@@ -180,18 +181,10 @@ fn options(line: &Line, started: Option<File>) -> Options {
 }
 
 /// Several keepaliveds in one network namespace have pid files of their own, and nothing else need tell them apart: so the
-/// name of a daemon is that of its pid file, unless it is the usual one.
+/// name of a daemon is that of its pid file, unless it is the usual one. Its file may say more.
 fn instance_of(line: &Line) -> String {
-    match &line.pids.main {
-        None => String::new(),
-        Some(path) if path == Path::new("/run/keepalived.pid") => String::new(),
-        Some(path) if path == Path::new("/var/run/keepalived.pid") => String::new(),
-        Some(path) => {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            let text = path.with_extension("").to_string_lossy().trim_start_matches('/').to_owned();
-            text.strip_prefix("run/").unwrap_or(&text).replace('/', "-")
-        }
-    }
+    let path = line.pids.main.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    path.map_or_else(String::new, |path| Name::of_pid_file(&path.to_string_lossy()))
 }
 
 /// `-P` and `-C` name what runs; neither of them means everything.
@@ -227,8 +220,7 @@ mod tests {
             ("", ""),
             ("-p /run/keepalived.pid", ""),
             ("-p /run/keepalived-udp-3.pid", "keepalived-udp-3"),
-            ("-p /run/ha/keepalived.pid", "ha-keepalived"),
-            ("-p /tmp/a/p", "tmp-a-p"),
+            ("-p /run/ka.blue", "ka.blue"),
         ] {
             assert_eq!(instance_of(&line(text)), name, "{text}");
         }

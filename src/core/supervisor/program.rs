@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::core::error::Error;
-use crate::core::lifeline::{AGAIN, VARIABLE};
+use crate::core::lifeline::{AGAIN, NAME, VARIABLE};
 
 /// How long a new program may take to say its version.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -81,9 +81,10 @@ pub fn start_workers_here() {
 }
 
 /// Puts a program in the place of this process, which keeps its number; signals that wait go on waiting. Where that cannot be,
-/// the one that runs begins anew. Returns only when neither can: the log has ended by then.
-pub(super) fn go_on(program: &Path) -> io::Error {
-    let begin = |program: &Path| again(program).env(AGAIN, "1").exec();
+/// the one that runs begins anew. `name`: what the daemon is called. Returns only when neither can: the log has ended by then.
+pub(super) fn go_on(program: &Path, name: Option<&str>) -> io::Error {
+    let said = name.map_or_else(|| "1".to_owned(), |name| format!("{NAME}{name}"));
+    let begin = |program: &Path| again(program).env(AGAIN, &said).exec();
     let error = begin(program);
     // Standard error may be gone, too.
     let _ = writeln!(

@@ -7,9 +7,9 @@ use std::time::Duration;
 use crate::board::{Board, Past};
 use crate::check::status::Asker;
 use crate::clock;
-use crate::core::lifeline::{AGAIN, Word};
+use crate::core::lifeline::{AGAIN, Line, Word};
 use crate::core::options::Options;
-use crate::core::recall::{self, Document};
+use crate::core::recall::{self, Document, Home};
 use crate::core::remember::{self, Rememberer};
 use crate::net::address::AddressKey;
 use crate::vrrp::group::Group;
@@ -35,6 +35,9 @@ pub(super) struct Restart {
     /// In the place of a worker that died or left: the start scripts have run.
     pub(super) again: bool,
     rememberer: Option<Rememberer>,
+    home: Home,
+    /// To the supervisor, until somebody listens there.
+    pub(super) line: Option<Line>,
     /// Addresses of the instances.
     ours: BTreeSet<AddressKey>,
     begun: std::time::Instant,
@@ -43,7 +46,7 @@ pub(super) struct Restart {
 
 impl Restart {
     /// Looks at what the last process left.
-    pub(super) fn look(options: &Options) -> Self {
+    pub(super) fn look(options: &Options, home: Home, line: Line) -> Self {
         let folder = remember::folder(options.run_directory.as_deref());
         let (board, past) = match Board::take(folder, &options.instance) {
             Ok((board, past)) => (Some(board), past),
@@ -71,6 +74,8 @@ impl Restart {
             untold_groups: BTreeSet::new(),
             again: std::env::var_os(AGAIN).is_some(),
             rememberer: None,
+            home,
+            line: Some(line),
             ours: BTreeSet::new(),
             begun: clock::now(),
             ready: false,
@@ -157,7 +162,7 @@ impl Worker {
         if let Some(rememberer) = &self.restart.rememberer {
             rememberer.tell(|facts| {
                 facts.addresses = Arc::new(addresses.into_iter().collect());
-                facts.namespace.clone_from(&self.config.net_namespace);
+                facts.home.clone_from(&self.restart.home);
             });
         }
         self.remember();

@@ -3,12 +3,16 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use crate::board;
 use crate::config::model::{Config, Global, Secret};
 use crate::config::{self, Loaded};
+use crate::core::door::default_path;
 use crate::core::error::Error;
+use crate::core::name::Name;
 use crate::core::options::Options;
 use crate::core::pidfile::{self, PidFile};
-use crate::core::supervisor;
+use crate::core::recall::Home;
+use crate::core::{release, remember, supervisor};
 
 /// The supervisor starts us by another name than the one that it was called by.
 pub(super) fn take_name() {
@@ -17,6 +21,23 @@ pub(super) fn take_name() {
     if let Ok(name) = std::ffi::CString::new(name) {
         let _ = nix::sys::prctl::set_name(&name);
     }
+}
+
+/// What the daemon is called once its file has been read: its options under that name, and where all that it remembers
+/// belongs. Call it in the network namespace of the daemon.
+pub(super) fn named(options: &Options, config: &Config) -> (Options, Home) {
+    let namespace = options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
+    let namespace = namespace.or(config.net_namespace.as_ref());
+    let name = Name::of(&options.instance, namespace.map(String::as_str), config.instance.as_deref());
+    let mut options = options.clone();
+    if options.pids.is_some() && options.control.is_some() {
+        // keepalived's command line cannot say where. (That of `tandem run` does: its clients go by it.)
+        let folder = remember::folder(options.run_directory.as_deref());
+        options.control = Some(default_path(folder, &name.whole));
+    }
+    options.instance = name.whole;
+    let config = release::file_name(&options.config);
+    (options, Home { space: board::space(), namespace: namespace.cloned(), lock: name.lock, config })
 }
 
 /// What the command line says of a configuration that could be read.
