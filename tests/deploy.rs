@@ -246,13 +246,7 @@ fn the_default_configuration_is_harmless_and_its_example_good() {
 fn the_role_judges_a_file_as_its_defaults_say() {
     let tasks = fs::read_to_string(root().join("deploy/ansible/roles/tandem/tasks/main.yml")).unwrap();
     let at = |text: &str| tasks.find(text).unwrap_or_else(|| panic!("no {text}"));
-    let order = [
-        "90-tandem.conf",
-        "modprobe ip_vs",
-        "meta: flush_handlers",
-        "validate: ",
-        "state: started",
-    ];
+    let order = ["90-tandem.conf", "modprobe ip_vs", "meta: flush_handlers", "validate: ", "state: started"];
     assert!(order.windows(2).all(|two| at(two[0]) < at(two[1])), "{tasks}");
     let line = tasks.lines().find_map(|line| line.trim().strip_prefix("validate: ")).unwrap();
     let place = place("role");
@@ -267,12 +261,9 @@ fn the_role_judges_a_file_as_its_defaults_say() {
         Command::new("sh").args(["-c", &line]).env("PATH", &path).output().unwrap().status.success()
     };
     let (good, warned, wrong) = ("! nothing\n", "nonsense 1\n", "vrrp_instance A {\n priority 1000\n}\n");
-    for (text, worst, taken) in [
-        (good, "0", true),
-        (warned, "0", false),
-        (warned, "1", true),
-        (wrong, "1", false),
-    ] {
+    for (text, worst, taken) in
+        [(good, "0", true), (warned, "0", false), (warned, "1", true), (wrong, "1", false)]
+    {
         assert_eq!(judge(text, worst), taken, "{text} at most {worst}");
     }
     fs::remove_dir_all(&place).unwrap();
