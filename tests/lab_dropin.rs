@@ -241,6 +241,58 @@ fn in_the_background() {
     assert_eq!(ended(&["-t"]).0, Some(0));
 }
 
+/// The new program goes on in the same process: the one that systemd and the pid file know. `copied`: keepalived is a file of
+/// its own and no link.
+fn upgraded(copied: bool) {
+    place();
+    if copied {
+        sh("rm /run/bin/keepalived && cp /run/bin/tandem /run/bin/keepalived");
+    }
+    // A name of a file that means another one in another folder.
+    fs::create_dir("/run/here").unwrap();
+    let words = ["-G", "-gdaemon.log", "-p", "p", "-r", "r"];
+    let started = keepalived(&words).current_dir("/run/here").output().unwrap();
+    assert_eq!(started.status.code(), Some(0));
+    let pid = pid_in("/run/here/p").expect("the pid file");
+    let first = worker(pid, "/run/here/r");
+    let has = || {
+        let shown = Command::new("ip").args(["-o", "addr", "show", "dev", "eth0"]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains(" 10.0.0.100/24 ")
+    };
+    until("it is master", || has().then_some(()));
+    let sockets = || {
+        let found = fs::read_dir("/run/tandem").unwrap().flatten().map(|entry| entry.path());
+        found.filter(|path| path.extension().is_some_and(|e| e == "sock")).collect::<Vec<_>>()
+    };
+    let [socket] = &sockets()[..] else { panic!("{:?}", sockets()) };
+    let mut command = Command::new("/run/bin/tandem");
+    let out = command.arg("upgrade").arg("--control").arg(socket).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    let log = || fs::read_to_string("/run/here/daemon.log").unwrap();
+    assert_eq!(out.status.code(), Some(0), "{said}{}", log());
+    assert_eq!(pid_in("/run/here/p"), Some(pid), "{}", log());
+    let second = until("another worker", || {
+        let now = worker(pid, "/run/here/r");
+        (now != first).then_some(now)
+    });
+    assert!(Path::new(&format!("/proc/{second}")).exists() && has(), "{}", log());
+    assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "keepalived\n", "{}", log());
+    assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), Path::new("/"));
+    signal(pid, 15);
+    until("it has ended", || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+    assert!(!has() && !Path::new("/run/here/p").exists(), "{}", log());
+}
+
+#[test]
+fn an_upgrade_in_the_background_keeps_the_process() {
+    upgraded(false);
+}
+
+#[test]
+fn an_upgrade_of_a_copy_keeps_the_process() {
+    upgraded(true);
+}
+
 #[test]
 fn parts_names_and_folders() {
     place();

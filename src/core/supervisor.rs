@@ -30,6 +30,7 @@ mod policy;
 mod program;
 
 pub use program::start_workers_here;
+pub(super) use program::take_name;
 
 /// Longest pause between two looks at the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +47,11 @@ pub fn is_worker() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
+/// True in a process that goes on under this program where another one was: an upgrade.
+pub fn goes_on() -> bool {
+    std::env::var_os(AGAIN).is_some() && !is_worker()
+}
+
 /// The process that stands for the whole daemon: signals go there.
 pub fn daemon_pid() -> u32 {
     if is_worker() { nix::unistd::getppid().as_raw().unsigned_abs() } else { std::process::id() }
@@ -56,6 +62,7 @@ pub fn daemon_pid() -> u32 {
 /// # Errors
 /// When there can be no worker at all. Addresses that an earlier one left for this one are off this machine then.
 pub fn run(options: &Options) -> Result<i32, Error> {
+    take_name();
     let mut name = named_before();
     let result = look_after(options, &mut name);
     if result.is_err() {

@@ -45,7 +45,7 @@ use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, exit, fault, memory, namespace, role, scripts, secrets, threads};
+use super::{director, exit, fault, memory, namespace, role, scripts, secrets, supervisor, threads};
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
@@ -68,7 +68,7 @@ const SOON: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    startup::take_name();
+    supervisor::take_name();
     let line = Line::take();
     let mut rereader = Rereader::default();
     let (mut loaded, bare) = overlay::load(options, &mut rereader);

@@ -39,24 +39,50 @@ pub(super) fn run(line: &Line) -> i32 {
         }
     }
     // The folder is left below.
-    let mut line = line.clone();
-    line.file = std::path::absolute(&line.file).unwrap_or(line.file);
-    // Before any thread begins: they are the supervisor's.
-    if line.respawn && !supervisor::is_worker() {
-        supervisor::hold_signals();
-    }
+    let line = in_this_folder(line);
     if line.foreground || supervisor::is_worker() {
+        hold_signals(&line);
         return serve(&line, None);
     }
     supervisor::start_workers_here();
+    if supervisor::goes_on() {
+        // The program before this one has left the terminal, in this same process: systemd and the pid file know its number.
+        hold_signals(&line);
+        let _ = chdir("/");
+        return serve(&line, None);
+    }
     match leave() {
-        Ok(Side::Daemon(started)) => serve(&line, Some(started)),
+        Ok(Side::Daemon(started)) => {
+            // Not before: whoever waits for the daemon can be interrupted.
+            hold_signals(&line);
+            serve(&line, Some(started))
+        }
         Ok(Side::Starter(code)) => code,
         Err(error) => {
             eprintln!("keepalived: cannot leave the terminal: {error}; see --dont-fork");
             FAILED
         }
     }
+}
+
+/// Before any thread begins: they are the supervisor's.
+fn hold_signals(line: &Line) {
+    if line.respawn && !supervisor::is_worker() {
+        supervisor::hold_signals();
+    }
+}
+
+/// All files by names that mean the same in any folder: supervisor and worker are in different ones.
+fn in_this_folder(line: &Line) -> Line {
+    let mut line = line.clone();
+    let pids = &mut line.pids;
+    let named = [&mut line.log_file, &mut pids.main, &mut pids.vrrp, &mut pids.checkers, &mut pids.bfd];
+    for path in named.into_iter().flatten().chain([&mut line.file]) {
+        if let Ok(absolute) = std::path::absolute(&path) {
+            *path = absolute;
+        }
+    }
+    line
 }
 
 /// Namespace, core dumps.
@@ -223,6 +249,23 @@ mod tests {
             ("-p /run/ka.blue", "ka.blue"),
         ] {
             assert_eq!(instance_of(&line(text)), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_mean_the_same_in_any_folder() {
+        let line = in_this_folder(&line("-f k.conf -p run/a.pid -r r -c c -b ../b -gdaemon.log"));
+        let here = std::env::current_dir().unwrap();
+        let pids = &line.pids;
+        for (path, name) in [
+            (Some(&line.file), "k.conf"),
+            (pids.main.as_ref(), "run/a.pid"),
+            (pids.vrrp.as_ref(), "r"),
+            (pids.checkers.as_ref(), "c"),
+            (pids.bfd.as_ref(), "../b"),
+            (line.log_file.as_ref(), "daemon.log"),
+        ] {
+            assert_eq!(path, Some(&here.join(name)));
         }
     }
 

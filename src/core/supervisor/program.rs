@@ -80,6 +80,15 @@ pub fn start_workers_here() {
     }
 }
 
+/// This process is called by the name that its command line has first: it was started by another one.
+pub(in crate::core) fn take_name() {
+    let name = std::env::args().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    if let Ok(name) = std::ffi::CString::new(name) {
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+}
+
 /// Puts a program in the place of this process, which keeps its number; signals that wait go on waiting. Where that cannot be,
 /// the one that runs begins anew. `name`: what the daemon is called. Returns only when neither can: the log has ended by then.
 pub(super) fn go_on(program: &Path, name: Option<&str>) -> io::Error {

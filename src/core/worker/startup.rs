@@ -14,15 +14,6 @@ use crate::core::pidfile::{self, PidFile};
 use crate::core::recall::Home;
 use crate::core::{release, remember, supervisor};
 
-/// The supervisor starts us by another name than the one that it was called by.
-pub(super) fn take_name() {
-    let name = std::env::args().next().unwrap_or_default();
-    let name = name.rsplit('/').next().unwrap_or_default();
-    if let Ok(name) = std::ffi::CString::new(name) {
-        let _ = nix::sys::prctl::set_name(&name);
-    }
-}
-
 /// What the daemon is called once its file has been read: its options under that name, and where all that it remembers
 /// belongs. Call it in the network namespace of the daemon.
 pub(super) fn named(options: &Options, config: &Config) -> (Options, Home) {
