@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as Blocking;
+use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -17,6 +18,8 @@ pub(super) const VARIABLE: &str = "TANDEM_LIFELINE";
 pub(super) const AGAIN: &str = "TANDEM_AGAIN";
 /// How a worker's line begins that says what it is called.
 pub(super) const NAME: &str = "name ";
+/// How one begins that says which pid file it has written.
+pub(super) const FILE: &str = "file ";
 
 /// What a supervisor asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +44,17 @@ impl Line {
 
     /// What the file calls us: the supervisor finds by it what is ours.
     pub(super) fn name(&self, name: &str) {
+        self.say(&format!("{NAME}{name}\n"));
+    }
+
+    /// A pid file that is to go when we cannot remove it any more.
+    pub(super) fn file(&self, path: &Path) {
+        self.say(&file_words(path));
+    }
+
+    fn say(&self, words: &str) {
         if let Some(mut line) = self.0.as_ref() {
-            let _ = line.write_all(format!("{NAME}{name}\n").as_bytes());
+            let _ = line.write_all(words.as_bytes());
         }
     }
 
@@ -80,6 +92,14 @@ impl Lifeline {
                 let _ = writing.write(format!("{}\n", word.text()).as_bytes());
             }
             None => systemd::notify(word),
+        }
+    }
+
+    /// A pid file that has come since.
+    pub(super) fn file(&self, path: &Path) {
+        if let Some((_, writing)) = &self.ends {
+            let mut writing: &Blocking = writing;
+            let _ = writing.write(file_words(path).as_bytes());
         }
     }
 
@@ -137,6 +157,10 @@ impl Word {
     pub(super) fn of(line: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|word| word.text() == line)
     }
+}
+
+fn file_words(path: &Path) -> String {
+    format!("{FILE}{}\n", path.display())
 }
 
 fn given() -> Option<Blocking> {

@@ -3,6 +3,7 @@
 //!
 //! It holds no configuration and no socket of the network. What it does about what it sees is decided in `policy`.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
@@ -18,9 +19,9 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::lifeline::{AGAIN, NAME, VARIABLE, Word};
+use super::lifeline::{AGAIN, FILE, NAME, VARIABLE, Word};
 use super::options::Options;
-use super::pidfile::PidFile;
+use super::pidfile::{self, PidFile};
 use super::{exit, release, remember, systemd};
 use crate::board::{Board, Thread};
 use crate::clock;
@@ -92,6 +93,8 @@ fn look_after(options: &Options, name: &mut Option<String>) -> Result<i32, Error
         policy: Policy::default(),
         ready: false,
         name,
+        files: BTreeSet::new(),
+        last: 0,
         watchdog: systemd::watchdog(),
         barked: None,
     };
@@ -99,6 +102,11 @@ fn look_after(options: &Options, name: &mut Option<String>) -> Result<i32, Error
     match end {
         End::Code(code) => {
             drop(pid_file);
+            // One that was killed has left its own.
+            supervisor
+                .files
+                .iter()
+                .for_each(|path| pidfile::remove(path, &[std::process::id(), supervisor.last]));
             Ok(code)
         }
         End::Replace => {
@@ -126,6 +134,10 @@ struct Supervisor<'a> {
     ready: bool,
     /// What a worker has said that the daemon is called.
     name: &'a mut Option<String>,
+    /// Pid files that a worker has written.
+    files: BTreeSet<PathBuf>,
+    /// The last worker.
+    last: u32,
     watchdog: Option<Duration>,
     /// When systemd last heard of us.
     barked: Option<Instant>,
@@ -165,6 +177,7 @@ impl Supervisor<'_> {
             };
             again = true;
             let (begun, pid) = (worker.begun, worker.child.id());
+            self.last = pid;
             let (how, worker) = self.watch(worker);
             if worker.leaving && how == Death::Exit(0) {
                 if !worker.terminated {
@@ -352,6 +365,9 @@ impl Supervisor<'_> {
             if let Some(name) = line.trim_end().strip_prefix(NAME) {
                 *self.name = Some(name.to_owned());
             }
+            if let Some(path) = line.trim_end().strip_prefix(FILE) {
+                self.files.insert(path.into());
+            }
             if let Some(word) = Word::of(line.trim_end()) {
                 match word {
                     Word::Ready => {
@@ -378,7 +394,8 @@ impl Supervisor<'_> {
     }
 
     fn signal(&self, number: i32, worker: &mut Worker) {
-        if number == Signal::SIGCHLD as i32 {
+        // The last of the real-time signals has no meaning: it is held back so that it harms nobody.
+        if number == Signal::SIGCHLD as i32 || number == libc::SIGRTMAX() {
             return;
         }
         if number == Signal::SIGINT as i32 && self.options.ignore_sigint {

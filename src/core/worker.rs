@@ -90,7 +90,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     // Not before: whoever has the lock has what is remembered under this name.
     line.name(&options.instance);
     process::raise_descriptors();
-    let restart = Restart::look(options, home, line);
+    let mut restart = Restart::look(options, home);
     let runtime = threads::runtime_of(Thread::Main, restart.board.as_ref())?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
@@ -99,7 +99,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     };
     // The supervisor holds back the signals that it passes on, and so do we until somebody hears them.
     SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
-    let pid_files = startup::pid_files(options, &loaded.config)?;
+    let pid_files = startup::pid_files(options, &loaded.config, &line)?;
+    (restart.line, restart.pid_files) = (Some(line), pid_files);
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let (keeper, overlay) = kept_overrides(options, loaded.config, bare);
@@ -126,7 +127,6 @@ pub fn run(options: &Options) -> Result<(), Error> {
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    drop(pid_files);
     drop(lock);
     result
 }

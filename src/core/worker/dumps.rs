@@ -16,6 +16,8 @@ pub(super) struct Asked {
     stats: Signal,
     json: Signal,
     clear: Signal,
+    /// It means nothing (keepalived's developers have a use for it), and would end a process that does not hear it.
+    _unused: Signal,
 }
 
 impl Asked {
@@ -25,6 +27,7 @@ impl Asked {
             stats: signal(SignalKind::user_defined2())?,
             json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
             clear: signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
+            _unused: signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
         })
     }
 

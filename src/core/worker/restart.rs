@@ -9,6 +9,7 @@ use crate::check::status::Asker;
 use crate::clock;
 use crate::core::lifeline::{AGAIN, Line, Word};
 use crate::core::options::Options;
+use crate::core::pidfile::Held;
 use crate::core::recall::{self, Document, Home};
 use crate::core::remember::{self, Rememberer};
 use crate::net::address::AddressKey;
@@ -38,6 +39,8 @@ pub(super) struct Restart {
     home: Home,
     /// To the supervisor, until somebody listens there.
     pub(super) line: Option<Line>,
+    /// They go with the daemon.
+    pub(super) pid_files: Held,
     /// Addresses of the instances.
     ours: BTreeSet<AddressKey>,
     begun: std::time::Instant,
@@ -46,7 +49,7 @@ pub(super) struct Restart {
 
 impl Restart {
     /// Looks at what the last process left.
-    pub(super) fn look(options: &Options, home: Home, line: Line) -> Self {
+    pub(super) fn look(options: &Options, home: Home) -> Self {
         let folder = remember::folder(options.run_directory.as_deref());
         let (board, past) = match Board::take(folder, &options.instance) {
             Ok((board, past)) => (Some(board), past),
@@ -75,7 +78,8 @@ impl Restart {
             again: std::env::var_os(AGAIN).is_some(),
             rememberer: None,
             home,
-            line: Some(line),
+            line: None,
+            pid_files: Held::default(),
             ours: BTreeSet::new(),
             begun: clock::now(),
             ready: false,
@@ -166,6 +170,14 @@ impl Worker {
             });
         }
         self.remember();
+    }
+
+    /// After a reload: pid files of parts that have something to do now.
+    pub(super) fn follow_parts(&mut self) {
+        for error in self.restart.pid_files.follow(&self.config) {
+            tracing::error!("{error}");
+        }
+        self.restart.pid_files.paths().for_each(|path| self.lifeline.file(path));
     }
 
     /// This process lives; and perhaps it is ready by now.

@@ -8,9 +8,10 @@ use crate::config::model::{Config, Global, Secret};
 use crate::config::{self, Loaded};
 use crate::core::door::default_path;
 use crate::core::error::Error;
+use crate::core::lifeline::Line;
 use crate::core::name::Name;
 use crate::core::options::Options;
-use crate::core::pidfile::{self, PidFile};
+use crate::core::pidfile::{Held, PidFile};
 use crate::core::recall::Home;
 use crate::core::{release, remember, supervisor};
 
@@ -68,23 +69,17 @@ fn masked(config: &Config) -> Config {
 }
 
 /// Takes the pid files, and tells whoever waits for us that we run.
-pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFile>, Error> {
-    let mut files = Vec::new();
+pub(super) fn pid_files(options: &Options, config: &Config, line: &Line) -> Result<Held, Error> {
     // Signals go to the supervisor, where there is one: it is what the file of the whole names.
     let supervised = supervisor::is_worker();
     let whole = supervisor::daemon_pid();
-    match &options.pids {
+    let files = match &options.pids {
         // The supervisor has written it.
-        None if supervised => {}
-        None => files.extend(options.pid_file.as_deref().map(PidFile::take).transpose()?),
-        Some(said) => {
-            let (main, parts) = pidfile::places(config, said);
-            files.push(PidFile::take_for(&main, whole)?);
-            for part in parts {
-                files.push(PidFile::write(&part)?);
-            }
-        }
-    }
+        None if supervised => Held::default(),
+        None => Held::whole(options.pid_file.as_deref().map(PidFile::take).transpose()?),
+        Some(said) => Held::take(config, said, whole)?,
+    };
+    files.paths().for_each(|path| line.file(path));
     if let Some(started) = &options.started {
         // Whoever started us may have gone.
         let _ = (&**started).write_all(&[0]);
