@@ -98,7 +98,7 @@ expect 0 "dpkg finds its files as they were packed" same "$(dpkg -V tandem)" ""
 expect 0 "configuration: mode, owner, group" same "$(stat -c '%a %U:%G' /etc/tandem/tandem.conf)" "640 root:tandem"
 expect 0 "configuration: no problem" tandem check --strict /etc/tandem/tandem.conf
 expect 0 "configuration: it would change nothing" tandem plan /etc/tandem/tandem.conf
-expect 1 "configuration: the unit takes it for nothing to run" grep -Eqs '^[[:space:]]*[^#![:space:]]' /etc/tandem/tandem.conf
+expect 1 "configuration: the unit takes it for nothing to run" sh -c "$(sed -n 's/^ExecCondition=//p' /lib/systemd/system/tandem.service)"
 expect 0 "user tandem" getent passwd tandem
 expect 0 "user tandem_script" getent passwd tandem_script
 expect 2 "no user keepalived_script: scripts of old files go on as root" getent passwd keepalived_script
@@ -150,8 +150,60 @@ else
     expect 0 "no program of that name is left" none /usr/sbin/keepalived
 fi
 
+echo "--- with services"
+# No systemd runs here: two stand-ins tell what the scripts ask of it. A unit runs where there is a file of its name.
+mkdir -p /run/systemd/system /tmp/bin /tmp/units
+cat >/tmp/bin/systemctl <<'END'
+#!/bin/sh
+case "$*" in
+    *list-units*) cd /tmp/units && for unit in tandem*; do [ ! -e "$unit" ] || echo "$unit loaded active running"; done ;;
+    *"--property MainPID"*) for unit; do :; done; cat "/tmp/units/$unit" 2>/dev/null || echo 0 ;;
+    *is-active*) exit 3 ;;
+esac
+END
+cat >/tmp/bin/deb-systemd-invoke <<'END'
+#!/bin/sh
+echo "$*" >>/tmp/invoked
+if [ "$1" = stop ]; then rm -f "/tmp/units/$2"; fi
+END
+chmod 755 /tmp/bin/*
+PATH=/tmp/bin:$PATH
+# Daemons of the old program, as those three units run them: they wait for a file that nobody writes.
+mkfifo /tmp/never
+for unit in tandem.service tandem@left.service keepalived.service; do
+    if [ "$unit" = keepalived.service ]; then
+        /usr/libexec/tandem/keepalived --dont-fork --no-syslog --use-file /tmp/never >/dev/null 2>&1 &
+    else
+        tandem run --instance "$unit" --config /tmp/never >/dev/null 2>&1 &
+    fi
+    echo $! >"/tmp/units/$unit"
+done
+daemons=$(cat /tmp/units/*)
+sleep 0.5
+expect 0 "an upgrade while they run" dpkg -i --force-confold "$two"
+expect 0 "each of them is taken over, keepalived.service too" same "$(sort -u /tmp/invoked | tr '\n' ' ')" \
+    "restart keepalived.service restart tandem.service restart tandem@left.service "
+mkdir -p /run/tandem && : >/run/tandem/memory.json && : >/tmp/invoked
+expect 0 "tandem is removed while keepalived.service is Tandem" dpkg -r tandem
+expect 0 "its own units are stopped, and that one is not" same "$(sort -u /tmp/invoked | tr '\n' ' ')" "stop tandem.service stop tandem@left.service "
+expect 0 "what that one remembers stays" test -e /run/tandem/memory.json
+for daemon in $daemons; do
+    # shellcheck disable=SC2046 # numbers
+    kill -9 $(cat "/proc/$daemon/task/$daemon/children") "$daemon"
+done
+rm -f /tmp/units/* && : >/tmp/invoked
+expect 0 "it is installed again" dpkg -i --force-confold "$one"
+expect 0 "what ran then is started" same "$(sort -u /tmp/invoked | tr '\n' ' ')" "start tandem.service start tandem@left.service "
+: >/tmp/invoked
+expect 0 "and another upgrade" dpkg -i --force-confold "$two"
+expect 0 "starts nothing that does not run" same "$(cat /tmp/invoked)" ""
+rm -rf /run/systemd /tmp/bin /tmp/units
+PATH=${PATH#/tmp/bin:}
+hash -r
+
 echo "--- remove and purge"
 expect 0 "tandem is removed" dpkg -r tandem
+expect 0 "nothing of it is in /run" none /run/tandem
 expect 0 "the program is gone" none /usr/bin/tandem
 expect 0 "the configuration stays" same "$(md5sum </etc/tandem/tandem.conf)" "$mine"
 expect 0 "it is installed again" dpkg -i --force-confold "$one"

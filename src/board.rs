@@ -35,6 +35,7 @@ const AT_BOOT: usize = 1;
 const AT_SPACE: usize = 2;
 const AT_ALIVE: usize = 3;
 const AT_OUTDATED: usize = 4;
+const AT_OWNER: usize = 5;
 const AT_BEATS: usize = 8;
 /// Words of a slot: whose it is, master or not, when it last advertised, and how long others wait for the next advert.
 const OF_NAME: usize = 0;
@@ -187,17 +188,18 @@ impl Board {
         for thread in Thread::ALL {
             board.write(AT_BEATS + thread as usize, 0);
         }
+        board.write(AT_OWNER, std::process::id().into());
         Ok((Arc::new(board), past))
     }
 
-    /// The board as the supervisor sees it; `None` while there is none.
-    pub fn look(folder: &Path, instance: &str) -> Option<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(place(folder, instance)).ok()?;
+    /// The board of that process as its supervisor sees it; `None` while there is none, or it is another process's.
+    pub fn look(folder: &Path, instance: &str, owner: u32) -> Option<Self> {
+        let file = open_own(&place(folder, instance), false).ok()?;
         if file.metadata().ok()?.len() != BYTES as u64 {
             return None;
         }
         let board = Self { words: map(&file).ok()?, _file: None };
-        (board.read(AT_MAGIC) == MAGIC).then_some(board)
+        (board.read(AT_MAGIC) == MAGIC && board.read(AT_OWNER) == u64::from(owner)).then_some(board)
     }
 
     /// This process lives at that time since boot.
@@ -361,11 +363,15 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // In /dev/shm everybody may make files: a link or another user's file is not followed.
+    open_own(path, true)
+}
+
+/// In /dev/shm everybody may make files: a link or another user's file is not followed.
+fn open_own(path: &Path, create: bool) -> io::Result<File> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
-        .create(true)
+        .create(create)
         .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW)
@@ -491,9 +497,11 @@ mod tests {
     #[test]
     fn threads_are_seen_by_another_process() {
         let folder = folder("threads");
-        assert!(Board::look(&folder, "x").is_none());
+        let own = std::process::id();
+        assert!(Board::look(&folder, "x", own).is_none());
         let (board, _) = Board::take(&folder, "x").unwrap();
-        let seen = Board::look(&folder, "x").unwrap();
+        assert!(Board::look(&folder, "x", own + 1).is_none(), "nobody is judged by another one's threads");
+        let seen = Board::look(&folder, "x", own).unwrap();
         board.busy(Thread::Vrrp, at(5));
         assert_eq!((seen.busy_since(Thread::Vrrp), seen.busy_since(Thread::Main)), (Some(at(5)), None));
         board.idle(Thread::Vrrp);

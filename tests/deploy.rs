@@ -204,17 +204,19 @@ fn deploy_scripts_are_clean() {
 fn the_default_configuration_is_harmless_and_its_example_good() {
     let path = root().join("deploy/tandem.conf");
     let text = fs::read_to_string(&path).unwrap();
-    let condition = |path: &Path| {
-        Command::new("grep")
-            .args(["-Eqs", "^[[:space:]]*[^#![:space:]]"])
-            .arg(path)
-            .status()
-            .unwrap()
-            .success()
-    };
     let unit = fs::read_to_string(root().join("deploy/systemd/tandem.service")).unwrap();
-    assert!(unit.contains("grep -Eqs '^[[:space:]]*[^#![:space:]]'"), "the unit asks the same question");
+    let line = &settings(&unit)[&("[Service]".to_owned(), "ExecCondition".to_owned())][0];
+    // As systemd runs it: words in quotes, no other rule of a shell.
+    assert!(!line.contains(['$', '%', '\\']), "{line}: systemd would read it otherwise");
+    let condition = |path: &Path| {
+        let line = line.replace("/etc/tandem/tandem.conf", &path.display().to_string());
+        Command::new("sh").args(["-c", &line]).status().unwrap().success()
+    };
     assert!(!condition(&path), "the unit would start it");
+    assert!(
+        condition(Path::new("/nowhere/at/all.conf")),
+        "the daemon itself says that it cannot read a file"
+    );
     let place = place("default");
     let example: Vec<&str> = text
         .lines()
@@ -236,4 +238,69 @@ fn the_default_configuration_is_harmless_and_its_example_good() {
     check(&path);
     check(&example_path);
     fs::remove_dir_all(&place).unwrap();
+}
+
+/// The role on a fresh machine: the kernel's settings come before the file is judged by them, and warnings are judged as
+/// in the comparison of both files.
+#[test]
+fn the_role_judges_a_file_as_its_defaults_say() {
+    let tasks = fs::read_to_string(root().join("deploy/ansible/roles/tandem/tasks/main.yml")).unwrap();
+    let at = |text: &str| tasks.find(text).unwrap_or_else(|| panic!("no {text}"));
+    let order = ["90-tandem.conf", "modprobe ip_vs", "meta: flush_handlers", "validate: ", "state: started"];
+    assert!(order.windows(2).all(|two| at(two[0]) < at(two[1])), "{tasks}");
+    let line = tasks.lines().find_map(|line| line.trim().strip_prefix("validate: ")).unwrap();
+    let place = place("role");
+    let program = Path::new(env!("CARGO_BIN_EXE_tandem")).parent().unwrap();
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    let judge = |text: &str, worst: &str| {
+        let file = place.join("new.conf");
+        fs::write(&file, text).unwrap();
+        // Ansible splits it into words as a shell does, and runs no shell.
+        let line = line.replace("{{ tandem_worst | int }}", worst).replace("%s", &file.display().to_string());
+        assert!(!line.contains(['{', '}']), "{line}");
+        Command::new("sh").args(["-c", &line]).env("PATH", &path).output().unwrap().status.success()
+    };
+    let (good, warned, wrong) = ("! nothing\n", "nonsense 1\n", "vrrp_instance A {\n priority 1000\n}\n");
+    for (text, worst, taken) in
+        [(good, "0", true), (warned, "0", false), (warned, "1", true), (wrong, "1", false)]
+    {
+        assert_eq!(judge(text, worst), taken, "{text} at most {worst}");
+    }
+    fs::remove_dir_all(&place).unwrap();
+}
+
+/// What the daemon writes by itself is allowed by the profile, the name that it is written under first included.
+#[test]
+fn the_profile_lets_dumps_be_written() {
+    let text = fs::read_to_string(root().join("deploy/apparmor/usr.bin.tandem")).unwrap();
+    let allows = |path: &str| {
+        text.lines().filter_map(|line| line.trim().strip_suffix(',')).any(|line| {
+            let line = line.strip_prefix("owner ").unwrap_or(line);
+            let Some((pattern, rights)) = line.rsplit_once(' ') else { return false };
+            let fits = match pattern.split_once('*') {
+                // `*` ends at a slash, `**` does not.
+                Some((head, tail)) => {
+                    let (deep, tail) = (tail.starts_with('*'), tail.trim_start_matches('*'));
+                    let rest = path.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+                    rest.is_some_and(|rest| deep || !rest.contains('/'))
+                }
+                None => pattern == path,
+            };
+            fits && rights.contains('w')
+        })
+    };
+    for path in [
+        "/tmp/keepalived.data",
+        "/tmp/.keepalived.data.4711",
+        "/tmp/.keepalived_check.one.data.4711",
+        "/tmp/keepalived.json",
+        "/run/keepalived.reload",
+        "/run/keepalived.pid",
+        "/run/keepalived/keepalived_one.pid",
+        "/run/tandem/control.sock.4711",
+        "/var/lib/tandem/overrides.json.4711.new",
+    ] {
+        assert!(allows(path), "{path} cannot be written");
+    }
+    assert!(!allows("/etc/passwd") && !allows("/tmp/other"));
 }

@@ -241,6 +241,58 @@ fn in_the_background() {
     assert_eq!(ended(&["-t"]).0, Some(0));
 }
 
+/// The new program goes on in the same process: the one that systemd and the pid file know. `copied`: keepalived is a file of
+/// its own and no link.
+fn upgraded(copied: bool) {
+    place();
+    if copied {
+        sh("rm /run/bin/keepalived && cp /run/bin/tandem /run/bin/keepalived");
+    }
+    // A name of a file that means another one in another folder.
+    fs::create_dir("/run/here").unwrap();
+    let words = ["-G", "-gdaemon.log", "-p", "p", "-r", "r"];
+    let started = keepalived(&words).current_dir("/run/here").output().unwrap();
+    assert_eq!(started.status.code(), Some(0));
+    let pid = pid_in("/run/here/p").expect("the pid file");
+    let first = worker(pid, "/run/here/r");
+    let has = || {
+        let shown = Command::new("ip").args(["-o", "addr", "show", "dev", "eth0"]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains(" 10.0.0.100/24 ")
+    };
+    until("it is master", || has().then_some(()));
+    let sockets = || {
+        let found = fs::read_dir("/run/tandem").unwrap().flatten().map(|entry| entry.path());
+        found.filter(|path| path.extension().is_some_and(|e| e == "sock")).collect::<Vec<_>>()
+    };
+    let [socket] = &sockets()[..] else { panic!("{:?}", sockets()) };
+    let mut command = Command::new("/run/bin/tandem");
+    let out = command.arg("upgrade").arg("--control").arg(socket).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    let log = || fs::read_to_string("/run/here/daemon.log").unwrap();
+    assert_eq!(out.status.code(), Some(0), "{said}{}", log());
+    assert_eq!(pid_in("/run/here/p"), Some(pid), "{}", log());
+    let second = until("another worker", || {
+        let now = worker(pid, "/run/here/r");
+        (now != first).then_some(now)
+    });
+    assert!(Path::new(&format!("/proc/{second}")).exists() && has(), "{}", log());
+    assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "keepalived\n", "{}", log());
+    assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), Path::new("/"));
+    signal(pid, 15);
+    until("it has ended", || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+    assert!(!has() && !Path::new("/run/here/p").exists(), "{}", log());
+}
+
+#[test]
+fn an_upgrade_in_the_background_keeps_the_process() {
+    upgraded(false);
+}
+
+#[test]
+fn an_upgrade_of_a_copy_keeps_the_process() {
+    upgraded(true);
+}
+
 #[test]
 fn parts_names_and_folders() {
     place();
@@ -276,6 +328,99 @@ fn parts_names_and_folders() {
         (has("keepalived_vrrp") && has("keepalived_lvs")).then_some(())
     });
     assert_eq!(stop(daemon), Some(0));
+}
+
+/// What comes while the daemon runs: a part that has something to do now, a signal without a meaning, a defect.
+#[test]
+fn a_reload_a_strange_signal_and_a_panic() {
+    place();
+    let mut command = keepalived(&["-G", "-g/run/log"]);
+    assert!(command.env("TANDEM_FAULT", "/run/fault").status().unwrap().success());
+    let pid = pid_in("/run/keepalived.pid").unwrap();
+    let log = || fs::read_to_string("/run/log").unwrap();
+    let first = worker(pid, "/run/vrrp.pid");
+    assert!(!Path::new("/run/checkers.pid").exists());
+    let server =
+        "virtual_server 10.0.0.100 80 {\n protocol TCP\n real_server 10.0.0.9 80 {\n weight 1\n }\n}\n";
+    fs::write(CONF, config(150) + server).unwrap();
+    until("it runs", || log().contains(" runs /etc/keepalived").then_some(()));
+    signal(pid, 1);
+    until("a file for the first virtual server", || pid_in("/run/checkers.pid"));
+    fs::write(CONF, config(150)).unwrap();
+    signal(pid, 1);
+    until("and none without", || (!Path::new("/run/checkers.pid").exists()).then_some(()));
+    // SIGRTMAX, to both.
+    signal(pid, 64);
+    signal(first, 64);
+    dump(pid, 10, "/tmp/keepalived.data");
+    assert_eq!(worker(pid, "/run/vrrp.pid"), first, "{}", log());
+    // Nobody reads standard error: the words and the place of a panic are in the log.
+    fs::write("/run/fault", "panic check").unwrap();
+    until("the defect is told", || log().contains("panicked at src/core/fault.rs").then_some(()));
+    assert!(
+        log().contains("thread 'check' panicked at") && log().contains(": as the test wishes"),
+        "{}",
+        log()
+    );
+    signal(pid, 15);
+    until("it has ended", || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+}
+
+/// Files with an `instance` each: as under keepalived both run, and none takes the other's for its own.
+#[test]
+fn two_in_one_namespace() {
+    place();
+    let file = |name: &str| {
+        let instance = |vrid: u8| {
+            format!(
+                "vrrp_instance VI {{\n interface eth0\n virtual_router_id {vrid}\n advert_int 0.1\n version 3\n \
+                 virtual_ipaddress {{\n 10.0.0.{vrid}/24\n }}\n}}\n"
+            )
+        };
+        let text = format!("instance {name}\n{}", instance(if name == "a" { 61 } else { 62 }));
+        fs::write(format!("/run/{name}.conf"), text).unwrap();
+        let words = ["-n", "-G", &format!("-g/run/log-{name}"), "-f", &format!("/run/{name}.conf")];
+        keepalived(&words).spawn().unwrap()
+    };
+    let (first, second) = (file("a"), file("b"));
+    let pid = |name: &str| pid_in(&format!("/run/keepalived/keepalived_{name}.pid"));
+    let has = |vrid: u8| {
+        let shown = Command::new("ip").args(["-o", "addr", "show", "dev", "eth0"]).output().unwrap();
+        String::from_utf8_lossy(&shown.stdout).contains(&format!(" 10.0.0.{vrid}/24 "))
+    };
+    until("both are master", || (has(61) && has(62)).then_some(()));
+    assert_eq!(pid("a"), i32::try_from(first.id()).ok());
+    assert_eq!(pid("b"), i32::try_from(second.id()).ok());
+    for name in ["", "-a", "-b"] {
+        let there = Path::new(&format!("/run/tandem/memory{name}.json")).exists();
+        assert_eq!(there, !name.is_empty(), "each remembers its own: {name}");
+    }
+    assert!(
+        Path::new("/run/tandem/control-a.sock").exists() && Path::new("/run/tandem/control-b.sock").exists()
+    );
+    // The worker of one hangs for good: its supervisor gives up, and the other one hears nothing of it.
+    let log = |name: &str| fs::read_to_string(format!("/run/log-{name}")).unwrap();
+    let other = worker(pid("b").unwrap(), "/run/keepalived/vrrp_b.pid");
+    let daemon = pid("a").unwrap();
+    until("it gives up", || {
+        if !Path::new(&format!("/proc/{daemon}/fd/0")).exists() || log("a").contains("giving up") {
+            return Some(());
+        }
+        if let Some(pid) = pid_in("/run/keepalived/vrrp_a.pid") {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        None
+    });
+    until("its address is gone", || (!has(61)).then_some(()));
+    let files = ["keepalived_a.pid", "vrrp_a.pid"].map(|name| Path::new("/run/keepalived").join(name));
+    until("nothing names a process that is no more", || {
+        (!files.iter().any(|path| path.exists())).then_some(())
+    });
+    assert!(has(62), "{}", log("a"));
+    assert_eq!(worker(pid("b").unwrap(), "/run/keepalived/vrrp_b.pid"), other, "{}", log("b"));
+    drop(first);
+    assert_eq!(stop(second), Some(0), "{}", log("b"));
+    assert!(!has(62));
 }
 
 /// The rules hold for keepalived's own files.

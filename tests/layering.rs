@@ -37,6 +37,7 @@ const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
 /// Files that decide: no clock, socket, thread, file or runtime in them.
 const PURE: &[&str] = &[
     "core/recall.rs",
+    "core/name.rs",
     "core/supervisor/beginning.rs",
     "core/supervisor/policy.rs",
     "check/recalled.rs",

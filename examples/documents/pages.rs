@@ -17,7 +17,7 @@ const CONF: &str = include_str!("../../deploy/man/tandem.conf.5");
 const WORDS: &str = ".\\\" WORDS\n";
 
 /// What the exit codes of a subcommand mean; the last line is for all that are not named.
-const EXIT_STATUS: [(&str, &[(&str, &str)]); 7] = [
+const EXIT_STATUS: [(&str, &[(&str, &str)]); 8] = [
     (
         "run",
         &[
@@ -43,6 +43,14 @@ const EXIT_STATUS: [(&str, &[(&str, &str)]); 7] = [
             ("2", "converted without what is wrong; the file has errors"),
             ("3", "the file cannot be read"),
             ("4", "cannot be said in the other form, or not be written"),
+        ],
+    ),
+    (
+        "release",
+        &[
+            ("0", "done, or nothing to do"),
+            ("1", "the kernel refuses, and the last line says why"),
+            ("2", "the daemon runs: nothing was done"),
         ],
     ),
     (

@@ -10,6 +10,7 @@ pub mod keepalived;
 mod log;
 mod pair;
 pub mod plan;
+pub mod release;
 mod report;
 pub mod run;
 pub mod schema;
@@ -58,6 +59,8 @@ enum Command {
     Upgrade(door::Life),
     /// End the running daemon and leave addresses and table as they are, for a start that follows at once.
     Leave(door::Leave),
+    /// Take the addresses off this machine that a daemon left here which does not run any more.
+    Release(release::Args),
 }
 
 /// The command line's definition, which man pages and shell completions are made from (`examples/documents.rs`).
@@ -102,5 +105,6 @@ pub fn main() -> i32 {
         Command::Reload(args) => door::reload(&args),
         Command::Upgrade(args) => door::upgrade(&args),
         Command::Leave(args) => door::leave(&args),
+        Command::Release(args) => release::run(&args),
     }
 }

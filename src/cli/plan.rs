@@ -13,6 +13,7 @@ use crate::config::resolve::Facts;
 use crate::config::{self, Loaded};
 use crate::core::kept::Keeper;
 use crate::core::look::{self, Found};
+use crate::core::name::Name;
 use crate::core::plan::{Basis, Entry, InstanceNow, Plan, Question, Role};
 use crate::core::servers::summary;
 
@@ -77,7 +78,7 @@ pub fn run(args: &Args) -> i32 {
     } else {
         let balances = |config: &Config| !config.virtual_server.is_empty();
         let files: Vec<&Config> = std::iter::once(&loaded.config).chain(old).collect();
-        look::look(&args.instance, files.iter().any(|config| balances(config)), &files)
+        look::look(&name(args, &loaded.config).lock, files.iter().any(|config| balances(config)), &files)
     };
     let question = Question {
         file: &loaded.config,
@@ -114,7 +115,12 @@ pub fn run(args: &Args) -> i32 {
 
 /// Overrides of commands, which a start or a reload puts over the file.
 fn kept(args: &Args, config: &Config) -> Vec<RealServerOverride> {
-    Keeper::new(Keeper::folder(args.state_dir.as_deref(), config), &args.instance).peek()
+    Keeper::new(Keeper::folder(args.state_dir.as_deref(), config), &name(args, config).whole).peek()
+}
+
+/// What the daemon of that file is called.
+fn name(args: &Args, config: &Config) -> Name {
+    Name::of(&args.instance, config.net_namespace.as_deref(), config.instance.as_deref())
 }
 
 fn complain(text: &str) {

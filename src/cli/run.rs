@@ -8,7 +8,7 @@ use crate::core::door::default_path;
 use crate::core::error::Error;
 use crate::core::options::Options;
 use crate::core::remember::folder;
-use crate::core::{supervisor, worker};
+use crate::core::{release, supervisor, worker};
 
 use super::log::{self, Facility, Format, Logs};
 
@@ -65,13 +65,6 @@ pub fn run(args: Args) -> i32 {
         file: args.log_file,
         syslog: args.syslog.map(|facility| (facility, "tandem")),
     };
-    let _logging = match log::start(&logs) {
-        Ok(logging) => logging,
-        Err(error) => {
-            eprintln!("tandem run: cannot log: {error}; see --log-file");
-            return 1;
-        }
-    };
     let folder = folder(args.run_dir.as_deref()).to_owned();
     let control = args.control.unwrap_or_else(|| default_path(&folder, &args.instance));
     let options = Options {
@@ -82,6 +75,15 @@ pub fn run(args: Args) -> i32 {
         run_directory: args.run_dir,
         supervise: !args.no_supervisor,
         ..Options::of(args.config)
+    };
+    let _logging = match log::start(&logs) {
+        Ok(logging) => logging,
+        Err(error) => {
+            eprintln!("tandem run: cannot log: {error}; see --log-file");
+            // Also for this an earlier one may have left its addresses here.
+            release::abandoned(&options, None);
+            return 1;
+        }
     };
     let result = daemon(&options);
     let unreadable = matches!(result, Err(Error::Unreadable(_)));
@@ -99,6 +101,11 @@ pub(super) fn daemon(options: &Options) -> Result<i32, Error> {
     if options.supervise && !supervisor::is_worker() {
         supervisor::run(options)
     } else {
-        worker::run(options).map(|()| 0)
+        let result = worker::run(options).map(|()| 0);
+        if result.is_err() && !supervisor::is_worker() {
+            // Nobody looks after this one.
+            release::abandoned(options, None);
+        }
+        result
     }
 }

@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as Blocking;
+use std::path::Path;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -12,8 +13,13 @@ use super::systemd;
 
 /// The environment variable that names the descriptor.
 pub(super) const VARIABLE: &str = "TANDEM_LIFELINE";
-/// Set for a worker that takes the place of one that died after the start script, or left.
+/// Set for a worker that takes the place of one that died after the start script, or left, and for a supervisor that takes that of
+/// another program: to the name of the daemon there, behind [`NAME`].
 pub(super) const AGAIN: &str = "TANDEM_AGAIN";
+/// How a worker's line begins that says what it is called.
+pub(super) const NAME: &str = "name ";
+/// How one begins that says which pid file it has written.
+pub(super) const FILE: &str = "file ";
 
 /// What a supervisor asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +32,46 @@ pub(super) enum Order {
     Gone,
 }
 
-/// The worker's end.
+/// The worker's end before there is a runtime.
 #[derive(Debug)]
+pub(super) struct Line(Option<Blocking>);
+
+impl Line {
+    /// The line that the supervisor gave us, if there is one. Call it once.
+    pub(super) fn take() -> Self {
+        Self(given())
+    }
+
+    /// What the file calls us: the supervisor finds by it what is ours.
+    pub(super) fn name(&self, name: &str) {
+        self.say(&format!("{NAME}{name}\n"));
+    }
+
+    /// A pid file that is to go when we cannot remove it any more.
+    pub(super) fn file(&self, path: &Path) {
+        self.say(&file_words(path));
+    }
+
+    fn say(&self, words: &str) {
+        if let Some(mut line) = self.0.as_ref() {
+            let _ = line.write_all(words.as_bytes());
+        }
+    }
+
+    /// Goes on with it. Call it on a runtime.
+    pub(super) fn listen(self) -> Lifeline {
+        let ends = self.0.and_then(|stream| {
+            stream.set_nonblocking(true).ok()?;
+            let writing = stream.try_clone().ok()?;
+            let reading = UnixStream::from_std(stream).ok()?;
+            Some((BufReader::new(reading).lines(), writing))
+        });
+        Lifeline { ends }
+    }
+}
+
+/// The worker's end.
+#[derive(Debug, Default)]
 pub(super) struct Lifeline {
     /// What is read goes through the runtime; what is written does not: a runtime that has not looked at a socket yet takes
     /// it for one that cannot be written to.
@@ -35,17 +79,6 @@ pub(super) struct Lifeline {
 }
 
 impl Lifeline {
-    /// The line that the supervisor gave us, if there is one. Call it on a runtime, once.
-    pub(super) fn take() -> Self {
-        let ends = given().and_then(|stream| {
-            stream.set_nonblocking(true).ok()?;
-            let writing = stream.try_clone().ok()?;
-            let reading = UnixStream::from_std(stream).ok()?;
-            Some((BufReader::new(reading).lines(), writing))
-        });
-        Self { ends }
-    }
-
     /// True with a supervisor.
     pub(super) const fn is_held(&self) -> bool {
         self.ends.is_some()
@@ -59,6 +92,14 @@ impl Lifeline {
                 let _ = writing.write(format!("{}\n", word.text()).as_bytes());
             }
             None => systemd::notify(word),
+        }
+    }
+
+    /// A pid file that has come since.
+    pub(super) fn file(&self, path: &Path) {
+        if let Some((_, writing)) = &self.ends {
+            let mut writing: &Blocking = writing;
+            let _ = writing.write(file_words(path).as_bytes());
         }
     }
 
@@ -130,6 +171,10 @@ impl Word {
     pub(super) fn of(line: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|word| word.text() == line)
     }
+}
+
+fn file_words(path: &Path) -> String {
+    format!("{FILE}{}\n", path.display())
 }
 
 fn given() -> Option<Blocking> {

@@ -3,10 +3,10 @@
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
 
-use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 
 use super::error::Error;
 
@@ -17,11 +17,12 @@ pub(super) struct Lock(#[expect(dead_code, reason = "held, never used")] UnixLis
 impl Lock {
     /// Takes the lock of this instance name (empty for the only one).
     pub(super) fn take(instance: &str) -> Result<Self, Error> {
-        let address = SocketAddr::from_abstract_name(format!("tandem/{instance}"))?;
+        let name = format!("tandem/{instance}");
+        let address = SocketAddr::from_abstract_name(&name)?;
         match UnixListener::bind_addr(&address) {
             Ok(listener) => Ok(Self(listener)),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Error::InNamespace {
-                pid: holder(&address).map_or_else(|| "unknown".to_owned(), |p| p.to_string()),
+                pid: holder(&name).map_or_else(|| "unknown".to_owned(), |p| p.to_string()),
             }),
             Err(error) => Err(error.into()),
         }
@@ -41,9 +42,12 @@ fn lists(sockets: &str, instance: &str) -> bool {
     sockets.lines().any(|line| line.split_whitespace().nth(7).is_some_and(|path| path == name))
 }
 
-/// Who listens there.
-fn holder(address: &SocketAddr) -> Option<i32> {
-    let stream = UnixStream::connect_addr(address).ok()?;
+/// Who listens there. Nobody takes connections: each stays in a queue, and one that finds it full must not wait for ever.
+fn holder(name: &str) -> Option<i32> {
+    use std::os::fd::AsRawFd as _;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let stream = socket(AddressFamily::Unix, SockType::Stream, flags, None).ok()?;
+    connect(stream.as_raw_fd(), &UnixAddr::new_abstract(name.as_bytes()).ok()?).ok()?;
     getsockopt(&stream, PeerCredentials).ok().map(|credentials| whole(credentials.pid()))
 }
 
@@ -68,6 +72,16 @@ mod tests {
         assert!(!is_held(&format!("{name}x")), "another instance is another lock");
         drop(lock);
         assert!(!is_held(&name));
+    }
+
+    #[test]
+    fn whoever_comes_in_vain_is_told_so_however_often() {
+        let name = format!("often-{}", std::process::id());
+        let _lock = Lock::take(&name).unwrap();
+        // More than the queue of a listener has places for.
+        for number in 0..5000 {
+            assert!(matches!(Lock::take(&name), Err(Error::InNamespace { .. })), "{number}");
+        }
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub struct Error {
     pub source: io::Error,
 }
 
+/// True when there is one of that name, as far as we may look.
+pub fn is_there(name: &str) -> bool {
+    Path::new(FOLDER).join(name).exists()
+}
+
 /// The calling thread, and all that it starts from now on, is in that namespace. Call it before any other thread is there.
 ///
 /// # Errors

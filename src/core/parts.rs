@@ -33,6 +33,8 @@ impl Parts {
             config.static_routes.clear();
             config.static_rules.clear();
             config.garp_group.clear();
+            // It follows the roles of instances, which another daemon of this file may run.
+            config.global_defs.lvs_sync_daemon = None;
             if !self.check {
                 config.track_file.clear();
             }
@@ -41,6 +43,9 @@ impl Parts {
             config.virtual_server.clear();
             config.virtual_server_group.clear();
             config.real_server_override.clear();
+            // What others have in the table may be what the daemon of the virtual servers has there.
+            config.global_defs.lvs_flush = false;
+            config.global_defs.lvs_flush_on_stop = None;
         }
         if !self.bfd {
             config.bfd_instance.clear();
@@ -57,7 +62,7 @@ mod tests {
     use super::*;
     use crate::config::resolve::Facts;
 
-    const ALL: &str = "bfd_instance b { neighbor_ip 10.0.0.9 }\nvrrp_script s { script /bin/true }\n\
+    const ALL: &str = "global_defs {\n lvs_flush\n lvs_flush_on_stop\n lvs_sync_daemon eth0 inst A\n}\nbfd_instance b { neighbor_ip 10.0.0.9 }\nvrrp_script s { script /bin/true }\n\
         vrrp_instance A {\n interface eth0\n virtual_router_id 7\n virtual_ipaddress { 10.0.0.1 }\n track_bfd { b }\n}\n\
         static_ipaddress { 10.0.0.3 dev eth0 }\n\
         virtual_server 10.0.0.1 80 {\n protocol TCP\n real_server 10.0.0.2 80 { BFD_CHECK { name b } }\n}\n";
@@ -85,6 +90,12 @@ mod tests {
         let check = only(Parts { vrrp: false, ..Parts::default() });
         assert_eq!((check.vrrp_instance.len(), check.virtual_server.len()), (0, 1));
         assert!(check.static_ipaddress.is_empty() && check.vrrp_script.is_empty());
+        // Two daemons of one file, and one kernel: each leaves to the other what is the other's.
+        let (both, instances, servers) = (&all.global_defs, &vrrp.global_defs, &check.global_defs);
+        assert!(both.lvs_flush && both.lvs_flush_on_stop.is_some() && both.lvs_sync_daemon.is_some());
+        assert!(!instances.lvs_flush && instances.lvs_flush_on_stop.is_none());
+        assert!(instances.lvs_sync_daemon.is_some() && servers.lvs_sync_daemon.is_none());
+        assert!(servers.lvs_flush && servers.lvs_flush_on_stop.is_some());
         let no_bfd = only(Parts { bfd: false, ..Parts::default() });
         assert!(no_bfd.bfd_instance.is_empty());
         assert!(

@@ -26,10 +26,9 @@ const STALE: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     version: u32,
-    /// Which network namespace it is about.
-    space: u64,
-    /// Its name, where the file says one.
-    pub namespace: Option<String>,
+    /// Whose it is.
+    #[serde(flatten)]
+    pub home: Home,
     /// Verdicts of checks.
     pub verdicts: Recalled,
     /// Scripts: they succeed, or not.
@@ -41,6 +40,20 @@ pub struct Document {
     /// Which marks stand for groups of addresses (`nftables_ipvs`).
     #[serde(default)]
     pub marks: Marks,
+}
+
+/// Where a daemon runs and what it is called: by this the last resort finds what it left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Home {
+    /// Its network namespace, by number.
+    pub space: u64,
+    /// The name of that, where the command line or the file says one.
+    pub namespace: Option<String>,
+    /// The name of its lock there.
+    pub lock: String,
+    /// The file that it reads.
+    pub config: String,
 }
 
 /// One service.
@@ -84,10 +97,9 @@ impl From<Key> for ServiceKey {
 }
 
 impl Document {
-    /// What is so now, in this network namespace.
+    /// What is so now.
     pub fn new<'a>(
-        space: u64,
-        namespace: Option<String>,
+        home: Home,
         verdicts: Recalled,
         trackers: &TrackerValues,
         services: impl Iterator<Item = &'a ServiceKey>,
@@ -101,8 +113,7 @@ impl Document {
         });
         Self {
             version: VERSION,
-            space,
-            namespace,
+            home,
             verdicts,
             scripts: scripts.collect(),
             services: services.copied().map(Key::from).collect(),
@@ -149,7 +160,7 @@ impl Document {
     /// Services, addresses and marks are ours however long it was.
     #[must_use]
     pub fn as_of(mut self, space: u64, gone: Duration) -> Self {
-        if self.space != space {
+        if self.home.space != space {
             return Self::default();
         }
         if gone > STALE {
@@ -354,7 +365,8 @@ mod tests {
         ];
         let key = AddressKey { interface: "eth0".to_owned(), address, prefix_len: 24 };
         let marks = Marks::of(&marked(""));
-        Document::new(5, None, Recalled::default(), &trackers, services.iter(), [key].iter(), marks)
+        let home = Home { space: 5, config: "/x.conf".to_owned(), ..Home::default() };
+        Document::new(home, Recalled::default(), &trackers, services.iter(), [key].iter(), marks)
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::memory;
-use super::recall::Document;
+use super::recall::{Document, Home};
 use crate::board::{self, Board};
 use crate::check::recalled::Recalled;
 use crate::check::status::Asker;
@@ -52,10 +52,24 @@ pub(super) fn read(folder: &Path, instance: &str, gone: Duration) -> Document {
     read_any(folder, instance).as_of(board::space(), gone)
 }
 
+/// What all daemons that keep it there remember, or have left.
+pub(super) fn read_all(folder: &Path) -> Vec<Document> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let paths = entries.filter(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("memory") && name.ends_with(".json")
+    });
+    paths.map(|entry| read_file(&entry.path())).collect()
+}
+
 /// What the last process left, whichever network namespace it was in.
 pub(super) fn read_any(folder: &Path, instance: &str) -> Document {
-    let path = file(folder, instance);
-    let text = match fs::read(&path) {
+    read_file(&file(folder, instance))
+}
+
+fn read_file(path: &Path) -> Document {
+    let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Document::default(),
         Err(error) => {
@@ -89,8 +103,8 @@ pub(super) struct Facts {
     pub(super) addresses: Arc<Vec<AddressKey>>,
     /// Which marks stand for groups of addresses.
     pub(super) marks: Arc<Marks>,
-    /// The network namespace that the file names.
-    pub(super) namespace: Option<String>,
+    /// Whose all this is.
+    pub(super) home: Home,
     /// Grows with each word.
     pub(super) number: u64,
 }
@@ -157,16 +171,9 @@ async fn run(path: PathBuf, asker: Asker, board: Arc<Board>, mut told: watch::Re
             // Checks that cannot be asked any more are what a restart is about: their last word stands.
             let verdicts = status.map_or_else(|| written_last(&path), |status| Recalled::of(&status));
             let (services, addresses) = (facts.desired.table.keys(), facts.addresses.iter());
-            let text = Document::new(
-                board::space(),
-                facts.namespace,
-                verdicts,
-                &facts.trackers,
-                services,
-                addresses,
-                Marks::clone(&facts.marks),
-            )
-            .text();
+            let marks = Marks::clone(&facts.marks);
+            let text =
+                Document::new(facts.home, verdicts, &facts.trackers, services, addresses, marks).text();
             let sum = sum(&text);
             let result = if sum == before { Ok(()) } else { replace(&path, &text) };
             if text.len() > LARGE {
@@ -263,7 +270,7 @@ mod tests {
         spoil(&folder);
         let begun = clock::since_boot();
         let rememberer = Rememberer::start(&folder, "", asker().0, Arc::clone(&board));
-        rememberer.tell(|facts| facts.namespace = Some("new".to_owned()));
+        rememberer.tell(|facts| facts.home.namespace = Some("new".to_owned()));
         rememberer.end().await;
         drop(board);
         let until = Board::take(&folder, "").unwrap().1.unwrap().known_until();
@@ -275,22 +282,15 @@ mod tests {
         let text = r#"{"TCP 10.0.0.1:80":{"quorum_up":true,"reals":{"10.1.0.1:80":false}}}"#;
         let verdicts = serde_json::from_str(text).unwrap();
         let (services, addresses) = ([].iter(), [].iter());
-        Document::new(
-            board::space(),
-            None,
-            verdicts,
-            &TrackerValues::new(),
-            services,
-            addresses,
-            Marks::default(),
-        )
+        let home = Home { space: board::space(), ..Home::default() };
+        Document::new(home, verdicts, &TrackerValues::new(), services, addresses, Marks::default())
     }
 
     #[tokio::test]
     async fn the_last_word_of_checks_stands_when_they_say_no_more() {
         let folder = told("dumb", &verdicts().text(), |_| {}).await;
         let document = read(&folder, "", Duration::ZERO);
-        assert_eq!(document.namespace.as_deref(), Some("new"), "the rest is written");
+        assert_eq!(document.home.namespace.as_deref(), Some("new"), "the rest is written");
         assert_eq!(document.verdicts, verdicts().verdicts);
         fs::remove_dir_all(folder).unwrap();
     }

@@ -3,14 +3,13 @@
 //!
 //! It holds no configuration and no socket of the network. What it does about what it sees is decided in `policy`.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::collections::BTreeSet;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -20,9 +19,9 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::lifeline::{AGAIN, VARIABLE, Word};
+use super::lifeline::{AGAIN, FILE, NAME, VARIABLE, Word};
 use super::options::Options;
-use super::pidfile::PidFile;
+use super::pidfile::{self, PidFile};
 use super::{exit, release, remember, systemd};
 use crate::board::{Board, Thread};
 use crate::clock;
@@ -31,20 +30,27 @@ use policy::{Cure, Death, Policy, Sight, Verdict, Watch};
 
 mod beginning;
 mod policy;
+mod program;
+
+pub use program::start_workers_here;
+pub(super) use program::take_name;
 
 /// Longest pause between two looks at the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
 /// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
 const STOP_PATIENCE: Duration = Duration::from_secs(8);
-/// How long a new program may take to say its version.
-const TRIAL: Duration = Duration::from_secs(5);
 /// Signals with names that are passed on; those without are in [`ours`].
 const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// True in a process that a supervisor has started: it is the worker.
 pub fn is_worker() -> bool {
     std::env::var_os(VARIABLE).is_some()
+}
+
+/// True in a process that goes on under this program where another one was: an upgrade.
+pub fn goes_on() -> bool {
+    std::env::var_os(AGAIN).is_some() && !is_worker()
 }
 
 /// The process that stands for the whole daemon: signals go there.
@@ -55,21 +61,40 @@ pub fn daemon_pid() -> u32 {
 /// Runs the daemon as a worker of its own and looks after that. Returns the exit code.
 ///
 /// # Errors
-/// When there can be no worker at all.
+/// When there can be no worker at all. Addresses that an earlier one left for this one are off this machine then.
 pub fn run(options: &Options) -> Result<i32, Error> {
+    take_name();
+    let mut name = named_before();
+    let result = look_after(options, &mut name);
+    if result.is_err() {
+        release::abandoned(options, name.as_deref());
+    }
+    result
+}
+
+/// What the program was called whose place this one takes.
+fn named_before() -> Option<String> {
+    std::env::var(AGAIN).ok()?.strip_prefix(NAME).map(str::to_owned)
+}
+
+/// `name`: what the daemon is called, as far as that is known.
+fn look_after(options: &Options, name: &mut Option<String>) -> Result<i32, Error> {
     // Whoever finds a pid there may send it a signal: they wait from here on.
     let signals = SignalFd::with_flags(&ours(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(io::Error::from)?;
     hold_signals();
     let pid_file = options.pid_file.as_deref().map(PidFile::take).transpose()?;
     // Before another file gets its name: an upgrade replaces it.
-    let program = program()?;
+    let program = program::program()?;
     let mut supervisor = Supervisor {
         options,
         program,
         signals,
         policy: Policy::default(),
         ready: false,
+        name,
+        files: BTreeSet::new(),
+        last: 0,
         watchdog: systemd::watchdog(),
         barked: None,
     };
@@ -77,17 +102,19 @@ pub fn run(options: &Options) -> Result<i32, Error> {
     match end {
         End::Code(code) => {
             drop(pid_file);
+            // One that was killed has left its own.
+            supervisor
+                .files
+                .iter()
+                .for_each(|path| pidfile::remove(path, &[std::process::id(), supervisor.last]));
             Ok(code)
         }
         End::Replace => {
-            // The file stays: it names this process, which goes on under another program.
-            if let Some(file) = pid_file {
-                file.keep();
-            }
-            let mut command = again(&supervisor.program);
-            command.env(AGAIN, "1");
             exit::last_words();
-            Err(Error::Start(command.exec()))
+            // The pid file stays, and is right: it names this process, which goes on under another program.
+            let error = program::go_on(&supervisor.program, supervisor.name.as_deref());
+            drop(pid_file);
+            Err(Error::Start(error))
         }
     }
 }
@@ -105,6 +132,12 @@ struct Supervisor<'a> {
     policy: Policy,
     /// Some worker has run already.
     ready: bool,
+    /// What a worker has said that the daemon is called.
+    name: &'a mut Option<String>,
+    /// Pid files that a worker has written.
+    files: BTreeSet<PathBuf>,
+    /// The last worker.
+    last: u32,
     watchdog: Option<Duration>,
     /// When systemd last heard of us.
     barked: Option<Instant>,
@@ -144,6 +177,7 @@ impl Supervisor<'_> {
                 }
             };
             let (begun, pid) = (worker.begun, worker.child.id());
+            self.last = pid;
             let (how, worker) = self.watch(worker);
             // One that died in the middle of the start script has not run it.
             again |= worker.beginning.is_past_script();
@@ -168,9 +202,8 @@ impl Supervisor<'_> {
     /// What follows from a death; `None` = another worker.
     fn after(&mut self, how: Death, asked: bool, lived: Duration) -> Option<End> {
         match self.policy.died(how, asked, self.ready, lived, clock::now()) {
-            Verdict::End(code) => {
-                if matches!(how, Death::Signal(_)) {
-                    // It could not do that itself.
+            Verdict::End { code, release } => {
+                if release {
                     self.release();
                 }
                 Some(End::Code(code))
@@ -200,18 +233,7 @@ impl Supervisor<'_> {
     }
 
     fn release(&self) {
-        if self.options.keep_addresses {
-            return;
-        }
-        let folder = remember::folder(self.options.run_directory.as_deref());
-        match release::run(folder, &self.options.instance) {
-            Ok(0) => {}
-            Ok(count) => tracing::warn!("{count} addresses were taken off this machine"),
-            Err(error) => tracing::error!(
-                "the addresses could not be taken off this machine: {error}; take them off by `ip addr del`, or stop this \
-                 machine: else there are two masters"
-            ),
-        }
+        release::abandoned(self.options, self.name.as_deref());
     }
 
     fn start(&self, again: bool) -> io::Result<Worker> {
@@ -219,7 +241,7 @@ impl Supervisor<'_> {
         ours.set_nonblocking(true)?;
         // Without close-on-exec: the worker inherits this one end. Nobody else is started by this process.
         nix::fcntl::fcntl(&theirs, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()))?;
-        let mut command = self::again(Path::new("/proc/self/exe"));
+        let mut command = program::again(Path::new("/proc/self/exe"));
         command.env(VARIABLE, theirs.as_raw_fd().to_string());
         if again {
             command.env(AGAIN, "1");
@@ -303,7 +325,8 @@ impl Supervisor<'_> {
         }
         if worker.board.is_none() && worker.ready {
             let folder = remember::folder(self.options.run_directory.as_deref());
-            worker.board = Board::look(folder, &self.options.instance);
+            let name = self.name.as_deref().unwrap_or(&self.options.instance);
+            worker.board = Board::look(folder, name, worker.child.id());
         }
         let busy = |board: &Board| {
             let since = |thread| board.busy_since(thread).map(|since| (thread, since));
@@ -340,6 +363,12 @@ impl Supervisor<'_> {
         let mut line = String::new();
         // Whole lines are written at once, so none is ever read in two pieces.
         while worker.line.read_line(&mut line).is_ok_and(|length| length > 0) {
+            if let Some(name) = line.trim_end().strip_prefix(NAME) {
+                *self.name = Some(name.to_owned());
+            }
+            if let Some(path) = line.trim_end().strip_prefix(FILE) {
+                self.files.insert(path.into());
+            }
             if let Some(word) = Word::of(line.trim_end()) {
                 match word {
                     Word::Ready => {
@@ -367,7 +396,8 @@ impl Supervisor<'_> {
     }
 
     fn signal(&self, number: i32, worker: &mut Worker) {
-        if number == Signal::SIGCHLD as i32 {
+        // The last of the real-time signals has no meaning: it is held back so that it harms nobody.
+        if number == Signal::SIGCHLD as i32 || number == libc::SIGRTMAX() {
             return;
         }
         if number == Signal::SIGINT as i32 && self.options.ignore_sigint {
@@ -389,7 +419,7 @@ impl Supervisor<'_> {
 
     /// The program of our name is asked whether it runs at all; then the worker leaves and it goes on in our place.
     fn upgrade(&self, worker: &mut Worker) {
-        let order = match trial(&self.program) {
+        let order = match program::trial(&self.program) {
             Ok(version) => {
                 tracing::info!("{} ({version}) goes on in our place", self.program.display());
                 worker.ending = Some(clock::now() + STOP_PATIENCE);
@@ -456,70 +486,6 @@ fn reap(worker: &mut Worker) -> Option<Death> {
         Some(code) => Death::Exit(code),
         None => Death::Signal(status.signal().unwrap_or(0)),
     })
-}
-
-/// The program with our own arguments, by the name that it was called by, in the folder that it was called in.
-fn again(program: &Path) -> Command {
-    let mut arguments = std::env::args_os();
-    let mut command = Command::new(program);
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    if let Some(folder) = FOLDER.get() {
-        // By its descriptor: its name may mean another folder by now.
-        command.current_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()));
-    }
-    command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN);
-    command
-}
-
-/// Where our program lies, also when another one gets its name.
-fn program() -> Result<PathBuf, Error> {
-    let path = std::env::current_exe()?;
-    let text = path.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
-}
-
-/// Runs `PROGRAM --version`; what it says, or why it is no program to go on with.
-fn trial(program: &Path) -> Result<String, String> {
-    let named = |why: String| format!("{}: {why}", program.display());
-    let mut command = Command::new(program);
-    command.arg0("tandem").arg("--version").env_remove(VARIABLE).env_remove(AGAIN);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().map_err(|error| named(error.to_string()))?;
-    let limit = clock::now() + TRIAL;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if clock::now() < limit => std::thread::park_timeout(Duration::from_millis(5)),
-            Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(named(format!("--version does not end within {} s", TRIAL.as_secs())));
-            }
-            Err(error) => return Err(named(error.to_string())),
-        }
-    };
-    let mut said = String::new();
-    if let Some(output) = child.stdout.take() {
-        let _ = output.take(4096).read_to_string(&mut said);
-    }
-    let said = said.trim().to_owned();
-    if status.success() && said.starts_with("tandem ") {
-        Ok(said)
-    } else {
-        Err(named(format!("--version ends with {status} and says {said:?}: it is no Tandem")))
-    }
-}
-
-/// The folder that workers start in, where that is not ours.
-static FOLDER: OnceLock<File> = OnceLock::new();
-
-/// Workers start in the folder that this process is in now, whatever folder it goes to: names in their arguments begin there.
-pub fn start_workers_here() {
-    if let Ok(folder) = File::open(".") {
-        let _ = FOLDER.set(folder);
-    }
 }
 
 /// Whoever started us may have ignored SIGCHLD, and that is inherited: of such a process the kernel tells nobody how its

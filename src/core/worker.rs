@@ -35,14 +35,14 @@ use super::door::Door;
 use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
-use super::lifeline::{Lifeline, Order, Word};
+use super::lifeline::{Lifeline, Line, Order, Word};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{exit, fault, memory, namespace, scripts, secrets, threads};
+use super::{exit, fault, memory, namespace, scripts, secrets, supervisor, threads};
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
@@ -67,7 +67,8 @@ const SOON: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
-    startup::take_name();
+    supervisor::take_name();
+    let line = Line::take();
     let mut rereader = Rereader::default();
     let (mut loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
@@ -82,9 +83,13 @@ pub fn run(options: &Options) -> Result<(), Error> {
     if let Some(name) = loaded.config.net_namespace.as_ref().filter(|_| named.is_none()) {
         namespace::enter(name)?;
     }
-    let lock = super::lock::Lock::take(&options.instance)?;
+    let (options, home) = startup::named(options, &loaded.config);
+    let options = &options;
+    let lock = super::lock::Lock::take(&home.lock)?;
+    // Not before: whoever has the lock has what is remembered under this name.
+    line.name(&options.instance);
     process::raise_descriptors();
-    let restart = Restart::look(options);
+    let mut restart = Restart::look(options, home);
     let runtime = threads::runtime_of(Thread::Main, restart.board.as_ref())?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
@@ -93,7 +98,8 @@ pub fn run(options: &Options) -> Result<(), Error> {
     };
     // The supervisor holds back the signals that it passes on, and so do we until somebody hears them.
     SigSet::empty().thread_set_mask().map_err(io::Error::from)?;
-    let pid_files = startup::pid_files(options, &loaded.config)?;
+    let pid_files = startup::pid_files(options, &loaded.config, &line)?;
+    (restart.line, restart.pid_files) = (Some(line), pid_files);
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let (config, bare) = restart.marked(loaded.config, bare);
@@ -121,7 +127,6 @@ pub fn run(options: &Options) -> Result<(), Error> {
     });
     // Blocking leftovers (a stuck script's pipe) must not hold the exit up.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    drop(pid_files);
     drop(lock);
     result
 }
@@ -197,7 +202,7 @@ impl Worker {
         let config = overlay.config();
         process::set_policy(scripts::policy(&config.global_defs));
         threads::size_buffers(&config.global_defs);
-        let lifeline = Lifeline::take();
+        let lifeline = restart.line.take().map_or_else(Lifeline::default, Line::listen);
         if !restart.again {
             // It may take longer than a start may.
             lifeline.say(Word::Startup);

@@ -156,6 +156,113 @@ fn adverts_go_on_while_a_leaving_worker_waits_for_its_scripts() {
     measured("leaving_with_a_script_silence", silence, ms(200), ms(400));
 }
 
+/// `tandem WORD` for a director: exit code and words.
+fn order(pair: &Pair, host: &str, words: &[&str]) -> (Option<i32>, String) {
+    let room = pair.lab.work().join(host);
+    let output = pair.lab.inside(host, || {
+        let mut command = std::process::Command::new(director::tandem());
+        command.args(words);
+        match words {
+            ["release", ..] => command.arg("--run-dir").arg(room.join("run")),
+            _ => command.arg("--control").arg(room.join("control.sock")),
+        };
+        command.output()
+    });
+    let output = output.expect("tandem");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// A master whose file is YAML, and a backup that would take over.
+fn yaml(name: &str) -> Option<(Pair, Director, Director, std::path::PathBuf, String)> {
+    if director::tandem_only("a restart with a file that cannot be read") {
+        return None;
+    }
+    let pair = Pair::new(name);
+    let conf = pair.lab.file("d1.conf", &Conf::new("MASTER", 150).text());
+    let said = pair
+        .lab
+        .command("d1", &[&director::tandem().display().to_string(), "convert", &conf.display().to_string()]);
+    let path = pair.lab.file("d1/director.yaml", &said);
+    let d1 = Director::run(&pair.lab, "d1", director::kind(), &path, &[]);
+    let d2 = pair.start("d2", &Conf::new("BACKUP", 100));
+    pair.master("d1");
+    pair.wire.next_advert("d1", patience());
+    Some((pair, d1, d2, path, said))
+}
+
+#[test]
+fn nobody_leaves_for_a_file_that_cannot_be_read() {
+    let Some((pair, d1, _d2, path, good)) = yaml("resbad") else { return };
+    let (since, first) = (now(), worker(&d1));
+    std::fs::write(&path, "vrrp_instance: 7\n").expect("a typo");
+    for word in ["leave", "upgrade"] {
+        let (code, said) = order(&pair, "d1", &[word]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("cannot be read any more"), "{said}");
+    }
+    std::fs::remove_file(&path).expect("no file at all");
+    assert_eq!(order(&pair, "d1", &["leave"]).0, Some(2));
+    // A unit does not start what has nothing to run.
+    std::fs::write(&path, "# comments\n").expect("only those");
+    assert_eq!(order(&pair, "d1", &["leave"]).0, Some(2));
+    std::fs::write(&path, good).expect("as it was");
+    pair.calm(since, s(4));
+    assert_eq!(worker(&d1), first, "the worker goes on");
+    assert!(pair.wire.adverts("d2", since).is_empty(), "the peer took over");
+}
+
+#[test]
+fn a_start_that_is_refused_after_a_leave_gives_the_address_up() {
+    let Some((pair, mut d1, _d2, path, _)) = yaml("resrefu") else { return };
+    assert_eq!(order(&pair, "d1", &["leave"]).0, Some(0));
+    assert!(d1.process.wait(patience()).success());
+    assert!(pair.watch.has("d1", VIP), "it is left here for the start that follows");
+    std::fs::write(&path, "vrrp_instance: 7\n").expect("a typo in this very moment");
+    let mut d1 = d1.again(&pair.lab);
+    assert_eq!(d1.process.wait(patience()).code(), Some(3), "{}", d1.said());
+    assert!(!pair.watch.has("d1", VIP), "nobody looks after it: {}", d1.said());
+    assert!(d1.said().contains("1 addresses were taken off this machine"), "{}", d1.said());
+    pair.watch.wait_holders(VIP, &["d2"], patience());
+}
+
+#[test]
+fn a_new_program_that_is_refused_gives_the_address_up() {
+    let Some((pair, mut d1, _d2, path, _)) = yaml("resnew") else { return };
+    // A pipe: it can be read by whoever asks first, and the next one finds a typo.
+    let text = std::fs::read_to_string(&path).expect("the file");
+    std::fs::remove_file(&path).expect("in its place");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let writer = {
+        let path = path.clone();
+        std::thread::spawn(move || {
+            std::fs::write(&path, text).expect("the one that is asked whether it may leave");
+            // The first reader has closed it by then.
+            pause(ms(100));
+            std::fs::write(&path, "vrrp_instance: 7\n").expect("the one that begins");
+        })
+    };
+    let _ = order(&pair, "d1", &["upgrade"]);
+    assert_eq!(d1.process.wait(patience()).code(), Some(3), "{}", d1.said());
+    writer.join().expect("both have read");
+    assert!(!pair.watch.has("d1", VIP), "nobody looks after it: {}", d1.said());
+    pair.watch.wait_holders(VIP, &["d2"], patience());
+}
+
+#[test]
+fn what_nobody_came_for_is_released_by_hand() {
+    let Some((pair, mut d1, _d2, _path, _)) = yaml("reshand") else { return };
+    let (code, said) = order(&pair, "d1", &["release"]);
+    assert_eq!(code, Some(2), "it runs: {said}");
+    assert_eq!(order(&pair, "d1", &["leave"]).0, Some(0));
+    assert!(d1.process.wait(patience()).success());
+    assert_eq!(order(&pair, "d1", &["release", "--if-failed"]), (Some(0), String::new()));
+    assert!(pair.watch.has("d1", VIP), "a unit that is restarted keeps it");
+    let (code, said) = order(&pair, "d1", &["release"]);
+    assert_eq!((code, said.trim()), (Some(0), "1 addresses were taken off this machine"));
+    pair.watch.wait_holders(VIP, &["d2"], patience());
+}
+
 #[test]
 fn a_worker_that_never_stays_alive_hands_the_address_to_the_peer() {
     let Some((pair, mut d1, _d2, _out)) = two("resloop") else { return };

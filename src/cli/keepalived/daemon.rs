@@ -17,10 +17,11 @@ use crate::cli::log::{self, Facility, Format, Logs};
 use crate::cli::run::daemon;
 use crate::core::door::default_path;
 use crate::core::error::Error;
+use crate::core::name::Name;
 use crate::core::options::Options;
 use crate::core::parts::Parts;
 use crate::core::remember::folder;
-use crate::core::supervisor;
+use crate::core::{release, supervisor};
 
 /// keepalived's exit codes: 0 also when it runs already, 6 without a configuration, 1 else.
 const NO_CONFIG: i32 = 6;
@@ -33,28 +34,56 @@ pub(super) fn run(line: &Line) -> i32 {
         Ok(()) => {}
         Err(problem) => {
             eprintln!("keepalived: {problem}");
+            // Whatever an earlier one has left for this one.
+            release::abandoned(&options(line, None), None);
             return FAILED;
         }
     }
     // The folder is left below.
-    let mut line = line.clone();
-    line.file = std::path::absolute(&line.file).unwrap_or(line.file);
-    // Before any thread begins: they are the supervisor's.
-    if line.respawn && !supervisor::is_worker() {
-        supervisor::hold_signals();
-    }
+    let line = in_this_folder(line);
     if line.foreground || supervisor::is_worker() {
+        hold_signals(&line);
         return serve(&line, None);
     }
     supervisor::start_workers_here();
+    if supervisor::goes_on() {
+        // The program before this one has left the terminal, in this same process: systemd and the pid file know its number.
+        hold_signals(&line);
+        let _ = chdir("/");
+        return serve(&line, None);
+    }
     match leave() {
-        Ok(Side::Daemon(started)) => serve(&line, Some(started)),
+        Ok(Side::Daemon(started)) => {
+            // Not before: whoever waits for the daemon can be interrupted.
+            hold_signals(&line);
+            serve(&line, Some(started))
+        }
         Ok(Side::Starter(code)) => code,
         Err(error) => {
             eprintln!("keepalived: cannot leave the terminal: {error}; see --dont-fork");
             FAILED
         }
     }
+}
+
+/// Before any thread begins: they are the supervisor's.
+fn hold_signals(line: &Line) {
+    if line.respawn && !supervisor::is_worker() {
+        supervisor::hold_signals();
+    }
+}
+
+/// All files by names that mean the same in any folder: supervisor and worker are in different ones.
+fn in_this_folder(line: &Line) -> Line {
+    let mut line = line.clone();
+    let pids = &mut line.pids;
+    let named = [&mut line.log_file, &mut pids.main, &mut pids.vrrp, &mut pids.checkers, &mut pids.bfd];
+    for path in named.into_iter().flatten().chain([&mut line.file]) {
+        if let Ok(absolute) = std::path::absolute(&path) {
+            *path = absolute;
+        }
+    }
+    line
 }
 
 /// Namespace, core dumps.
@@ -179,18 +208,10 @@ fn options(line: &Line, started: Option<File>) -> Options {
 }
 
 /// Several keepaliveds in one network namespace have pid files of their own, and nothing else need tell them apart: so the
-/// name of a daemon is that of its pid file, unless it is the usual one.
+/// name of a daemon is that of its pid file, unless it is the usual one. Its file may say more.
 fn instance_of(line: &Line) -> String {
-    match &line.pids.main {
-        None => String::new(),
-        Some(path) if path == Path::new("/run/keepalived.pid") => String::new(),
-        Some(path) if path == Path::new("/var/run/keepalived.pid") => String::new(),
-        Some(path) => {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            let text = path.with_extension("").to_string_lossy().trim_start_matches('/').to_owned();
-            text.strip_prefix("run/").unwrap_or(&text).replace('/', "-")
-        }
-    }
+    let path = line.pids.main.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    path.map_or_else(String::new, |path| Name::of_pid_file(&path.to_string_lossy()))
 }
 
 /// `-P` and `-C` name what runs; neither of them means everything.
@@ -226,10 +247,26 @@ mod tests {
             ("", ""),
             ("-p /run/keepalived.pid", ""),
             ("-p /run/keepalived-udp-3.pid", "keepalived-udp-3"),
-            ("-p /run/ha/keepalived.pid", "ha-keepalived"),
-            ("-p /tmp/a/p", "tmp-a-p"),
+            ("-p /run/ka.blue", "ka.blue"),
         ] {
             assert_eq!(instance_of(&line(text)), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_mean_the_same_in_any_folder() {
+        let line = in_this_folder(&line("-f k.conf -p run/a.pid -r r -c c -b ../b -gdaemon.log"));
+        let here = std::env::current_dir().unwrap();
+        let pids = &line.pids;
+        for (path, name) in [
+            (Some(&line.file), "k.conf"),
+            (pids.main.as_ref(), "run/a.pid"),
+            (pids.vrrp.as_ref(), "r"),
+            (pids.checkers.as_ref(), "c"),
+            (pids.bfd.as_ref(), "../b"),
+            (line.log_file.as_ref(), "daemon.log"),
+        ] {
+            assert_eq!(path, Some(&here.join(name)));
         }
     }
 

@@ -83,7 +83,20 @@ pub(super) fn start(logs: &Logs) -> io::Result<Logging> {
     let writings = Arc::new(writings);
     let held = Arc::clone(&writings);
     exit::before(move || finish(&held));
+    // In the background nobody reads standard error: what a panic says is in the log, wherever that is.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{}", words_of(panic))));
     Ok(Logging(writings))
+}
+
+/// What a panic says, with its thread and place.
+fn words_of(panic: &std::panic::PanicHookInfo<'_>) -> String {
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("?");
+    let place = panic.location().map_or_else(|| "?".to_owned(), ToString::to_string);
+    let said = panic.payload();
+    let words = said.downcast_ref::<&str>().copied();
+    let words = words.or_else(|| said.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no words)");
+    format!("thread '{thread}' panicked at {place}: {words}")
 }
 
 /// Takes events; there are no spans.

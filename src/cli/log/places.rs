@@ -14,6 +14,11 @@ pub(super) trait Place: Send {
 
     /// Writes one line; may take its time.
     fn write(&mut self, line: &Line) -> io::Result<()>;
+
+    /// True where the same line may be taken a moment later.
+    fn may_come(&self, _error: &io::Error) -> bool {
+        false
+    }
 }
 
 /// Standard error.
@@ -77,8 +82,24 @@ impl LogFile {
     }
 }
 
+/// Opens a log file. In a folder where everybody may make files (`/tmp`, where `keepalived -g` logs) somebody else's link, pipe or
+/// file of that name is not ours to write to, nor to wait for.
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    const EVERYBODY_S: u32 = 0o002;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o640);
+    let folder = path.parent().and_then(|folder| std::fs::metadata(folder).ok());
+    if !folder.is_some_and(|folder| folder.mode() & EVERYBODY_S != 0) {
+        return options.open(path);
+    }
+    let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.nlink() != 1 || found.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(io::Error::other(
+            "what lies there is no file of ours, in a folder that everybody may write to",
+        ));
+    }
+    Ok(file)
 }
 
 impl Place for LogFile {
@@ -103,6 +124,25 @@ mod tests {
     use tracing::Level;
 
     use super::*;
+
+    #[test]
+    fn in_a_folder_of_everybody_only_our_own_file_is_written() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::env::temp_dir().join(format!("tandem-log-all-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (precious, link, pipe) = (folder.join("precious"), folder.join("link"), folder.join("pipe"));
+        std::fs::write(&precious, "mine").unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(append(&link).is_ok(), "in a folder of one's own a link is on purpose");
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o1777)).unwrap();
+        assert!(append(&link).is_err());
+        assert!(append(&pipe).is_err(), "nobody reads there, and it is not waited for");
+        assert!(append(&folder.join("log")).is_ok() && append(&folder.join("log")).is_ok());
+        std::fs::hard_link(folder.join("log"), folder.join("other")).unwrap();
+        assert!(append(&folder.join("other")).is_err());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn a_log_file_that_was_put_away_is_made_anew() {

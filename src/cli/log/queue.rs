@@ -12,6 +12,8 @@ use super::places::Place;
 
 /// Lines that wait at a time.
 const LINES: usize = 8192;
+/// Pause before a line is offered again to a place that cannot take it at the moment.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct State {
@@ -61,6 +63,25 @@ impl Queue {
         }
         Some((std::mem::take(&mut state.lines), lost))
     }
+
+    /// Rests before a line is offered again. False: it is not worth it, for newer ones find no room, or it is the end.
+    fn rest(&self) -> bool {
+        let state = self.lock();
+        let waited = self.changed.wait_timeout_while(state, PAUSE, |state| !state.closed);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.closed && state.lines.len() < LINES
+    }
+}
+
+/// Writes a line, once its place takes it. True: it never did.
+fn is_refused(place: &mut dyn Place, line: &Line, queue: &Queue) -> bool {
+    loop {
+        match place.write(line) {
+            Ok(()) => return false,
+            Err(error) if place.may_come(&error) && queue.rest() => {}
+            Err(_) => return true,
+        }
+    }
 }
 
 /// The end that stays with the program.
@@ -90,7 +111,7 @@ pub(super) fn start(mut place: Box<dyn Place>) -> io::Result<Writing> {
         let mut refused = 0;
         while let Some((lines, lost)) = queue.take() {
             for line in &lines {
-                refused += u64::from(place.write(line).is_err());
+                refused += u64::from(is_refused(&mut *place, line, &queue));
             }
             if lost + refused > 0 {
                 let told =
@@ -133,6 +154,50 @@ mod tests {
             self.out.send(line.message.clone()).unwrap();
             Ok(())
         }
+    }
+
+    /// A place that has no room for some time.
+    struct Busy {
+        until: std::time::Instant,
+        out: Sender<String>,
+    }
+
+    impl Place for Busy {
+        fn name(&self) -> &'static str {
+            "the test"
+        }
+
+        fn write(&mut self, line: &Line) -> io::Result<()> {
+            if crate::clock::now() < self.until {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.out.send(line.message.clone()).unwrap();
+            Ok(())
+        }
+
+        fn may_come(&self, _: &io::Error) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn what_a_place_cannot_take_at_once_is_kept_for_it() {
+        let (out, written) = channel();
+        let busy = |ms| Busy { until: crate::clock::now() + Duration::from_millis(ms), out: out.clone() };
+        let writing = start(Box::new(busy(500))).unwrap();
+        for number in 0..100 {
+            writing.queue().put(Arc::new(Line::own(Level::INFO, number.to_string())));
+        }
+        let wanted: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        let lines: Vec<String> =
+            (0..100).map(|_| written.recv_timeout(Duration::from_secs(60)).unwrap()).collect();
+        assert_eq!(lines, wanted, "in order, and each once");
+        // One that never takes anything does not hold up an end.
+        let writing = start(Box::new(busy(3_600_000))).unwrap();
+        writing.queue().put(Arc::new(Line::own(Level::INFO, "lost".to_owned())));
+        let begun = crate::clock::now();
+        writing.finish(Duration::from_secs(60));
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

@@ -84,6 +84,15 @@ impl Place for Syslog {
         "syslog"
     }
 
+    /// A daemon that is busy, or is started anew: no socket, or nobody at it yet.
+    fn may_come(&self, error: &io::Error) -> bool {
+        use io::ErrorKind::{
+            ConnectionRefused, ConnectionReset, NotConnected, NotFound, TimedOut, WouldBlock,
+        };
+        let kinds = [ConnectionRefused, ConnectionReset, NotConnected, NotFound, TimedOut, WouldBlock];
+        kinds.contains(&error.kind())
+    }
+
     fn write(&mut self, line: &Line) -> io::Result<()> {
         let mut text = datagram(line, self.facility, self.name, local_time(line.at));
         if text.len() > LONGEST {
@@ -171,6 +180,8 @@ mod tests {
         assert!(String::from_utf8_lossy(&buffer[..length]).ends_with(": words"));
         let lost = (0..5000).find(|_| syslog.write(&line).is_err());
         assert!(lost.is_some(), "a socket that nobody empties must not hold the writer up for ever");
+        let full = syslog.write(&line).unwrap_err();
+        assert!(syslog.may_come(&full), "{full}");
         drop(first);
         std::fs::remove_file(&path).unwrap();
         let second = UnixDatagram::bind(&path).unwrap();

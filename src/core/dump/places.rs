@@ -25,13 +25,16 @@ pub struct Places {
 }
 
 impl Places {
-    /// The places of a configuration. `folder`: where files without a path of their own go. `instance`: the name of this
-    /// daemon, empty for the only one.
-    pub fn of(config: &Config, folder: &Path, instance: &str, umask: u32) -> Self {
+    /// The places of a configuration. `folder`: where files without a path of their own go. `namespace`: as the command line
+    /// names it, in the place of the file's. With `data_use_instance` the names have `instance` and the network namespace of
+    /// the file in them (keepalived.conf(5)), whatever the pid file is called.
+    pub fn of(config: &Config, folder: &Path, namespace: Option<&str>, umask: u32) -> Self {
         let Global { state_dump_file, stats_dump_file, json_dump_file, data_use_instance, .. } =
             &config.global_defs;
-        let infix = if *data_use_instance == Some(true) && !instance.is_empty() {
-            format!(".{instance}")
+        let namespace = namespace.or(config.net_namespace.as_deref());
+        let names = [config.instance.as_deref(), namespace].into_iter().flatten();
+        let infix: String = if *data_use_instance == Some(true) {
+            names.map(|name| format!(".{name}")).collect()
         } else {
             String::new()
         };
@@ -72,20 +75,25 @@ mod tests {
     #[test]
     fn names_are_keepalived_s() {
         let mut config = Config::default();
-        let of = |config: &Config, instance: &str| Places::of(config, Path::new("/tmp"), instance, 0o177);
-        let plain = of(&config, "one");
+        let of = |config: &Config, namespace| Places::of(config, Path::new("/tmp"), namespace, 0o177);
+        config.instance = Some("one".to_owned());
+        let plain = of(&config, Some("red"));
         assert_eq!(plain.data, Path::new("/tmp/keepalived.data"));
         assert_eq!(plain.parent, Path::new("/tmp/keepalived_parent.data"));
         assert_eq!(plain.stats, Path::new("/tmp/keepalived.stats"));
         config.global_defs.data_use_instance = Some(true);
-        let named = of(&config, "one");
+        let named = of(&config, None);
         assert_eq!(named.data, Path::new("/tmp/keepalived.one.data"));
         assert_eq!(named.check, Path::new("/tmp/keepalived_check.one.data"));
         assert_eq!(named.json, Path::new("/tmp/keepalived.json"));
-        assert_eq!(of(&config, "").data, plain.data);
+        assert_eq!(of(&config, Some("red")).data, Path::new("/tmp/keepalived.one.red.data"));
+        config.net_namespace = Some("blue".to_owned());
+        assert_eq!(of(&config, None).data, Path::new("/tmp/keepalived.one.blue.data"));
+        (config.instance, config.net_namespace) = (None, None);
+        assert_eq!(of(&config, None).data, plain.data);
         config.global_defs.state_dump_file = Some("/run/x/state.txt".to_owned());
         config.global_defs.json_dump_file = Some("/run/x/j".to_owned());
-        let own = of(&config, "one");
+        let own = of(&config, None);
         assert_eq!(
             (own.data.as_path(), own.bfd.as_path()),
             (Path::new("/run/x/state.txt"), Path::new("/run/x/state_bfd.txt"))

@@ -50,8 +50,13 @@ impl fmt::Display for Death {
 /// What follows from a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The daemon ends with this code.
-    End(i32),
+    /// The daemon ends.
+    End {
+        /// With this code.
+        code: i32,
+        /// Our addresses may still be here, and nobody looks after them: they go.
+        release: bool,
+    },
     /// Another worker begins after a pause.
     Restart(Duration),
     /// No worker stays alive: our addresses go, the peer takes over.
@@ -67,6 +72,10 @@ pub(super) struct Policy {
 impl Policy {
     /// A worker has died. `asked`: it was told to end. `ready`: some worker of this daemon has run already; a daemon that
     /// cannot even begin (its file, its lock) says so by its exit code.
+    ///
+    /// Only a worker that was asked to end and says that all is well has left this machine as it should be: it has stopped in
+    /// order, or has left on request, and the operator starts another one. One that was killed or failed at its end has not
+    /// finished, and one that could not even begin may be the one that an earlier one has left everything for.
     pub(super) fn died(
         &mut self,
         how: Death,
@@ -76,13 +85,13 @@ impl Policy {
         now: Instant,
     ) -> Verdict {
         if asked {
-            return Verdict::End(match how {
-                Death::Exit(code) => code,
-                Death::Signal(_) => 1,
-            });
+            return match how {
+                Death::Exit(code) => Verdict::End { code, release: code != 0 },
+                Death::Signal(_) => Verdict::End { code: 1, release: true },
+            };
         }
         if let (Death::Exit(code), false) = (how, ready) {
-            return Verdict::End(code);
+            return Verdict::End { code, release: true };
         }
         self.deaths.push_back(now);
         while self.deaths.front().is_some_and(|first| now.saturating_duration_since(*first) > WINDOW) {
@@ -204,10 +213,17 @@ mod tests {
         let now = crate::clock::now();
         let mut policy = Policy::default();
         // (how, asked, ready, what follows)
+        let end = |code, release| Verdict::End { code, release };
         let table = [
-            (Death::Exit(3), false, false, Verdict::End(3)),
-            (Death::Exit(0), true, true, Verdict::End(0)),
-            (Death::Signal(9), true, true, Verdict::End(1)),
+            // A worker before it may have left its addresses here, for this one.
+            (Death::Exit(3), false, false, end(3, true)),
+            // keepalived's code where another one runs: whether it does is seen by its lock.
+            (Death::Exit(0), false, false, end(0, true)),
+            (Death::Exit(0), true, true, end(0, false)),
+            (Death::Exit(0), true, false, end(0, false)),
+            // It did not get to the end of its stop.
+            (Death::Exit(70), true, true, end(70, true)),
+            (Death::Signal(9), true, true, end(1, true)),
             (Death::Exit(3), false, true, Verdict::Restart(Duration::ZERO)),
             // Not even ready, but by no fault that it could name.
             (Death::Signal(11), false, false, Verdict::Restart(ms(100))),

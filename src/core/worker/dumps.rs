@@ -16,6 +16,8 @@ pub(super) struct Asked {
     stats: Signal,
     json: Signal,
     clear: Signal,
+    /// It means nothing (keepalived's developers have a use for it), and would end a process that does not hear it.
+    _unused: Signal,
 }
 
 impl Asked {
@@ -25,6 +27,7 @@ impl Asked {
             stats: signal(SignalKind::user_defined2())?,
             json: signal(SignalKind::from_raw(libc::SIGRTMIN() + 2))?,
             clear: signal(SignalKind::from_raw(libc::SIGRTMAX() - 1))?,
+            _unused: signal(SignalKind::from_raw(libc::SIGRTMAX()))?,
         })
     }
 
@@ -45,11 +48,8 @@ impl Worker {
         let folder = std::env::var_os("TMPDIR").filter(|folder| !folder.is_empty());
         let folder = folder.map_or_else(|| "/tmp".into(), std::path::PathBuf::from);
         let umask = scripts::mask(&self.config.global_defs);
-        let instance = match (&self.config.instance, self.options.instance.as_str()) {
-            (Some(name), "") => name,
-            (_, name) => name,
-        };
-        let places = Places::of(&self.config, &folder, instance, umask);
+        let namespace = self.options.pids.as_ref().and_then(|pids| pids.namespace.as_deref());
+        let places = Places::of(&self.config, &folder, namespace, umask);
         let seen = Seen {
             config: Arc::clone(&self.config),
             links: Arc::clone(&self.net.links.borrow()),

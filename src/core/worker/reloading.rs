@@ -93,6 +93,7 @@ impl Worker {
         self.tell_faults();
         self.remember_addresses();
         self.keep_elsewhere();
+        self.follow_parts();
         if !self.unseen {
             if running.global_defs.director_sysctl == Some(true) {
                 // What is put back now is judged as it was before us.

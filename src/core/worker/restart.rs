@@ -9,9 +9,10 @@ use crate::check::status::Asker;
 use crate::clock;
 use crate::config::fwmarks::{self, Marks};
 use crate::config::model::Config;
-use crate::core::lifeline::{AGAIN, Word};
+use crate::core::lifeline::{AGAIN, Line, Word};
 use crate::core::options::Options;
-use crate::core::recall::{self, Document};
+use crate::core::pidfile::Held;
+use crate::core::recall::{self, Document, Home};
 use crate::core::remember::{self, Rememberer};
 use crate::core::teller::Teller;
 use crate::net::address::AddressKey;
@@ -38,6 +39,11 @@ pub(super) struct Restart {
     /// In the place of a worker that left, or died behind the start script: that has run.
     pub(super) again: bool,
     rememberer: Option<Rememberer>,
+    home: Home,
+    /// To the supervisor, until somebody listens there.
+    pub(super) line: Option<Line>,
+    /// They go with the daemon.
+    pub(super) pid_files: Held,
     /// Addresses of the instances.
     ours: BTreeSet<AddressKey>,
     begun: std::time::Instant,
@@ -46,7 +52,7 @@ pub(super) struct Restart {
 
 impl Restart {
     /// Looks at what the last process left.
-    pub(super) fn look(options: &Options) -> Self {
+    pub(super) fn look(options: &Options, home: Home) -> Self {
         let folder = remember::folder(options.run_directory.as_deref());
         let (board, past) = match Board::take(folder, &options.instance) {
             Ok((board, past)) => (Some(board), past),
@@ -76,6 +82,9 @@ impl Restart {
             untold_groups: BTreeSet::new(),
             again: std::env::var_os(AGAIN).is_some(),
             rememberer: None,
+            home,
+            line: None,
+            pid_files: Held::default(),
             ours: BTreeSet::new(),
             begun: clock::now(),
             ready: false,
@@ -180,10 +189,18 @@ impl Worker {
             rememberer.tell(|facts| {
                 facts.addresses = Arc::new(addresses.into_iter().collect());
                 facts.marks = Arc::new(Marks::of(&self.config));
-                facts.namespace.clone_from(&self.config.net_namespace);
+                facts.home.clone_from(&self.restart.home);
             });
         }
         self.remember();
+    }
+
+    /// After a reload: pid files of parts that have something to do now.
+    pub(super) fn follow_parts(&mut self) {
+        for error in self.restart.pid_files.follow(&self.config) {
+            tracing::error!("{error}");
+        }
+        self.restart.pid_files.paths().for_each(|path| self.lifeline.file(path));
     }
 
     /// This process lives; and perhaps it is ready by now.
@@ -236,7 +253,7 @@ mod tests {
     fn resumed(name: &str, instances: &[&str]) -> Restart {
         let folder = format!("/dev/shm/tandem-restart-{name}-{}", std::process::id());
         let options = Options { run_directory: Some(folder.clone().into()), ..Options::of("x".into()) };
-        let mut restart = Restart::look(&options);
+        let mut restart = Restart::look(&options, Home::default());
         restart.resumed = instances.iter().map(|name| (*name).to_owned()).collect();
         std::fs::remove_dir_all(folder).expect("its folder");
         restart

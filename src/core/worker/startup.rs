@@ -3,20 +3,33 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
+use crate::board;
 use crate::config::model::{Config, Global, Secret};
 use crate::config::{self, Loaded};
+use crate::core::door::default_path;
 use crate::core::error::Error;
+use crate::core::lifeline::Line;
+use crate::core::name::Name;
 use crate::core::options::Options;
-use crate::core::pidfile::{self, PidFile};
-use crate::core::supervisor;
+use crate::core::pidfile::{Held, PidFile};
+use crate::core::recall::Home;
+use crate::core::{release, remember, supervisor};
 
-/// The supervisor starts us by another name than the one that it was called by.
-pub(super) fn take_name() {
-    let name = std::env::args().next().unwrap_or_default();
-    let name = name.rsplit('/').next().unwrap_or_default();
-    if let Ok(name) = std::ffi::CString::new(name) {
-        let _ = nix::sys::prctl::set_name(&name);
+/// What the daemon is called once its file has been read: its options under that name, and where all that it remembers
+/// belongs. Call it in the network namespace of the daemon.
+pub(super) fn named(options: &Options, config: &Config) -> (Options, Home) {
+    let namespace = options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
+    let namespace = namespace.or(config.net_namespace.as_ref());
+    let name = Name::of(&options.instance, namespace.map(String::as_str), config.instance.as_deref());
+    let mut options = options.clone();
+    if options.pids.is_some() && options.control.is_some() {
+        // keepalived's command line cannot say where. (That of `tandem run` does: its clients go by it.)
+        let folder = remember::folder(options.run_directory.as_deref());
+        options.control = Some(default_path(folder, &name.whole));
     }
+    options.instance = name.whole;
+    let config = release::file_name(&options.config);
+    (options, Home { space: board::space(), namespace: namespace.cloned(), lock: name.lock, config })
 }
 
 /// What the command line says of a configuration that could be read.
@@ -56,23 +69,17 @@ fn masked(config: &Config) -> Config {
 }
 
 /// Takes the pid files, and tells whoever waits for us that we run.
-pub(super) fn pid_files(options: &Options, config: &Config) -> Result<Vec<PidFile>, Error> {
-    let mut files = Vec::new();
+pub(super) fn pid_files(options: &Options, config: &Config, line: &Line) -> Result<Held, Error> {
     // Signals go to the supervisor, where there is one: it is what the file of the whole names.
     let supervised = supervisor::is_worker();
     let whole = supervisor::daemon_pid();
-    match &options.pids {
+    let files = match &options.pids {
         // The supervisor has written it.
-        None if supervised => {}
-        None => files.extend(options.pid_file.as_deref().map(PidFile::take).transpose()?),
-        Some(said) => {
-            let (main, parts) = pidfile::places(config, said);
-            files.push(PidFile::take_for(&main, whole)?);
-            for part in parts {
-                files.push(PidFile::write(&part)?);
-            }
-        }
-    }
+        None if supervised => Held::default(),
+        None => Held::whole(options.pid_file.as_deref().map(PidFile::take).transpose()?),
+        Some(said) => Held::take(config, said, whole)?,
+    };
+    files.paths().for_each(|path| line.file(path));
     if let Some(started) = &options.started {
         // Whoever started us may have gone.
         let _ = (&**started).write_all(&[0]);
