@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{remember, threads};
 use crate::net::monitor;
+use crate::net::space::Space;
 use crate::net::wanted::Wanted;
 use crate::net::watch::Culprits;
 use crate::net::writer::{Applied, Inputs, run_with};
@@ -23,7 +24,7 @@ pub(super) fn run(folder: &Path, instance: &str) -> Result<usize, String> {
     // Whoever they belong to now: they were ours, and no worker looks after them.
     let document = remember::read_any(folder, instance);
     if let Some(name) = &document.namespace {
-        super::namespace::enter(name).map_err(|error| error.to_string())?;
+        Space::own(name).enter().map_err(|error| error.to_string())?;
     }
     let document = document.as_of(crate::board::space(), Duration::MAX);
     let ours: std::collections::BTreeSet<_> = document.addresses().collect();
