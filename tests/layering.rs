@@ -13,10 +13,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "core",
         &[
             "vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "control",
-            "clock", "board",
+            "clock", "board", "realtime",
         ],
     ),
-    ("vrrp", &["config", "net", "process", "notify", "observe", "clock", "board"]),
+    ("vrrp", &["config", "net", "process", "notify", "observe", "clock", "board", "realtime"]),
     ("bfd", &["config", "clock"]),
     ("check", &["config", "ipvs", "net", "process", "notify", "observe", "pattern", "clock"]),
     ("ipvs", &["clock"]),
@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pattern", &[]),
     ("control", &["config", "clock"]),
     ("board", &[]),
+    ("realtime", &[]),
     ("clock", &[]),
 ];
 
@@ -37,6 +38,7 @@ const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
 /// Files that decide: no clock, socket, thread, file or runtime in them.
 const PURE: &[&str] = &[
     "core/recall.rs",
+    "core/timetable.rs",
     "core/supervisor/policy.rs",
     "check/recalled.rs",
     "vrrp/packet.rs",
