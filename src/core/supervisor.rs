@@ -20,7 +20,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::lifeline::{AGAIN, VARIABLE, Word};
+use super::lifeline::{AGAIN, VARIABLE, Word, patience_of};
 use super::options::Options;
 use super::pidfile::PidFile;
 use super::{exit, release, remember, systemd};
@@ -32,9 +32,6 @@ mod policy;
 
 /// Longest pause between two looks at the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
-/// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
-const STOP_PATIENCE: Duration = Duration::from_secs(8);
 /// How long a worker may take until it runs. One that reads a file that never ends serves nobody, and holds the addresses.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a new program may take to say its version.
@@ -126,6 +123,20 @@ struct Worker {
     terminated: bool,
     /// It has said that it runs: what is on the board is its own.
     ready: bool,
+    /// How long it may take for an orderly end.
+    patience: Duration,
+}
+
+impl Worker {
+    /// It is to end, and has so long for it.
+    fn ends(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(clock::now() + self.patience);
+            if self.patience > policy::STOP_PATIENCE {
+                systemd::patience(self.patience + TRIAL);
+            }
+        }
+    }
 }
 
 impl Supervisor<'_> {
@@ -236,6 +247,7 @@ impl Supervisor<'_> {
             leaving: false,
             terminated: false,
             ready: false,
+            patience: policy::STOP_PATIENCE,
         })
     }
 
@@ -283,9 +295,9 @@ impl Supervisor<'_> {
         let soon = LOOK_EVERY.min(self.watchdog.unwrap_or(LOOK_EVERY));
         if let Some(limit) = worker.ending {
             if limit <= now {
-                tracing::error!("the worker does not end within {} s: killing it", STOP_PATIENCE.as_secs());
+                tracing::error!("the worker does not end within {:?}: killing it", worker.patience);
                 let _ = worker.child.kill();
-                worker.ending = Some(now + STOP_PATIENCE);
+                worker.ending = Some(now + worker.patience);
             }
             return soon.min(limit.saturating_duration_since(now));
         }
@@ -353,12 +365,15 @@ impl Supervisor<'_> {
                         systemd::status("runs");
                     }
                     Word::Stopping => {
-                        worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
                         systemd::notify(word);
+                        worker.ends();
                     }
                     Word::Upgrade => self.upgrade(worker),
                     Word::Reloading | Word::Reloaded => systemd::notify(word),
                 }
+            }
+            if let Some(each) = patience_of(line.trim_end()) {
+                worker.patience = policy::stop_patience(each);
             }
             line.clear();
         }
@@ -373,7 +388,7 @@ impl Supervisor<'_> {
         }
         if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
             worker.terminated = true;
-            worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
+            worker.ends();
         }
         // A stopped one would hear it when it goes on.
         if worker.stopped.is_some() {
@@ -390,7 +405,7 @@ impl Supervisor<'_> {
         let order = match trial(&self.program) {
             Ok(version) => {
                 tracing::info!("{} ({version}) goes on in our place", self.program.display());
-                worker.ending = Some(clock::now() + STOP_PATIENCE);
+                worker.ending = Some(clock::now() + worker.patience);
                 worker.leaving = true;
                 "leave\n".to_owned()
             }

@@ -23,6 +23,7 @@ use crate::ipvs::kernel::Desired;
 use crate::ipvs::table::Table;
 use crate::net::address::Wanted;
 use crate::net::monitor;
+use crate::net::space::Space;
 use crate::process;
 use crate::vrrp::machine::StateName;
 use crate::vrrp::params::{Faults, Host, Setup};
@@ -38,6 +39,7 @@ use super::door::Door;
 use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
+use super::lastgood::or_last_good;
 use super::lifeline::{Lifeline, Order};
 use super::marking::Marking;
 use super::options::Options;
@@ -45,11 +47,12 @@ use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{director, exit, fault, memory, namespace, role, scripts, secrets, threads};
+use super::{director, exit, fault, memory, role, scripts, secrets, supervisor, threads};
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
 use restart::Restart;
+use upkeep::Upkeep;
 
 mod commands;
 mod disk;
@@ -59,7 +62,10 @@ mod life;
 mod reloading;
 mod reports;
 mod restart;
+mod saving;
 mod startup;
+mod timing;
+mod upkeep;
 
 /// How often the main thread looks at what has no event of its own: each look wakes an idle machine.
 const PULSE: Duration = Duration::from_secs(2);
@@ -70,8 +76,9 @@ const SOON: Duration = Duration::from_millis(500);
 pub fn run(options: &Options) -> Result<(), Error> {
     startup::take_name();
     let mut rereader = Rereader::default();
-    let (mut loaded, bare) = overlay::load(options, &mut rereader);
+    let (loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
+    let (mut loaded, bare) = or_last_good(options, restart::is_again(), (loaded, bare));
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
@@ -81,7 +88,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     // Where the command line has named one, we are there.
     let named = options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
     if let Some(name) = loaded.config.net_namespace.as_ref().filter(|_| named.is_none()) {
-        namespace::enter(name)?;
+        Space::own(name).enter()?;
     }
     let lock = super::lock::Lock::take(&options.instance)?;
     process::raise_descriptors();
@@ -163,6 +170,7 @@ struct Worker {
     signals: Signals,
     lifeline: Lifeline,
     restart: Restart,
+    upkeep: Upkeep,
     /// Who asked for another program in our place.
     upgrading: Option<oneshot::Sender<Reply>>,
 }
@@ -208,7 +216,8 @@ impl Worker {
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
         let board = restart.board.clone();
-        let mut devices = Devices::start(links_in, board.as_ref())?;
+        let space = Space::of_ipvs(config.net_namespace_ipvs.as_deref());
+        let mut devices = Devices::start(links_in, board.as_ref(), space.clone())?;
         let mut marking = devices.marking();
         marking.configure(&config);
         let plan = devices.configure(&config).await;
@@ -240,7 +249,7 @@ impl Worker {
         let known = outside(&trackers.values(), &SessionStates::new(), clock::now());
         let recalled = std::mem::take(&mut restart.memory.verdicts);
         let check = threads::check(Arc::clone(&config), known, recalled, seed(), board.as_ref())?;
-        let ipvs = threads::ipvs(board.as_ref())?;
+        let ipvs = threads::ipvs(board.as_ref(), space)?;
         restart.remember(options, check.asker.clone());
         let sweeps = u32::from(config.global_defs.lvs_flush);
         let teller = Teller::start(&config, net.generation.clone());
@@ -286,6 +295,7 @@ impl Worker {
             named: false,
             disk: Disk::default(),
             signals,
+            upkeep: Upkeep::new(options, restart.board.is_some() && supervisor::is_worker()),
             lifeline: Lifeline::take(),
             restart,
             upgrading: None,
@@ -297,6 +307,9 @@ impl Worker {
         self.program_settings();
         self.tell_carried();
         self.remember_addresses();
+        self.look_after();
+        self.keep_good();
+        self.save(Arc::clone(self.overlay.base()), "at the start");
         let mut planned = false;
         let mut pulse_at = clock::now();
         let mut strike = std::pin::pin!(fault::strike(Thread::Main));
@@ -357,6 +370,10 @@ impl Worker {
                 }
                 _ = self.signals.hangup.recv() => {
                     drop(self.reload().await);
+                    planned = false;
+                }
+                () = self.upkeep.timing.due() => {
+                    self.timed_reload().await;
                     planned = false;
                 }
                 done = self.disk.done() => self.take_disk(done),
@@ -484,6 +501,7 @@ impl Worker {
         // Its errors are logged by the thread itself, once each.
         self.tell_ready();
         self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
+        self.upkeep.elsewhere.retry(&self.config);
         // Not before: settings of IPVS exist only once its module is loaded.
         if std::mem::take(&mut self.unseen) {
             self.judge_machine();
@@ -492,6 +510,7 @@ impl Worker {
 
     /// Do the kernel's settings suit a director of these services?
     fn judge_machine(&mut self) {
+        self.upkeep.elsewhere.configure(&self.config);
         log_findings(&director::judge(&self.config, &director::look::look(&self.config)));
         if self.config.global_defs.director_sysctl == Some(true) {
             self.devices.again();

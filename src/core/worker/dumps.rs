@@ -50,6 +50,11 @@ impl Worker {
             (_, name) => name,
         };
         let places = Places::of(&self.config, &folder, instance, umask);
+        self.dump_to(what, places);
+    }
+
+    /// The same to these places.
+    pub(super) fn dump_to(&mut self, what: What, places: Places) {
         let seen = Seen {
             config: Arc::clone(&self.config),
             links: Arc::clone(&self.net.links.borrow()),
