@@ -37,6 +37,67 @@ pub fn utc(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
+/// A time as the machine's own time zone has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Year.
+    pub year: i64,
+    /// Month, 1..=12.
+    pub month: u32,
+    /// Day of the month, from 1 on.
+    pub day: u32,
+    /// Hour, 0..=23.
+    pub hour: u32,
+    /// Minute, 0..=59.
+    pub minute: u32,
+    /// Second, 0..=60.
+    pub second: u32,
+}
+
+/// A time in the machine's own time zone (`TZ`, else `/etc/localtime`).
+pub fn local(at: SystemTime) -> Parts {
+    let secs = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let secs = libc::time_t::try_from(secs).unwrap_or(0);
+    // SAFETY: an all-zero `tm` is a value of its type (its pointer may be null), and both pointers live through the call.
+    // localtime_r reads the environment's TZ; nothing here ever changes the environment.
+    #[allow(unsafe_code)]
+    let tm = unsafe {
+        let mut tm: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&raw const secs, &raw mut tm);
+        tm
+    };
+    let number = |value: libc::c_int| u32::try_from(value).unwrap_or(0);
+    Parts {
+        year: i64::from(tm.tm_year) + 1900,
+        month: number(tm.tm_mon) + 1,
+        day: number(tm.tm_mday),
+        hour: number(tm.tm_hour),
+        minute: number(tm.tm_min),
+        second: number(tm.tm_sec),
+    }
+}
+
+/// Seconds since 1970 of a time in the machine's own time zone; `None` before 1970, or where the C library knows none. A day
+/// past the end of its month is one of the next.
+pub fn of_local(parts: &Parts) -> Option<u64> {
+    let number = |value: u32| libc::c_int::try_from(value).ok();
+    // SAFETY: as in `local`.
+    #[allow(unsafe_code)]
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    tm.tm_year = libc::c_int::try_from(parts.year - 1900).ok()?;
+    tm.tm_mon = number(parts.month)? - 1;
+    tm.tm_mday = number(parts.day)?;
+    tm.tm_hour = number(parts.hour)?;
+    tm.tm_min = number(parts.minute)?;
+    tm.tm_sec = number(parts.second)?;
+    // The C library finds out whether it is summer time then.
+    tm.tm_isdst = -1;
+    // SAFETY: the pointer is to a whole value that outlives the call.
+    #[allow(unsafe_code)]
+    let secs = unsafe { libc::mktime(&raw mut tm) };
+    u64::try_from(secs).ok()
+}
+
 /// Time since the machine started, suspended times included.
 pub fn since_boot() -> std::time::Duration {
     let read = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);

@@ -18,6 +18,7 @@
 //! - [`control`]: the local door: HTTP and JSON over a unix socket, for commands.
 //! - [`pattern`]: PCRE2, for what a file says (does it compile) and for the pages that it is looked for in.
 //! - [`board`]: who was master and who is busy, for the supervisor and for the next process.
+//! - [`realtime`]: how threads are scheduled.
 //! - [`clock`]: the one reader of clocks.
 
 #![cfg_attr(
@@ -43,4 +44,5 @@ pub mod notify;
 pub mod observe;
 pub mod pattern;
 pub mod process;
+pub mod realtime;
 pub mod vrrp;

@@ -13,10 +13,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "core",
         &[
             "vrrp", "check", "bfd", "ipvs", "net", "notify", "observe", "process", "config", "control",
-            "clock", "board",
+            "clock", "board", "realtime",
         ],
     ),
-    ("vrrp", &["config", "net", "process", "notify", "observe", "clock", "board"]),
+    ("vrrp", &["config", "net", "process", "notify", "observe", "clock", "board", "realtime"]),
     ("bfd", &["config", "clock"]),
     ("check", &["config", "ipvs", "net", "process", "notify", "observe", "pattern", "clock"]),
     ("ipvs", &["clock"]),
@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pattern", &[]),
     ("control", &["config", "clock"]),
     ("board", &[]),
+    ("realtime", &[]),
     ("clock", &[]),
 ];
 
@@ -39,6 +40,7 @@ const PURE: &[&str] = &[
     "core/recall.rs",
     "core/name.rs",
     "core/supervisor/beginning.rs",
+    "core/timetable.rs",
     "core/supervisor/policy.rs",
     "check/recalled.rs",
     "vrrp/packet.rs",

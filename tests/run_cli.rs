@@ -291,3 +291,171 @@ fn a_kernel_without_ipvs_is_told_of_with_its_cure() {
         "{said}"
     );
 }
+
+/// A network namespace of `ip netns` that goes with the value.
+struct Space(String);
+
+impl Space {
+    fn name(part: &str) -> String {
+        format!("tdm{}-{part}", std::process::id())
+    }
+
+    fn add(name: &str) -> Self {
+        assert!(Command::new("ip").args(["netns", "add", name]).status().unwrap().success());
+        Self(name.to_owned())
+    }
+
+    fn shell(&self, script: &str) -> String {
+        let output =
+            Command::new("ip").args(["netns", "exec", &self.0, "sh", "-c", script]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+/// `net_namespace_ipvs`: packets are forwarded there, so that its settings count, and ours are left alone. VRRP does not wait
+/// for a namespace that is not there yet.
+#[test]
+fn kernel_settings_are_those_of_the_namespace_that_ipvs_is_in() {
+    const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+    let place = place("elsewhere");
+    let name = Space::name("ipvs");
+    let conf = |global: &str| {
+        let server = "virtual_server 10.0.0.100 80 {\n lb_kind NAT\n protocol TCP\n real_server 10.9.0.1 80 {\n }\n}\n";
+        format!("net_namespace_ipvs {name}\nglobal_defs {{\n{global}\n}}\n{CONF}{server}")
+    };
+    fs::write(place.join("a.conf"), conf("director_sysctl on")).unwrap();
+    fs::write(FORWARD, "0").unwrap();
+    let log = place.join("log");
+    let said = || fs::read_to_string(&log).unwrap();
+    let mut command = tandem(&place, &["run", "--config", "a.conf", "--pid", "a.pid", "--run-dir", "run"]);
+    let daemon = command.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(daemon.id()).unwrap());
+    until("the log says that it is missing", || {
+        said().contains(&format!("IPVS: net_namespace_ipvs {name}: /run/netns/{name} cannot be entered"))
+    });
+    until("VRRP runs", || said().contains("vrrp VI_1: INIT -> "));
+    let space = Space::add(&name);
+    let there = || space.shell(&format!("cat {FORWARD}"));
+    space.shell(&format!("echo 0 >{FORWARD}"));
+    until("it is set there", || there() == "1");
+    assert_eq!(fs::read_to_string(FORWARD).unwrap().trim(), "0", "ours is left alone");
+    // Another namespace is no matter of a reload.
+    fs::write(place.join("a.conf"), CONF).unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    until("it is refused", || said().contains("refused: it has another net_namespace_ipvs"));
+    fs::write(place.join("a.conf"), conf("")).unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    until("it is put back", || there() == "0");
+    until("it is told", || said().contains("net.ipv4.ip_forward is 0 on this machine"));
+    fs::write(place.join("a.conf"), conf("director_sysctl on")).unwrap();
+    kill(pid, Signal::SIGHUP).unwrap();
+    until("it is set again", || there() == "1");
+    let (code, _) = stop(daemon);
+    assert_eq!((code, there().as_str()), (Some(0), "0"), "{}", said());
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// Nice value and processors of a thread of a process, by its name.
+fn thread(pid: u32, name: &str) -> Option<(i32, String)> {
+    fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().find_map(|task| {
+        let read = |file: &str| fs::read_to_string(task.path().join(file)).ok();
+        if read("comm")?.trim() != name {
+            return None;
+        }
+        // The 19th field, counted behind the name in parentheses.
+        let nice = read("stat")?.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok()?;
+        let status = read("status")?;
+        let processors = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        Some((nice, processors.trim().to_owned()))
+    })
+}
+
+/// keepalived's words for its processes are for threads here, and reloads change them; memory is locked for all or for none.
+#[test]
+fn words_of_scheduling_are_for_single_threads() {
+    let place = place("threads");
+    let conf = |global: &str| {
+        format!(
+            "global_defs {{\n vrrp_priority 1\n{global}\n}}\n{CONF}bfd_instance b {{\n neighbor_ip 10.0.0.9\n}}\n\
+             virtual_server 10.0.0.100 80 {{\n protocol TCP\n real_server 10.9.0.1 80 {{\n }}\n}}\n"
+        )
+    };
+    let first = "checker_priority 7\n checker_cpu_affinity 0\n bfd_priority 9\n bfd_no_swap";
+    fs::write(place.join("a.conf"), conf(first)).unwrap();
+    let words = ["run", "--config", "a.conf", "--pid", "a.pid", "--run-dir", "run", "--no-supervisor"];
+    let daemon = tandem(&place, &words).spawn().unwrap();
+    let pid = daemon.id();
+    let all = thread(std::process::id(), &fs::read_to_string("/proc/self/comm").unwrap().trim().to_owned());
+    // The test runner may be nice itself.
+    let (usual, all) = all.expect("our own main thread");
+    let locked = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("VmLck:") && !line.ends_with("\t       0 kB"))
+    };
+    until("the check thread", || thread(pid, "check") == Some((7, "0".to_owned())));
+    until("the bfd thread", || thread(pid, "bfd") == Some((9, all.clone())));
+    until("memory is locked", locked);
+    let others = ["vrrp", "net", "ipvs"].map(|name| thread(pid, name).expect("a thread"));
+    assert_eq!(others.each_ref().map(|(nice, _)| *nice), [1, usual, usual]);
+    assert!(others.iter().all(|(_, processors)| *processors == all), "{others:?}");
+    fs::write(place.join("a.conf"), conf("checker_priority 3")).unwrap();
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGHUP).unwrap();
+    until("the check thread after a reload", || thread(pid, "check") == Some((3, all.clone())));
+    until("the bfd thread after a reload", || thread(pid, "bfd") == Some((usual, all.clone())));
+    until("memory is not locked any more", || !locked());
+    let (code, said) = stop(daemon);
+    assert_eq!(code, Some(0), "{said}");
+    fs::remove_dir_all(place).unwrap();
+}
+
+/// `reload_time_file`, and what `config_save_dir` keeps of it.
+#[test]
+fn a_reload_by_the_clock_and_what_is_kept_of_it() {
+    let place = place("clock");
+    let (when, saved, log) = (place.join("when"), place.join("saved"), place.join("log"));
+    let global = format!(
+        "global_defs {{\n reload_time_file {}\n config_save_dir {}\n}}\n",
+        when.display(),
+        saved.display()
+    );
+    fs::write(place.join("a.conf"), format!("{global}{CONF}")).unwrap();
+    let words = ["run", "--config", "a.conf", "--pid", "a.pid", "--run-dir", "run", "--no-supervisor"];
+    let daemon = tandem(&place, &words).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let said = || fs::read_to_string(&log).unwrap();
+    until("it runs", || said().contains("vrrp VI_1: INIT -> "));
+    let pid = daemon.id();
+    let copy =
+        |number: u32| fs::read_to_string(saved.join(format!("a.conf.{pid}.{number}"))).unwrap_or_default();
+    until("the first copy", || copy(0).contains("vrrp_instance VI_1"));
+    fs::write(
+        place.join("a.conf"),
+        format!("{global}{}", CONF.replace("virtual_router_id 51", "virtual_router_id 51\n priority 120")),
+    )
+    .unwrap();
+    fs::write(&when, "soon\n").unwrap();
+    until("what is no time is told", || said().contains("\"soon\" is no time: write HH:MM:SS"));
+    let at = Command::new("date").args(["-u", "-d", "+2 seconds", "+%F %TZ"]).output().unwrap().stdout;
+    let begun = Instant::now();
+    fs::write(&when, at).unwrap();
+    until("the reload", || said().contains("reloaded a.conf") || said().contains("a.conf: changed"));
+    assert!(begun.elapsed() >= Duration::from_millis(900), "before its time");
+    assert!(said().contains("it is time") && said().contains("priority (not set) -> 120"), "{}", said());
+    assert!(!when.exists(), "it has said what it had to say");
+    until("the second copy", || copy(1).contains("priority 120"));
+    assert!(copy(1).starts_with("# a.conf as it was understood at ") && !copy(0).contains("priority 120"));
+    for state in ["pre", "post"] {
+        let path = saved.join(format!("keepalived_vrrp.{pid}.1.{state}"));
+        until("how things stood", || fs::read_to_string(&path).is_ok_and(|text| text.contains("VI_1")));
+    }
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&saved).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700, "there are passwords in it");
+    let (code, _) = stop(daemon);
+    assert_eq!(code, Some(0), "{}", said());
+    fs::remove_dir_all(place).unwrap();
+}

@@ -62,12 +62,16 @@ pub struct Handle {
     pub thread: JoinHandle<()>,
 }
 
-/// Starts the bfd thread with these sessions.
+/// Starts the bfd thread with these sessions. `prepare` is what it does first.
 ///
 /// # Errors
 /// A [`StartError`] when the system refuses a descriptor or a thread. Ports that cannot be opened are reported and
 /// tried again.
-pub fn spawn(settings: Vec<Settings>, out: Outputs) -> Result<Handle, StartError> {
+pub fn spawn(
+    settings: Vec<Settings>,
+    out: Outputs,
+    prepare: impl FnOnce() + Send + 'static,
+) -> Result<Handle, StartError> {
     let mailbox = Mailbox::new().map_err(StartError::Mailbox)?;
     let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
     let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(StartError::Timer)?;
@@ -87,7 +91,10 @@ pub fn spawn(settings: Vec<Settings>, out: Outputs) -> Result<Handle, StartError
     };
     let thread = std::thread::Builder::new()
         .name("bfd".to_owned())
-        .spawn(move || driver.run(settings))
+        .spawn(move || {
+            prepare();
+            driver.run(settings);
+        })
         .map_err(StartError::Thread)?;
     Ok(Handle { mailbox, thread })
 }

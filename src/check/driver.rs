@@ -24,6 +24,7 @@ use super::status::{Asked, Question};
 use crate::clock;
 use crate::config::model::Config;
 use crate::ipvs::table::Table;
+use crate::net::space::{Space, within};
 use crate::process;
 
 /// Checks started before results are looked at again: a thousand that are due at once hold up no answer.
@@ -114,7 +115,8 @@ pub async fn run_with(
         }
         if driver.count_due(now) && counting.is_none() {
             counting_since = now;
-            counting = Some(tokio::task::spawn_blocking(count));
+            let space = Space::of_ipvs(config.borrow().net_namespace_ipvs.as_deref());
+            counting = Some(tokio::task::spawn_blocking(move || count(space.as_ref())));
         }
         let wake = driver.deadline().map(tokio::time::Instant::from_std);
         tokio::select! {
@@ -165,10 +167,10 @@ pub async fn run_with(
 }
 
 /// The kernel's counts of connections; none where it has no IPVS.
-fn count() -> Connections {
-    // The thread's own network namespace, as for everything else here.
-    std::fs::read_to_string("/proc/thread-self/net/ip_vs")
-        .map_or_else(|_| Connections::new(), |text| parse(&text))
+fn count(space: Option<&Space>) -> Connections {
+    // Of the reading thread's own network namespace.
+    let text = within(space, || std::fs::read_to_string("/proc/thread-self/net/ip_vs"));
+    text.ok().and_then(Result::ok).map_or_else(Connections::new, |text| parse(&text))
 }
 
 async fn counted(counting: &mut Option<tokio::task::JoinHandle<Connections>>) -> Connections {
@@ -344,7 +346,8 @@ impl Driver {
     }
 
     fn tell(&mut self, event: Event) {
-        tracing::info!("{event}");
+        let virtual_server = tracing::field::display(&event.virtual_server);
+        tracing::info!(virtual_server, real_server = event.real_server.as_deref(), "{event}");
         if let Err(error) = self.out.events.try_send(event) {
             self.lost_events += 1;
             tracing::warn!("an event of the checks was dropped, its program does not run: {error}");

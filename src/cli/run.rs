@@ -49,6 +49,10 @@ pub struct Args {
     /// Log to syslog (/dev/log) with this facility, and not to standard error: 0-7, local0-local7, user or daemon.
     #[arg(long, value_name = "FACILITY")]
     syslog: Option<Facility>,
+    /// Log to systemd's journal by its own protocol, and not to standard error. Where standard error leads to the journal
+    /// already, as in a unit, that is so without this option.
+    #[arg(long)]
+    journal: bool,
 }
 
 /// Runs until SIGTERM or SIGINT. Returns the exit code: 0 orderly stop, 3 unreadable configuration, 1 anything
@@ -61,9 +65,11 @@ pub fn run(args: Args) -> i32 {
     let logs = Logs {
         level: args.log_level,
         format: args.log_format,
-        console: args.log_file.is_none() && args.syslog.is_none(),
+        console: args.log_file.is_none() && args.syslog.is_none() && !args.journal,
         file: args.log_file,
         syslog: args.syslog.map(|facility| (facility, "tandem")),
+        journal: args.journal,
+        name: "tandem",
     };
     let folder = folder(args.run_dir.as_deref()).to_owned();
     let control = args.control.unwrap_or_else(|| default_path(&folder, &args.instance));

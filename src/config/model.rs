@@ -62,15 +62,16 @@ object! {
         ;
         /// Network namespace that everything runs in.
         net_namespace: Option<String>,
-        /// Network namespace of IPVS and the checkers; empty = the default one.
+        /// Network namespace that IPVS is in, where it is another one than that of VRRP and the checks; empty = the machine's
+        /// default one.
         net_namespace_ipvs: Option<String>,
-        /// Allow ipsets together with namespaces on old kernels.
+        /// Allow ipsets together with namespaces on old kernels. Means nothing here: there are no ipsets.
         namespace_with_ipsets: bool,
         /// Name of this daemon where several run on one machine.
         instance: Option<String>,
         /// Put pid files into a folder of their own.
         use_pid_dir: bool,
-        /// How long stop waits for the parts; default 5 s.
+        /// How long stop waits for each of the parts; default 5 s, at least 1 s.
         child_wait_time: Option<Secs>,
         /// Ask for carriers rather than wait for netlink.
         linkbeat_use_polling: bool,

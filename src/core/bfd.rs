@@ -11,6 +11,7 @@ use crate::bfd::params::Settings;
 use crate::bfd::report::{Report, SessionStates};
 use crate::config::model::Config;
 
+use super::scheduling::{Reins, of_bfd};
 use super::threads;
 
 /// The bfd thread's ends.
@@ -21,6 +22,7 @@ pub(super) struct Bfd {
     /// Transitions and refusals, for the log.
     pub(super) reports: mpsc::Receiver<Report>,
     running: Option<driver::Handle>,
+    reins: Reins,
 }
 
 impl Bfd {
@@ -29,7 +31,7 @@ impl Bfd {
         let (states_out, states) = watch::channel(Arc::default());
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let outputs = Outputs { states: states_out, reports: reports_out };
-        Self { outputs, states, reports, running: None }
+        Self { outputs, states, reports, running: None, reins: Reins::default() }
     }
 
     /// Takes the sessions of a configuration over; those between the same ends keep their state. Starts the thread
@@ -40,9 +42,15 @@ impl Bfd {
     pub(super) fn configure(&mut self, config: &Config) -> Result<(), StartError> {
         let settings = Settings::of_config(config);
         match &self.running {
-            Some(running) if !running.thread.is_finished() => running.mailbox.reload(settings),
+            Some(running) if !running.thread.is_finished() => {
+                running.mailbox.reload(settings);
+                self.reins.configure(of_bfd(&config.global_defs));
+            }
             _ if settings.is_empty() => self.running = None,
-            _ => self.running = Some(driver::spawn(settings, self.outputs.clone())?),
+            _ => {
+                self.reins = Reins::new(of_bfd(&config.global_defs));
+                self.running = Some(driver::spawn(settings, self.outputs.clone(), self.reins.prepare())?);
+            }
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::net::device::Wanted;
 use crate::net::device_writer::{self, Applied};
 use crate::net::firewall::{self, Ruleset};
 use crate::net::link::Links;
+use crate::net::space::Space;
 use crate::net::sysctl::Memory;
 use crate::vrrp::firewall::{note, ruleset};
 use crate::vrrp::vmac::{self, Plan};
@@ -40,8 +41,12 @@ pub(super) struct Devices {
 }
 
 impl Devices {
-    /// Starts the thread; it does nothing before the first wish.
-    pub(super) fn start(links: watch::Receiver<Arc<Links>>, board: Option<&Arc<Board>>) -> io::Result<Self> {
+    /// Starts the thread; it does nothing before the first wish. `space`: where IPVS is, if not here: there packets are marked.
+    pub(super) fn start(
+        links: watch::Receiver<Arc<Links>>,
+        board: Option<&Arc<Board>>,
+        space: Option<Space>,
+    ) -> io::Result<Self> {
         let (wanted, wanted_in) = watch::channel(Arc::new(Wanted::default()));
         let (filter, filter_in) = watch::channel(Arc::new(Ruleset::default()));
         let (applied_out, applied) = watch::channel(Applied::default());
@@ -53,7 +58,7 @@ impl Devices {
             runtime.block_on(async move {
                 let devices = device_writer::run(wanted_in, links.clone(), applied_out, Memory::default());
                 let filter = firewall::writer::run(filter_in, links.clone(), filtered_out);
-                let marks = firewall::writer::run(marks_in, links, marked_out);
+                let marks = firewall::writer::run_in(space, marks_in, links, marked_out);
                 tokio::select! {
                     _ = async { tokio::join!(devices, filter, marks) } => {}
                     () = fault::strike(Thread::Devices) => {}
@@ -76,8 +81,11 @@ impl Devices {
             Default::default()
         });
         let mut plan = vmac::plan(config, &found);
-        for (key, wish) in director::wishes(config, &director::look::addresses()) {
-            plan.sysctls.entry(key).or_insert(wish);
+        // Where IPVS is in another namespace, the settings of that one count.
+        if config.net_namespace_ipvs.is_none() {
+            for (key, wish) in director::wishes(config, &director::look::addresses()) {
+                plan.sysctls.entry(key).or_insert(wish);
+            }
         }
         for problem in plan.problems.iter().chain(&note(&config.global_defs)) {
             tracing::warn!("{problem}");

@@ -43,7 +43,7 @@ pub enum Error {
     Start(#[from] io::Error),
     /// `net_namespace` cannot be entered.
     #[error(transparent)]
-    Namespace(#[from] super::namespace::Error),
+    Namespace(#[from] crate::net::space::Error),
     /// The kernel's interfaces could not be read.
     #[error("cannot read the interfaces of this machine: {0}")]
     Net(#[from] crate::net::Error),

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as Blocking;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
@@ -103,6 +104,15 @@ impl Lifeline {
         }
     }
 
+    /// Tells the supervisor how long each of our parts may take to leave. Nobody else waits for us but systemd, which has a
+    /// word of its own for that.
+    pub(super) fn say_patience(&self, each: Duration) {
+        if let Some((_, writing)) = &self.ends {
+            let mut writing: &Blocking = writing;
+            let _ = writing.write(patience_line(each).as_bytes());
+        }
+    }
+
     /// The next order. Never without a supervisor.
     pub(super) async fn order(&mut self) -> Order {
         let Some((reading, _)) = &mut self.ends else { return std::future::pending().await };
@@ -177,6 +187,15 @@ fn file_words(path: &Path) -> String {
     format!("{FILE}{}\n", path.display())
 }
 
+fn patience_line(each: Duration) -> String {
+    format!("patience {}\n", each.as_millis())
+}
+
+/// How long each part of a worker may take to leave, if that is what a line says.
+pub(super) fn patience_of(line: &str) -> Option<Duration> {
+    line.strip_prefix("patience ")?.parse().ok().map(Duration::from_millis)
+}
+
 fn given() -> Option<Blocking> {
     let number: RawFd = std::env::var(VARIABLE).ok()?.parse().ok()?;
     // The supervisor's other descriptors are closed here: what has this number, and is a socket, is the line.
@@ -198,4 +217,19 @@ fn borrowed(number: RawFd) -> Option<std::os::fd::BorrowedFd<'static>> {
     // SAFETY: it is only used to ask the kernel whether it is open.
     #[expect(unsafe_code, reason = "an inherited descriptor")]
     (number >= 0).then(|| unsafe { std::os::fd::BorrowedFd::borrow_raw(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_is_understood() {
+        for word in Word::ALL {
+            assert_eq!((Word::of(word.text()), patience_of(word.text())), (Some(word), None));
+        }
+        let each = Duration::from_millis(12_345);
+        assert_eq!(patience_of(patience_line(each).trim_end()), Some(each));
+        assert_eq!((patience_of("patience soon"), Word::of("patience 1")), (None, None));
+    }
 }

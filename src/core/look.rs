@@ -5,6 +5,7 @@ use super::{lock, threads};
 use crate::config::model::Config;
 use crate::ipvs::kernel;
 use crate::net::preview::Actual;
+use crate::net::space::{Space, within};
 use crate::net::writer;
 
 /// What was found.
@@ -18,7 +19,7 @@ pub struct Found {
     pub errors: Vec<String>,
 }
 
-/// Looks at the network namespace of this thread. `instance`: name of the Tandem that is looked for. Without
+/// Looks at the network namespace of this thread, and for IPVS at that of `net_namespace_ipvs` where a file names one. `instance`: name of the Tandem that is looked for. Without
 /// `needs_ipvs` a kernel without IPVS, or one that may not be asked, is no error. Of routes and rules those are read that the
 /// `files` could concern.
 pub fn look(instance: &str, needs_ipvs: bool, files: &[&Config]) -> Found {
@@ -34,7 +35,9 @@ pub fn look(instance: &str, needs_ipvs: bool, files: &[&Config]) -> Found {
         }
         Err(error) => found.errors.push(format!("the addresses of this machine cannot be read: {error}")),
     }
-    match kernel::read_all() {
+    let space = Space::of_ipvs(files.iter().find_map(|config| config.net_namespace_ipvs.as_deref()));
+    let table = within(space.as_ref(), || kernel::read_all().map_err(|error| error.to_string()));
+    match table.map_err(|error| error.to_string()).and_then(|read| read) {
         Ok(table) => found.kernel.table = Some(table),
         Err(error) if needs_ipvs => {
             found.errors.push(format!("the IPVS table cannot be read: {error}"));

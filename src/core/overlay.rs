@@ -58,6 +58,11 @@ impl Overlay {
         &self.base
     }
 
+    /// The same without overrides of its own file, where it has some.
+    pub const fn bare(&self) -> Option<&Arc<Config>> {
+        self.bare.as_ref()
+    }
+
     /// The overrides of commands.
     pub fn overrides(&self) -> &[RealServerOverride] {
         &self.overrides

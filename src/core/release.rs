@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use super::lock::Lock;
 use super::options::Options;
 use super::recall::Document;
-use super::{error, namespace, remember, threads};
+use super::{error, remember, threads};
 use crate::board;
 use crate::net::address::AddressKey;
 use crate::net::monitor;
+use crate::net::space::Space;
 use crate::net::wanted::Wanted;
 use crate::net::watch::Culprits;
 use crate::net::writer::{Applied, Inputs, run_with};
@@ -29,7 +30,7 @@ pub enum Error {
     Runs(String),
     /// The network namespace that they are in cannot be entered.
     #[error(transparent)]
-    Namespace(#[from] namespace::Error),
+    Namespace(#[from] crate::net::space::Error),
     /// The kernel says no.
     #[error("{0}")]
     Kernel(String),
@@ -111,7 +112,7 @@ fn aside(document: Document) -> Result<usize, Error> {
 fn release(document: Document) -> Result<usize, Error> {
     let home = document.home.clone();
     if let Some(name) = &home.namespace {
-        namespace::enter(name)?;
+        Space::own(name).enter()?;
     }
     // Whoever they belong to now: they were ours, and no worker looks after them.
     let document = document.as_of(board::space(), Duration::MAX);

@@ -145,8 +145,8 @@ pub enum Refusal {
     #[error("it configures nothing, although something runs; stop Tandem if that is what you want")]
     Empty,
     /// It names another network namespace: sockets do not move.
-    #[error("it has another net_namespace: stop Tandem and start it again to move there")]
-    OtherNamespace,
+    #[error("it has another {0}: stop Tandem and start it again to move there")]
+    OtherNamespace(&'static str),
 }
 
 /// What a reload of this file would change, or why it changes nothing.
@@ -166,7 +166,10 @@ pub fn judge(running: &Config, loaded: &Loaded) -> Result<Difference, Refusal> {
         return Err(Refusal::Empty);
     }
     if running.net_namespace != loaded.config.net_namespace {
-        return Err(Refusal::OtherNamespace);
+        return Err(Refusal::OtherNamespace("net_namespace"));
+    }
+    if running.net_namespace_ipvs != loaded.config.net_namespace_ipvs {
+        return Err(Refusal::OtherNamespace("net_namespace_ipvs"));
     }
     Ok(Difference::between(running, &loaded.config))
 }

@@ -19,7 +19,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::lifeline::{AGAIN, FILE, NAME, VARIABLE, Word};
+use super::lifeline::{AGAIN, FILE, NAME, VARIABLE, Word, patience_of};
 use super::options::Options;
 use super::pidfile::{self, PidFile};
 use super::{exit, release, remember, systemd};
@@ -37,9 +37,6 @@ pub(super) use program::take_name;
 
 /// Longest pause between two looks at the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
-/// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
-const STOP_PATIENCE: Duration = Duration::from_secs(8);
 /// Signals with names that are passed on; those without are in [`ours`].
 const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
@@ -72,8 +69,8 @@ pub fn run(options: &Options) -> Result<i32, Error> {
     result
 }
 
-/// What the program was called whose place this one takes.
-fn named_before() -> Option<String> {
+/// What the process was called whose place this one takes.
+pub(super) fn named_before() -> Option<String> {
     std::env::var(AGAIN).ok()?.strip_prefix(NAME).map(str::to_owned)
 }
 
@@ -160,6 +157,20 @@ struct Worker {
     terminated: bool,
     /// It has said that it runs: what is on the board is its own.
     ready: bool,
+    /// How long it may take for an orderly end.
+    patience: Duration,
+}
+
+impl Worker {
+    /// It is to end, and has so long for it.
+    fn ends(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(clock::now() + self.patience);
+            if self.patience > policy::STOP_PATIENCE {
+                systemd::patience(self.patience + program::TRIAL);
+            }
+        }
+    }
 }
 
 impl Supervisor<'_> {
@@ -244,7 +255,11 @@ impl Supervisor<'_> {
         let mut command = program::again(Path::new("/proc/self/exe"));
         command.env(VARIABLE, theirs.as_raw_fd().to_string());
         if again {
-            command.env(AGAIN, "1");
+            // What the file calls it: a file that is broken by now does not say that any more.
+            command.env(
+                AGAIN,
+                self.name.as_ref().map_or_else(|| "1".to_owned(), |name| format!("{NAME}{name}")),
+            );
         }
         let child = command.spawn()?;
         drop(theirs);
@@ -261,6 +276,7 @@ impl Supervisor<'_> {
             leaving: false,
             terminated: false,
             ready: false,
+            patience: policy::STOP_PATIENCE,
         })
     }
 
@@ -308,9 +324,9 @@ impl Supervisor<'_> {
         let soon = LOOK_EVERY.min(self.watchdog.unwrap_or(LOOK_EVERY));
         if let Some(limit) = worker.ending {
             if limit <= now {
-                tracing::error!("the worker does not end within {} s: killing it", STOP_PATIENCE.as_secs());
+                tracing::error!("the worker does not end within {:?}: killing it", worker.patience);
                 let _ = worker.child.kill();
-                worker.ending = Some(now + STOP_PATIENCE);
+                worker.ending = Some(now + worker.patience);
             }
             return soon.min(limit.saturating_duration_since(now));
         }
@@ -383,13 +399,16 @@ impl Supervisor<'_> {
                         systemd::status("runs");
                     }
                     Word::Stopping => {
-                        worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
                         systemd::notify(word);
+                        worker.ends();
                     }
                     Word::Upgrade => self.upgrade(worker),
                     Word::Startup | Word::Started => worker.beginning.hear(word, clock::now()),
                     Word::Reloading | Word::Reloaded => systemd::notify(word),
                 }
+            }
+            if let Some(each) = patience_of(line.trim_end()) {
+                worker.patience = policy::stop_patience(each);
             }
             line.clear();
         }
@@ -405,7 +424,7 @@ impl Supervisor<'_> {
         }
         if [Signal::SIGTERM as i32, Signal::SIGINT as i32].contains(&number) {
             worker.terminated = true;
-            worker.ending.get_or_insert(clock::now() + STOP_PATIENCE);
+            worker.ends();
         }
         // A stopped one would hear it when it goes on.
         if worker.stopped.is_some() {
@@ -422,7 +441,7 @@ impl Supervisor<'_> {
         let order = match program::trial(&self.program) {
             Ok(version) => {
                 tracing::info!("{} ({version}) goes on in our place", self.program.display());
-                worker.ending = Some(clock::now() + STOP_PATIENCE);
+                worker.ending = Some(clock::now() + worker.patience);
                 worker.leaving = true;
                 "leave\n".to_owned()
             }

@@ -27,6 +27,11 @@ pub(super) fn status(text: &str) {
     send(&format!("STATUS={text}"));
 }
 
+/// The stop takes longer than the unit may allow (`TimeoutStopSec`): not so long from now on is it to be taken for stuck.
+pub(super) fn patience(time: Duration) {
+    send(&format!("EXTEND_TIMEOUT_USEC={}", time.as_micros()));
+}
+
 /// We live.
 pub(super) fn alive() {
     send("WATCHDOG=1");

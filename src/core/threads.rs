@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::fault;
+use super::scheduling::{Reins, of_checks};
 use crate::board::{Board, Thread};
 use crate::check;
 use crate::check::outside::Outside;
@@ -20,6 +21,7 @@ use crate::ipvs::kernel::{self, Desired};
 use crate::ipvs::socket;
 use crate::ipvs::table::Table;
 use crate::net::link::Links;
+use crate::net::space::Space;
 use crate::net::wanted::Wanted;
 use crate::net::watch::Culprits;
 use crate::net::writer::{Applied, Inputs};
@@ -109,11 +111,13 @@ pub(super) struct Check {
     /// Who wants to know what the checks know of every server asks here.
     pub(super) asker: check::status::Asker,
     pub(super) thread: JoinHandle<()>,
+    reins: Reins,
 }
 
 impl Check {
     /// Another configuration; equal checkers keep their state.
-    pub(super) fn configure(&self, config: Arc<Config>) {
+    pub(super) fn configure(&mut self, config: Arc<Config>) {
+        self.reins.configure(of_checks(&config.global_defs));
         if let Some(sender) = &self.config {
             sender.send_replace(config);
         }
@@ -144,6 +148,8 @@ pub(super) fn check(
     seed: u64,
     board: Option<&Arc<Board>>,
 ) -> io::Result<Check> {
+    let reins = Reins::new(of_checks(&config.global_defs));
+    let prepare = reins.prepare();
     let (outside_out, outside) = watch::channel(Arc::new(outside));
     let (config_out, config) = watch::channel(config);
     let (carried_out, carried) = watch::channel(Arc::default());
@@ -153,6 +159,7 @@ pub(super) fn check(
     let outputs = check::driver::Outputs { table: table_out, events: events_out, asked };
     let runtime = runtime_of(Thread::Check, board)?;
     let thread = spawn("check", move || {
+        prepare();
         runtime.block_on(async {
             tokio::select! {
                 () = check::driver::run_with(config, outside, carried, recalled, seed, outputs) => {}
@@ -168,6 +175,7 @@ pub(super) fn check(
         events,
         asker,
         thread,
+        reins,
     })
 }
 
@@ -180,8 +188,8 @@ pub(super) struct Ipvs {
     pub(super) thread: JoinHandle<()>,
 }
 
-/// Starts the IPVS programmer. It opens nothing until there is a service to program.
-pub(super) fn ipvs(board: Option<&Arc<Board>>) -> io::Result<Ipvs> {
+/// Starts the IPVS programmer. It opens nothing until there is a service to program. `space`: where IPVS is, if not here.
+pub(super) fn ipvs(board: Option<&Arc<Board>>, space: Option<Space>) -> io::Result<Ipvs> {
     let (desired_out, desired) = watch::channel(Arc::new(Desired::default()));
     let (report_out, report) = watch::channel(kernel::Report::default());
     let board = board.cloned();
@@ -193,7 +201,13 @@ pub(super) fn ipvs(board: Option<&Arc<Board>>) -> io::Result<Ipvs> {
         Some(board) => board.idle(Thread::Ipvs),
         None => {}
     };
-    let thread = spawn("ipvs", move || kernel::run(desired, report_out, &busy))?;
+    let thread = spawn("ipvs", move || match space {
+        None => kernel::run(desired, report_out, &busy),
+        Some(space) => {
+            let enter = || space.enter().map_err(|error| error.to_string());
+            kernel::run_elsewhere(desired, report_out, &busy, &enter);
+        }
+    })?;
     Ok(Ipvs { desired: desired_out, report, thread })
 }
 

@@ -21,6 +21,7 @@ use crate::control::routes::Request;
 use crate::control::server::Reply;
 use crate::net::address::Wanted;
 use crate::net::monitor;
+use crate::net::space::Space;
 use crate::process;
 use crate::vrrp::params::{Faults, Host, Setup};
 use crate::vrrp::report::Report;
@@ -35,6 +36,7 @@ use super::door::Door;
 use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
+use super::lastgood::or_last_good;
 use super::lifeline::{Lifeline, Line, Order, Word};
 use super::marking::Marking;
 use super::options::Options;
@@ -42,12 +44,13 @@ use super::outside::outside;
 use super::overlay::{self, Overlay};
 use super::teller::Teller;
 use super::telling::Happening;
-use super::{exit, fault, memory, namespace, scripts, secrets, supervisor, threads};
+use super::{exit, fault, memory, scripts, secrets, supervisor, threads};
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
 use programming::Wish;
 use restart::Restart;
+use upkeep::Upkeep;
 
 mod commands;
 mod disk;
@@ -58,7 +61,10 @@ mod programming;
 mod reloading;
 mod reports;
 mod restart;
+mod saving;
 mod startup;
+mod timing;
+mod upkeep;
 
 /// How often the main thread looks at what has no event of its own: each look wakes an idle machine.
 const PULSE: Duration = Duration::from_secs(2);
@@ -70,8 +76,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
     supervisor::take_name();
     let line = Line::take();
     let mut rereader = Rereader::default();
-    let (mut loaded, bare) = overlay::load(options, &mut rereader);
+    let (loaded, bare) = overlay::load(options, &mut rereader);
     log_findings(&loaded.diagnostics);
+    let (mut loaded, bare) = or_last_good(options, restart::is_again(), (loaded, bare));
     if !loaded.readable {
         return Err(Error::Unreadable(options.config.clone()));
     }
@@ -81,7 +88,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     // Where the command line has named one, we are there.
     let named = options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
     if let Some(name) = loaded.config.net_namespace.as_ref().filter(|_| named.is_none()) {
-        namespace::enter(name)?;
+        Space::own(name).enter()?;
     }
     let (options, home) = startup::named(options, &loaded.config);
     let options = &options;
@@ -168,6 +175,7 @@ struct Worker {
     signals: Signals,
     lifeline: Lifeline,
     restart: Restart,
+    upkeep: Upkeep,
     /// Who asked for another program in our place.
     upgrading: Option<oneshot::Sender<Reply>>,
 }
@@ -220,7 +228,8 @@ impl Worker {
         let (reports_out, reports) = mpsc::channel(threads::EVENTS);
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
         let board = restart.board.clone();
-        let mut devices = Devices::start(links_in, board.as_ref())?;
+        let space = Space::of_ipvs(config.net_namespace_ipvs.as_deref());
+        let mut devices = Devices::start(links_in, board.as_ref(), space.clone())?;
         let mut marking = devices.marking();
         marking.configure(&config);
         let plan = devices.configure(&config).await;
@@ -253,7 +262,7 @@ impl Worker {
         let known = outside(&trackers.values(), &SessionStates::new(), clock::now());
         let recalled = std::mem::take(&mut restart.memory.verdicts);
         let check = threads::check(Arc::clone(&config), known, recalled, seed(), board.as_ref())?;
-        let ipvs = threads::ipvs(board.as_ref())?;
+        let ipvs = threads::ipvs(board.as_ref(), space)?;
         restart.remember(options, check.asker.clone());
         let (flush, inherited) = (config.global_defs.lvs_flush, restart.memory.services().collect());
         let teller = Teller::start(&config, net.generation.clone());
@@ -300,6 +309,7 @@ impl Worker {
             named: false,
             disk: Disk::default(),
             signals,
+            upkeep: Upkeep::new(options, restart.board.is_some() && supervisor::is_worker()),
             lifeline,
             restart,
             upgrading: None,
@@ -311,6 +321,9 @@ impl Worker {
         self.program_settings();
         self.tell_carried();
         self.remember_addresses();
+        self.look_after();
+        self.keep_good();
+        self.save(Arc::clone(self.overlay.base()), "at the start");
         let mut planned = false;
         let mut pulse_at = clock::now();
         let mut strike = std::pin::pin!(fault::strike(Thread::Main));
@@ -371,6 +384,10 @@ impl Worker {
                 }
                 _ = self.signals.hangup.recv() => {
                     drop(self.reload().await);
+                    planned = false;
+                }
+                () = self.upkeep.timing.due() => {
+                    self.timed_reload().await;
                     planned = false;
                 }
                 done = self.disk.done() => self.take_disk(done),

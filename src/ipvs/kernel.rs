@@ -61,6 +61,25 @@ pub fn run(desired: watch::Receiver<Arc<Desired>>, report: watch::Sender<Report>
     run_over(desired, report, busy, socket::connect);
 }
 
+/// [`run`] in another network namespace: `enter` takes the thread there before its first socket, or says why it cannot. Then
+/// it is tried again, as a kernel without IPVS is: the namespace may come later, and VRRP goes on meanwhile.
+pub fn run_elsewhere(
+    desired: watch::Receiver<Arc<Desired>>,
+    report: watch::Sender<Report>,
+    busy: &dyn Fn(bool),
+    enter: &dyn Fn() -> Result<(), String>,
+) {
+    let (mut inside, mut fresh) = (false, true);
+    run_over(desired, report, busy, |load| {
+        if !inside {
+            enter().map_err(Error::Elsewhere)?;
+            inside = true;
+        }
+        // The first try in there loads the module, however many there were before.
+        socket::connect(std::mem::take(&mut fresh) || load)
+    });
+}
+
 /// [`run`] over sessions that `connect` opens; its argument: whether it may load the module.
 fn run_over<T: Transport>(
     mut desired: watch::Receiver<Arc<Desired>>,
@@ -321,7 +340,7 @@ impl<T: Transport, C: FnMut(bool) -> Result<Session<T>, Error>> Driver<T, C> {
 
     /// At the end: false if another try cannot help.
     fn worth_waiting(&self) -> bool {
-        !matches!(self.failure, Some(Error::NoIpvs { .. }))
+        !matches!(self.failure, Some(Error::NoIpvs { .. } | Error::Elsewhere(_)))
     }
 }
 

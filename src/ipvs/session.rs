@@ -50,6 +50,9 @@ pub enum Error {
         /// What was tried.
         detail: String,
     },
+    /// The network namespace that IPVS is in cannot be entered, in the words of whoever tried.
+    #[error("{0}")]
+    Elsewhere(String),
     /// The generic netlink family could not be looked up, for another reason than its absence.
     #[error("cannot look up the kernel's IPVS interface: {0}")]
     Lookup(String),

@@ -1,6 +1,6 @@
 //! Links, addresses, routes and rules of this machine, over rtnetlink: what is there ([`monitor`]), what should be there
 //! ([`wanted`]), and who makes it so ([`writer`], [`swift`]); interfaces and settings of our own
-//! ([`device`], [`sysctl`], [`device_writer`]), and the packet filter ([`firewall`]).
+//! ([`device`], [`sysctl`], [`device_writer`]), the packet filter ([`firewall`]); and network namespaces ([`space`]).
 
 use std::io;
 
@@ -27,6 +27,7 @@ mod route_codec;
 pub mod rule;
 mod rule_codec;
 mod session;
+pub mod space;
 pub mod swift;
 pub mod sysctl;
 pub mod sysctl_writer;

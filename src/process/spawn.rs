@@ -29,6 +29,8 @@ const STACK: usize = 4096;
 /// The kernel's count of signals, and the size of a set of them in bytes.
 const SIGNALS: c_int = 64;
 const SIGNAL_SET: usize = 8;
+/// Words of a set of processors: 1,024 of them. On a larger machine a program keeps those of the thread that starts it.
+const PROCESSORS: usize = 16;
 
 /// Held from the start of a child of another user until it executes.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -233,6 +235,7 @@ fn prepare(shared: &Shared) -> Result<(), Errno> {
         let _ = call(libc::SYS_prlimit64, [0, what, limits.as_ptr() as c_long, 0, 0]);
     }
     ordinary_scheduling();
+    as_the_main_thread(c_long::from(shared.parent));
     if let Some(mask) = shared.umask {
         call(libc::SYS_umask, [word(mask), 0, 0, 0, 0])?;
     }
@@ -295,6 +298,29 @@ fn ordinary_scheduling() {
         let priority: c_int = 0;
         let ordinary = [0, c_long::from(libc::SCHED_OTHER), (&raw const priority) as c_long, 0, 0];
         let _ = call(libc::SYS_sched_setscheduler, ordinary);
+    }
+}
+
+/// In the child: a nice value or processors of the thread that starts it alone (`checker_priority`, `checker_cpu_affinity`) are
+/// not the program's: it has those of the daemon's main thread, which are the ones that the daemon was given.
+fn as_the_main_thread(main: c_long) {
+    let process = c_long::from(libc::PRIO_PROCESS);
+    // The bare call gives 20 less the nice value.
+    let nice = |of: c_long| call(libc::SYS_getpriority, [process, of, 0, 0, 0]);
+    if let (Ok(own), Ok(usual)) = (nice(0), nice(main))
+        && own != usual
+    {
+        let _ = call(libc::SYS_setpriority, [process, 0, 20 - usual, 0, 0]);
+    }
+    let (mut own, mut usual) = ([0u64; PROCESSORS], [0u64; PROCESSORS]);
+    let processors = |of: c_long, mask: &mut [u64; PROCESSORS]| {
+        let length = size_of_val(mask) as c_long;
+        call(libc::SYS_sched_getaffinity, [of, length, mask.as_mut_ptr() as c_long, 0, 0])
+    };
+    if let (Ok(_), Ok(length)) = (processors(0, &mut own), processors(main, &mut usual))
+        && own != usual
+    {
+        let _ = call(libc::SYS_sched_setaffinity, [0, length, usual.as_ptr() as c_long, 0, 0]);
     }
 }
 

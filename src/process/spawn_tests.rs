@@ -65,6 +65,33 @@ fn status_line(name: &str) -> String {
     text.lines().find(|line| line.starts_with(name)).unwrap().to_owned()
 }
 
+/// The check thread may be nice, or on processors of its own: its scripts are as the daemon.
+#[tokio::test]
+#[allow(unsafe_code)]
+async fn niceness_and_processors_of_one_thread_are_not_its_program_s() {
+    let line = |of: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{of}/status")).unwrap();
+        text.lines().find(|line| line.starts_with("Cpus_allowed:")).unwrap().to_owned()
+    };
+    // SAFETY: plain numbers. This thread is not the main one: the test runner has that.
+    let usual = unsafe { libc::getpriority(libc::PRIO_PROCESS, std::process::id()) };
+    // SAFETY: as above; 0 is the calling thread.
+    assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) }, 0);
+    let all = line("self");
+    let mut first = nix::sched::CpuSet::new();
+    first.set(nix::sched::sched_getcpu().unwrap()).unwrap();
+    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &first).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        let script = format!("test \"$(cut -d' ' -f19 /proc/self/stat)\" = {usual}");
+        assert_eq!(run(&sh(&script)).await.outcome, Outcome::Exit(0), "its nice value");
+    } else {
+        println!("SKIPPED: the nice value: only root may put it back");
+    }
+    let script = format!("grep -qF '{all}' /proc/self/status");
+    assert_eq!(run(&sh(&script)).await.outcome, Outcome::Exit(0), "its processors: {all}");
+    assert_eq!(line("self"), all);
+}
+
 #[tokio::test]
 async fn a_script_without_an_interpreter_line_is_the_shells() {
     let place = Place::new("plain");

@@ -30,13 +30,13 @@ use crate::clock;
 use crate::net::address::{AddressKey, Wanted};
 use crate::net::link::Links;
 use crate::net::swift::Swift;
+use crate::realtime::{self, Steps};
 
 use super::answers::Answers;
 use super::lateness::Lateness;
 use super::mailbox::{Command, Inbox, Mailbox};
 use super::pace::Paces;
 use super::params::{Faults, Setup, TrackerValues};
-use super::realtime::{self, Steps};
 use super::report::{Report, Told};
 use super::runner::{Runner, Turn};
 use super::schedule::Deadlines;
@@ -349,7 +349,10 @@ impl Driver {
         }
         for command in inbox.commands {
             match command {
-                Command::Reload(setup) => self.take_setup(*setup, Duration::ZERO, turn),
+                Command::Reload(setup) => {
+                    self.reschedule(&setup.scheduling, turn);
+                    self.take_setup(*setup, Duration::ZERO, turn);
+                }
                 Command::Stop => self.stop(turn),
                 Command::Leave => self.ending = Some(Ending::Left),
                 Command::Happen(what) => what(),

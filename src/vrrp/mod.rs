@@ -46,7 +46,6 @@ pub mod params;
 pub mod priority;
 pub mod probe;
 pub mod question;
-pub mod realtime;
 pub mod report;
 pub mod routing;
 mod runner;

@@ -14,6 +14,7 @@ use crate::config::units::Secs;
 use crate::net::address::{AddressKey, Addresses};
 use crate::net::link::Links;
 use crate::net::wanted::Wanted;
+use crate::realtime::{DEFAULT_LATE, DEFAULT_PRIORITY, Scheduling};
 
 use super::accept::{PeerRule, Rules, UnicastRules};
 use super::addresses::{
@@ -28,7 +29,6 @@ use super::group::Group;
 use super::machine;
 use super::pace::{Gaps, Pacing};
 use super::packet::ChecksumMode;
-use super::realtime::{DEFAULT_LATE, Scheduling};
 use super::trackers::trackers_of;
 pub use super::trackers::{Tracker, TrackerSpec, TrackerValues};
 use super::vmac::{Placement, placed};
@@ -155,11 +155,11 @@ impl Setup {
             groups: groups(config),
             pacing: pacing(config),
             scheduling: Scheduling {
+                who: "vrrp",
                 priority: global.vrrp_rt_priority,
+                otherwise: Some(DEFAULT_PRIORITY),
                 nice: global.vrrp_priority,
                 processors: global.vrrp_cpu_affinity.clone(),
-                lock_memory: global.vrrp_no_swap,
-                longest_run: global.vrrp_rlimit_rttime,
                 most: global.max_auto_priority.map_or(0, |most| u8::try_from(most).unwrap_or(0)),
                 late: global
                     .min_auto_priority_delay

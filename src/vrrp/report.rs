@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::lateness::Late;
 use super::machine::{Note, StateName, Transition};
-use super::realtime::{Outcome, Raised};
 use super::snapshot::Snapshot;
+use crate::realtime::{Outcome, Raised};
 
 /// One thing that happened to an instance.
 #[derive(Clone, Debug)]

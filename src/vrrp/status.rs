@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use super::lateness::Lag;
 use super::machine::{Cause, StateName, Timer, Transition};
 use super::params::{Settings, Tracker};
 use super::snapshot::{Heard, Snapshot, sentence};
@@ -31,6 +32,8 @@ pub struct Status {
     pub groups: Vec<GroupStatus>,
     /// Reports that nobody took in time, and that were dropped, since the last that could be told of.
     pub lost_reports: u64,
+    /// How late the loop woke so far.
+    pub lag: Lag,
 }
 
 /// One instance.

@@ -20,6 +20,26 @@ fn foreign_service_is_left_alone() {
     assert!(table.all().iter().all(|(_, one)| one.of("TCP 10.0.0.1:8443") == before.of("TCP 10.0.0.1:8443")));
 }
 
+/// `net_namespace_ipvs`: VRRP and the checks stay in d1, the table is the one of another namespace (that of d2, where nothing
+/// runs), and follows the checks there.
+#[test]
+fn the_table_may_be_in_another_network_namespace() {
+    let lab = dr::lab("space");
+    let [_one, _two, third] = Nginx::start_all(&lab, ["rs1", "rs2", "rs3"], 80);
+    let watch = AddressWatch::start(&lab, &["d1", "d2"]);
+    let conf = format!("net_namespace_ipvs {}\n{}", lab.space("d2"), dr_conf("MASTER", 150, TCP, ""));
+    let before = Table::read(&lab, "d1");
+    let mut d1 = Director::start(&lab, "d1", &conf);
+    let table = TableWatch::start(&lab, "d2");
+    table.wait("all servers", patience(), |table| table.is(SERVICE, &ALL));
+    watch.wait_holders(VIP, &["d1"], patience());
+    drop(third);
+    table.wait("the dead one is out", patience() * 2, |table| table.of(SERVICE).len() == 2);
+    assert_eq!(Table::read(&lab, "d1"), before, "nothing of it here");
+    assert!(d1.stop().success());
+    table.wait("nothing is left", patience(), |table| table.of(SERVICE).is_empty());
+}
+
 #[test]
 fn table_survives_a_crash_and_is_adopted() {
     let lab = dr::lab("adopt");

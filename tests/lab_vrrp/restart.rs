@@ -67,6 +67,42 @@ fn a_killed_worker_is_replaced_and_nobody_notices() {
     assert!(d1.said().contains("ended by signal 9"));
 }
 
+/// Somebody is writing the file when the worker dies: half of it must cost nothing.
+#[test]
+fn a_worker_after_a_crash_does_not_go_by_a_broken_file() {
+    let Some((pair, d1, _d2, out)) = two("resfile") else { return };
+    let kept = pair.lab.work().join("d1/run/config.json");
+    wait("what is in force is kept", patience(), || kept.exists());
+    let file = pair.lab.work().join("d1/director.conf");
+    let good = std::fs::read_to_string(&file).expect("the configuration");
+    let first = worker(&d1);
+    let since = now();
+    // A start would drop its instance, and run on without.
+    let half = good.split("virtual_router_id").next().expect("a first half");
+    std::fs::write(&file, half).expect("half a file");
+    signal(first, Signal::SIGKILL);
+    wait("another worker", patience(), || worker(&d1) != first);
+    no_trace(&pair, &out, since);
+    let said = d1.said();
+    assert!(said.contains("Going on with the configuration that was in force before the restart"), "{said}");
+    assert!(said.contains("going on as master of VI_1"), "{said}");
+    // And once more, of what the second one keeps; then a good file counts again.
+    let second = worker(&d1);
+    signal(second, Signal::SIGKILL);
+    wait("a third worker", patience(), || worker(&d1) != second);
+    wait("it goes on", patience(), || d1.said().matches("Going on with the configuration").count() == 2);
+    std::fs::write(&file, good).expect("the configuration");
+    let third = worker(&d1);
+    let mark = d1.mark();
+    signal(third, Signal::SIGKILL);
+    wait("a fourth worker", patience(), || d1.said_since(mark).contains("going on as master of VI_1"));
+    assert!(!d1.said_since(mark).contains("Going on with"), "{}", d1.said_since(mark));
+    no_trace(&pair, &out, since);
+    let mut d1 = d1;
+    assert!(d1.stop().success());
+    assert!(!kept.exists(), "an orderly end leaves nothing");
+}
+
 #[test]
 fn everything_killed_and_started_again_at_once() {
     let Some((pair, mut d1, _d2, out)) = two("resall") else { return };

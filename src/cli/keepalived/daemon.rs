@@ -184,6 +184,8 @@ fn logs(line: &Line) -> Logs {
         console: line.console,
         file: line.log_file.clone(),
         syslog: (!line.no_syslog).then_some((facility, "keepalived")),
+        journal: false,
+        name: "keepalived",
     }
 }
 

@@ -17,6 +17,9 @@ pub(in crate::cli) enum Format {
     Json,
 }
 
+/// Fields that the message itself says in words: for those who look for them by name.
+const NAMED: [&str; 4] = ["instance", "sync_group", "virtual_server", "real_server"];
+
 /// One line.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
@@ -36,7 +39,7 @@ impl Line {
     /// begin another.
     pub(super) fn words(&self) -> String {
         let mut words = flat(&self.message);
-        for (name, value) in &self.fields {
+        for (name, value) in self.fields.iter().filter(|(name, _)| !NAMED.contains(name)) {
             let _ = write!(words, " {name}={}", flat(value));
         }
         words
@@ -120,6 +123,14 @@ mod tests {
         assert_eq!(json, wanted);
         assert_eq!(line("x").json().matches('\n').count(), 1);
         assert_eq!(line("x").severity(), 4);
+    }
+
+    #[test]
+    fn who_it_is_about_is_said_once() {
+        let mut line = line("vrrp VI_1: BACKUP -> MASTER");
+        line.fields.push(("instance", "VI_1".to_owned()));
+        assert_eq!(line.words(), "vrrp VI_1: BACKUP -> MASTER number=7");
+        assert!(line.json().contains(r#""instance":"VI_1""#), "{}", line.json());
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Logs: to standard error, a file, syslog; as text or JSON. Whoever logs puts a line into a queue with a bound and goes on:
+//! Logs: to standard error, a file, syslog, systemd's journal; as text or JSON. Whoever logs puts a line into a queue with a bound and goes on:
 //! a thread for each place writes it out, so that a terminal that stands still, a full disk or a dead log daemon holds up
 //! nobody, and one place not the other. Lines that find the queue full are counted, and the count is told.
 
+mod journal;
 mod line;
 mod places;
 mod queue;
@@ -19,9 +20,10 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::clock;
 use crate::core::exit;
+use journal::Journal;
 pub(super) use line::Format;
 use line::Line;
-use places::Place;
+use places::{Place, leads_to_the_journal};
 use queue::{Queue, Writing};
 pub(super) use syslog::Facility;
 
@@ -41,6 +43,10 @@ pub(super) struct Logs {
     pub(super) file: Option<PathBuf>,
     /// To the system's log, under a name.
     pub(super) syslog: Option<(Facility, &'static str)>,
+    /// To systemd's journal, whatever standard error leads to.
+    pub(super) journal: bool,
+    /// What the journal calls us.
+    pub(super) name: &'static str,
 }
 
 /// Held as long as there is something to log; what is queued when it goes is still written, if that does not take
@@ -67,8 +73,16 @@ fn finish(writings: &[Writing]) {
 /// The log file cannot be opened, or a thread not be made.
 pub(super) fn start(logs: &Logs) -> io::Result<Logging> {
     let mut places: Vec<Box<dyn Place>> = Vec::new();
-    if logs.console {
-        places.push(Box::new(places::Console::new(logs.format)));
+    let facility = logs.syslog.map_or(Facility::DAEMON, |(facility, _)| facility);
+    let console = || places::Console::new(logs.format);
+    if logs.journal {
+        places.push(Box::new(Journal::new(facility, logs.name, None)));
+    }
+    if logs.console && logs.format == Format::Text && leads_to_the_journal() {
+        // The same entries, with their fields. Where its socket is out of reach (another mount namespace), the stream is not.
+        places.push(Box::new(Journal::new(facility, logs.name, Some(console()))));
+    } else if logs.console {
+        places.push(Box::new(console()));
     }
     if let Some(path) = &logs.file {
         places.push(Box::new(places::LogFile::open(path, logs.format)?));
@@ -148,6 +162,10 @@ struct Words {
 }
 
 impl Visit for Words {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.fields.push((field.name(), value.to_owned()));
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
             // Writing into a string cannot fail.

@@ -31,9 +31,14 @@ pub(super) struct Console {
 
 impl Console {
     pub(super) fn new(format: Format) -> Self {
-        let journal = std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stderr(&stream));
-        Self { format, colour: io::stderr().is_terminal(), journal }
+        Self { format, colour: io::stderr().is_terminal(), journal: leads_to_the_journal() }
     }
+}
+
+/// Whether standard error leads to systemd's journal (`$JOURNAL_STREAM`, systemd.exec(5)): whoever runs us may have put
+/// another one in its place, and left the variable.
+pub(super) fn leads_to_the_journal() -> bool {
+    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| is_stderr(&stream))
 }
 
 /// Whether `device:inode` is our standard error.

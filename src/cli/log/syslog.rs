@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::line::Line;
 use super::places::Place;
@@ -26,6 +26,11 @@ pub(in crate::cli) struct Facility(u8);
 impl Facility {
     /// `daemon`, the default.
     pub(in crate::cli) const DAEMON: Self = Self(3);
+
+    /// Its number (RFC 3164 section 4.1.1).
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
 }
 
 impl FromStr for Facility {
@@ -125,18 +130,9 @@ fn datagram(line: &Line, facility: Facility, name: &str, time: String) -> String
 fn local_time(at: SystemTime) -> String {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let secs = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let secs = libc::time_t::try_from(secs).unwrap_or(0);
-    // SAFETY: an all-zero `tm` is a value of its type (its pointer may be null), and both pointers live through the call.
-    // localtime_r reads the environment's TZ; nothing here ever changes the environment.
-    #[allow(unsafe_code)]
-    let tm = unsafe {
-        let mut tm: libc::tm = std::mem::zeroed();
-        libc::localtime_r(&raw const secs, &raw mut tm);
-        tm
-    };
-    let month = usize::try_from(tm.tm_mon).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"Jan");
-    format!("{month} {:2} {:02}:{:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec)
+    let clock::Parts { month, day, hour, minute, second, .. } = clock::local(at);
+    let month = MONTHS.get(month.saturating_sub(1) as usize).unwrap_or(&"Jan");
+    format!("{month} {day:2} {hour:02}:{minute:02}:{second:02}")
 }
 
 #[cfg(test)]

@@ -137,6 +137,21 @@ impl Resolver<'_> {
 
     /// A login that cannot work, or that anybody on the way can read.
     fn relay_login(&mut self, config: &Config) {
+        if config.namespace_with_ipsets {
+            let origin = config.origin.clone();
+            let problem = "namespace_with_ipsets: there are no ipsets here".to_owned();
+            let consequence = "nothing is lacking: nftables has their part, in every network namespace";
+            let fix = "remove the line";
+            self.find(
+                Level::Advice,
+                &origin,
+                "namespace_with_ipsets",
+                "no-effect",
+                problem,
+                consequence,
+                fix,
+            );
+        }
         let global = &config.global_defs;
         let origin = global.origin.clone();
         let (user, password) = (global.smtp_login.is_some(), global.smtp_password.is_some());

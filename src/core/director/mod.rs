@@ -1,5 +1,6 @@
 //! What the kernel of a director must be set to for the services of a configuration: what it needs, what of that this
-//! machine lacks, and what `director_sysctl` sets. Pure; [`look`] reads the machine, the device writer sets and puts back.
+//! machine lacks, and what `director_sysctl` sets. Pure; [`look`] reads the machine, the device writer ([`elsewhere`] where IPVS is in another network
+//! namespace) sets and puts back.
 //!
 //! | setting | wanted where | and else |
 //! | --- | --- | --- |
@@ -13,6 +14,7 @@
 //! | `arp_ignore` 1, `arp_announce` 2 | a DR or TUN server that is this machine | it claims the virtual address as BACKUP |
 //! | `tunl0.rp_filter` not 1 | a TUN server that is this machine | what comes out of the tunnel is dropped |
 
+pub mod elsewhere;
 mod here;
 pub mod look;
 

@@ -13,6 +13,7 @@ use crate::config::resolve::Facts;
 use crate::net::link::{Link, LinkAddress, Links};
 use crate::observe::data::Topology;
 use crate::observe::{bfd, data, json, services as shown, stats};
+use crate::vrrp::lateness::Lag;
 use crate::vrrp::machine::{Cause, StateName, Timer, Transition, skew};
 use crate::vrrp::params::{Host, Settings, TrackerValues};
 use crate::vrrp::snapshot::Snapshot;
@@ -122,6 +123,7 @@ fn scene() -> (Seen, Status) {
             members: vec!["VI_6".to_owned()],
         }],
         lost_reports: 0,
+        lag: Lag::default(),
     };
     let seen = Seen {
         config: Arc::new(config),

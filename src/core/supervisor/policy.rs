@@ -19,6 +19,19 @@ const STOPPED_LIMIT: Duration = Duration::from_secs(1);
 /// The supervisor woke so late that it was held up itself: nobody is judged by that time.
 const OWN_LATENESS: Duration = Duration::from_millis(500);
 
+/// How long a worker may take for an orderly end; stop scripts and a slow kernel are in it. Less than the 10 s after which the
+/// unit's `TimeoutStopSec` kills everybody: then nobody is left to take the addresses off.
+pub(super) const STOP_PATIENCE: Duration = Duration::from_secs(8);
+/// What it needs beside the part that takes longest: stop scripts and the like.
+const BESIDE: Duration = Duration::from_secs(3);
+/// More than any file can ask for.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(25 * 3600);
+
+/// The same for a worker whose parts may take so long each (`child_wait_time`).
+pub(super) fn stop_patience(each: Duration) -> Duration {
+    each.saturating_add(BESIDE).clamp(STOP_PATIENCE, LONGEST_PATIENCE)
+}
+
 /// How long a thread may be busy with one and the same thing. The vrrp thread's turns take microseconds; a peer of adverts
 /// of a second takes over after three. Main reads files of any size; the others ask kernels and disks.
 const fn limit(thread: Thread) -> Duration {
@@ -183,6 +196,13 @@ mod tests {
     }
 
     const SOON: Duration = ms(1000);
+
+    #[test]
+    fn a_worker_has_time_for_its_slowest_part_and_scripts() {
+        for (each, whole) in [(0, 8), (5, 8), (30, 33), (u64::MAX, 25 * 3600)] {
+            assert_eq!(stop_patience(Duration::from_secs(each)), Duration::from_secs(whole), "{each} s");
+        }
+    }
 
     #[test]
     fn deaths_in_a_row_wait_longer_and_then_end() {

@@ -14,7 +14,7 @@ use crate::core::error::Error;
 use crate::core::lifeline::{AGAIN, NAME, VARIABLE};
 
 /// How long a new program may take to say its version.
-const TRIAL: Duration = Duration::from_secs(5);
+pub(super) const TRIAL: Duration = Duration::from_secs(5);
 
 /// The program with our own arguments, by the name that it was called by, in the folder that it was called in.
 pub(super) fn again(program: &Path) -> Command {

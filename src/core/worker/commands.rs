@@ -21,6 +21,7 @@ use crate::core::options::Options;
 use crate::core::overlay::Overlay;
 use crate::core::overrides::{Decided, decide, words};
 use crate::core::servers::{self, Picture};
+use crate::net::space::{Space, within};
 
 impl Worker {
     /// Answers one request; answers that take their time are made elsewhere.
@@ -130,6 +131,9 @@ impl Worker {
             wish.caller
         );
         self.config = config;
+        if changed.persisted.is_some() {
+            self.keep_good();
+        }
         self.check.configure(Arc::clone(&self.config));
         changed
     }
@@ -151,8 +155,10 @@ fn connections(picture: &Picture) -> Option<Connections> {
     if !picture.drains() {
         return None;
     }
-    // The daemon's own network namespace, whichever thread asks.
-    std::fs::read_to_string("/proc/thread-self/net/ip_vs").ok().map(|text| parse(&text))
+    let space = Space::of_ipvs(picture.config.net_namespace_ipvs.as_deref());
+    // Of the network namespace that IPVS is in, whichever thread asks.
+    let text = within(space.as_ref(), || std::fs::read_to_string("/proc/thread-self/net/ip_vs"));
+    text.ok()?.ok().map(|text| parse(&text))
 }
 
 /// The overrides that an earlier run left, over the file.

@@ -50,6 +50,11 @@ impl Worker {
         let umask = scripts::mask(&self.config.global_defs);
         let namespace = self.options.pids.as_ref().and_then(|pids| pids.namespace.as_deref());
         let places = Places::of(&self.config, &folder, namespace, umask);
+        self.dump_to(what, places);
+    }
+
+    /// The same to these places.
+    pub(super) fn dump_to(&mut self, what: What, places: Places) {
         let seen = Seen {
             config: Arc::clone(&self.config),
             links: Arc::clone(&self.net.links.borrow()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::board::Thread;
 use crate::clock;
-use crate::config::model::FlushOnStop;
+use crate::config::model::{Config, FlushOnStop};
 use crate::core::error::Error;
 use crate::core::exit;
 use crate::core::lifeline::Word;
@@ -15,8 +15,10 @@ use crate::vrrp::track;
 
 use super::{Worker, log_bfd};
 
-/// How long each part may take to leave at stop: keepalived's `child_wait_time`.
+/// How long each part may take to leave at stop, where the file does not say (`child_wait_time`).
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// Less would leave behind what only needs its turn: a priority of 0 to the peer, an address.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long stop scripts may take: keepalived gives them about one second.
 const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 /// What is left of that when no advert leaves any more, because another process is about to go on: pipes are read to their
@@ -37,7 +39,17 @@ pub(super) enum End {
     Left,
 }
 
+/// How long each part may take to leave: `child_wait_time`.
+fn patience(config: &Config) -> Duration {
+    config.child_wait_time.map_or(STOP_PATIENCE, |time| time.0.max(LEAST_PATIENCE))
+}
+
 impl Worker {
+    /// The supervisor is to wait no less than we do.
+    pub(super) fn tell_patience(&self) {
+        self.lifeline.say_patience(patience(&self.config));
+    }
+
     /// A thread that has ended by itself.
     pub(super) fn dead_thread(&self) -> Option<Thread> {
         let ended = [
@@ -59,19 +71,20 @@ impl Worker {
     /// go on until there is next to nothing left to do.
     pub(super) async fn leave(mut self) {
         tracing::info!("leaving everything as it is for the process that goes on");
+        let patience = patience(&self.config);
         // Whoever asked for it gets his answer first.
         tokio::time::sleep(LAST_ANSWER).await;
         self.door.close();
         let kept = self.keep_last();
         self.teller.settle(STOP_SCRIPTS).await;
-        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
+        if !wait_for(patience, || kept.is_finished() && self.disk.is_idle()).await {
             tracing::error!(
                 "the disk does not take the overrides: the next start may not know the last of them"
             );
         }
         // From here on nobody hears of us: it must not take as long as the peer waits.
         self.vrrp.mailbox.leave();
-        if !wait_for(|| self.vrrp.ended()).await {
+        if !wait_for(patience, || self.vrrp.ended()).await {
             tracing::error!("the vrrp thread does not end");
         }
         while let Ok(report) = self.reports.try_recv() {
@@ -95,6 +108,7 @@ impl Worker {
     /// Addresses first, so that the peer takes over; then the table; then what scripts have to say.
     pub(super) async fn stop(mut self) {
         self.lifeline.say(Word::Stopping);
+        let patience = patience(&self.config);
         // Before all that a disk or a client could hold up: until then the peer does not take over.
         if self.options.keep_addresses {
             self.vrrp.mailbox.leave();
@@ -104,7 +118,7 @@ impl Worker {
         self.door.close();
         let kept = self.keep_last();
         self.trackers.configure(track::Plan::default(), clock::now());
-        if !wait_for(|| self.vrrp.ended()).await {
+        if !wait_for(patience, || self.vrrp.ended()).await {
             tracing::error!("the vrrp thread does not end");
         }
         while let Ok(report) = self.reports.try_recv() {
@@ -112,7 +126,7 @@ impl Worker {
         }
         let bfd = self.bfd.end();
         self.check.end();
-        let _ = wait_for(|| self.check.thread.is_finished()).await;
+        let _ = wait_for(patience, || self.check.thread.is_finished()).await;
         let mut last = Vec::new();
         while let Ok(event) = self.check.events.try_recv() {
             last.push(event);
@@ -128,23 +142,25 @@ impl Worker {
         }
         drop(self.ipvs.desired);
         if let Some(thread) = bfd {
-            leave("bfd", thread).await;
+            leave("bfd", thread, patience).await;
         }
         while let Ok(report) = self.bfd.reports.try_recv() {
             log_bfd(&report);
         }
-        leave("ipvs", self.ipvs.thread).await;
+        leave("ipvs", self.ipvs.thread, patience).await;
         if !self.options.keep_addresses {
-            leave("net", self.net.thread).await;
-            leave("devices", self.devices.end()).await;
+            leave("net", self.net.thread, patience).await;
+            leave("devices", self.devices.end(), patience).await;
         }
         if !(self.options.keep_addresses || self.options.keep_table) {
             // Not before they are gone: should we be killed until then, the supervisor takes them off by what is remembered.
             self.restart.forget(&self.options);
         }
+        self.upkeep.good.forget();
+        self.upkeep.elsewhere.end(&self.config);
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
-        if !wait_for(|| kept.is_finished() && self.disk.is_idle()).await {
+        if !wait_for(patience, || kept.is_finished() && self.disk.is_idle()).await {
             tracing::error!(
                 "the disk does not take the overrides: the next start may not know the last of them"
             );
@@ -153,17 +169,17 @@ impl Worker {
     }
 }
 
-async fn leave(name: &str, thread: JoinHandle<()>) {
-    if !wait_for(|| thread.is_finished()).await {
-        tracing::error!("the {name} thread does not end within {} s: left behind", STOP_PATIENCE.as_secs());
+async fn leave(name: &str, thread: JoinHandle<()>, patience: Duration) {
+    if !wait_for(patience, || thread.is_finished()).await {
+        tracing::error!("the {name} thread does not end within {patience:?}: left behind");
     } else if thread.join().is_err() {
         tracing::error!("the {name} thread ended by a panic");
     }
 }
 
 /// Waits until something is so, or the patience is over.
-async fn wait_for(done: impl Fn() -> bool) -> bool {
-    let deadline = clock::now() + STOP_PATIENCE;
+async fn wait_for(patience: Duration, done: impl Fn() -> bool) -> bool {
+    let deadline = clock::now() + patience;
     while !done() {
         if clock::now() >= deadline {
             return false;
@@ -171,4 +187,18 @@ async fn wait_for(done: impl Fn() -> bool) -> bool {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::units::Secs;
+
+    #[test]
+    fn each_part_has_the_time_that_the_file_gives_it() {
+        for (text, wanted) in [(None, 5), (Some(0), 1), (Some(1), 1), (Some(30), 30)] {
+            let config = Config { child_wait_time: text.map(Secs::from_secs), ..Config::default() };
+            assert_eq!(patience(&config), Duration::from_secs(wanted), "{text:?}");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use crate::control::routes::Life;
 use crate::control::server::{Ask, Reply};
 use crate::control::view::Done;
 use crate::core::lifeline::Word;
-use crate::core::{namespace, overlay};
+use crate::core::overlay;
+use crate::net::space::Space;
 
 use super::Worker;
 use super::ending::End;
@@ -65,7 +66,7 @@ impl Worker {
         let (loaded, _) = overlay::load(&self.options, &mut self.rereader);
         let named = self.options.pids.as_ref().and_then(|pids| pids.namespace.as_ref());
         let namespace = named.or(loaded.config.net_namespace.as_ref());
-        if namespace.is_some_and(|name| !namespace::is_there(name)) {
+        if namespace.is_some_and(|name| !Space::own(name).is_there()) {
             return Some("its network namespace has no name any more, and nobody could enter it");
         }
         hindrance(&loaded, self.options.strict_includes, order == Life::Leave)

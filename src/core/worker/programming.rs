@@ -131,6 +131,7 @@ impl Worker {
         // Its errors are logged by the thread itself, once each.
         self.tell_ready();
         self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
+        self.upkeep.elsewhere.retry(&self.config);
         // Not before: settings of IPVS exist only once its module is loaded.
         if std::mem::take(&mut self.unseen) {
             self.judge_machine();
@@ -139,6 +140,7 @@ impl Worker {
 
     /// Do the kernel's settings suit a director of these services?
     pub(super) fn judge_machine(&mut self) {
+        self.upkeep.elsewhere.configure(&self.config);
         log_findings(&director::judge(&self.config, &director::look::look(&self.config)));
         if self.config.global_defs.director_sysctl == Some(true) {
             self.devices.again();

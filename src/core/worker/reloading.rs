@@ -33,7 +33,10 @@ impl Worker {
         let _under_way = ReloadFile::make(&self.config.global_defs);
         tracing::info!("SIGHUP: reading {} again", path.display());
         self.lifeline.say(Word::Reloading);
+        self.save_state("pre");
         let outcome = self.take_file(&path).await;
+        self.look_after();
+        self.save_state("post");
         self.lifeline.say(Word::Reloaded);
         outcome
     }
@@ -54,6 +57,7 @@ impl Worker {
                     path.display()
                 );
                 let findings = worst(&loaded.diagnostics);
+                self.save(Arc::new(loaded.config), &format!("refused, {refusal}"));
                 let problem = format!("{refusal}; the configuration in force goes on unchanged{findings}");
                 let cure =
                     format!("mend the file (tandem check {} says more), then reload again", path.display());
@@ -63,6 +67,8 @@ impl Worker {
         let findings = loaded.diagnostics.iter().map(ToString::to_string).collect();
         let config = Arc::new(loaded.config);
         self.overlay.reloaded(base.map_or_else(|| Arc::clone(&config), Arc::new), bare);
+        self.save(Arc::clone(self.overlay.base()), "taken over by a reload");
+        self.keep_good();
         let running = std::mem::replace(&mut self.config, config);
         self.before = Arc::new(role::instances_alone(&running));
         log_without(&without);

@@ -12,13 +12,15 @@ impl Worker {
     /// What the vrrp thread tells.
     pub(super) fn take_report(&mut self, report: &Report) {
         let name = report.instance.as_str();
+        // Empty for the thread itself.
+        let instance = Some(name).filter(|name| !name.is_empty());
         match &report.told {
             Told::Transition { transition, .. } if self.restart.silent(name, &transition.cause) => {
-                tracing::info!("vrrp {name}: {}", report.told);
+                tracing::info!(instance, "vrrp {name}: {}", report.told);
                 self.teller.adopt(name, transition.to);
             }
             Told::Transition { transition, snapshot, generation } => {
-                tracing::info!("vrrp {name}: {}", report.told);
+                tracing::info!(instance, "vrrp {name}: {}", report.told);
                 let cause = sentence(&transition.cause, snapshot);
                 let happening = Happening::Instance {
                     name,
@@ -30,13 +32,13 @@ impl Worker {
                 self.teller.tell(happening, &self.config, *generation);
             }
             Told::Deleted { generation, priority } => {
-                tracing::info!("vrrp {name}: {}", report.told);
+                tracing::info!(instance, "vrrp {name}: {}", report.told);
                 let previous = self.teller.state(name);
                 let happening = Happening::Deleted { name, previous, priority: *priority };
                 self.teller.tell(happening, &self.before, *generation);
             }
             Told::LowerPriorityHeard { priority } => {
-                tracing::warn!("vrrp {name}: {}", report.told);
+                tracing::warn!(instance, "vrrp {name}: {}", report.told);
                 let happening = Happening::LowerPriorityHeard { name, priority: *priority };
                 self.teller.tell(happening, &self.config, 0);
             }
@@ -45,24 +47,25 @@ impl Worker {
             Told::Raised(raised) => tracing::warn!("{raised}"),
             Told::Failed { .. } => tracing::error!("{}", report.told),
             Told::Group { to, .. } if self.restart.silent_group(name, *to) => {
-                tracing::info!("vrrp {name}: {}", report.told);
+                tracing::info!(sync_group = name, "vrrp {name}: {}", report.told);
                 self.teller.adopt_group(name, *to);
             }
             Told::Group { from, to, cause, generation } => {
-                tracing::info!("vrrp {name}: {}", report.told);
+                tracing::info!(sync_group = name, "vrrp {name}: {}", report.told);
                 let happening = Happening::Group { name, state: *to, previous: *from, cause };
                 self.teller.tell(happening, &self.config, *generation);
             }
             Told::Note(Note::PriorityChanged { to, .. }) => {
-                tracing::info!("vrrp {name}: {}", report.told);
+                tracing::info!(instance, "vrrp {name}: {}", report.told);
                 let state = self.teller.state(name);
                 let happening = Happening::PriorityChanged { name, state, priority: *to };
                 self.teller.tell(happening, &self.config, 0);
             }
-            Told::GroupWaits { .. } | Told::Note(Note::HoldOver | Note::WantsMaster) => {
-                tracing::info!("vrrp {name}: {}", report.told);
+            Told::GroupWaits { .. } => tracing::info!(sync_group = name, "vrrp {name}: {}", report.told),
+            Told::Note(Note::HoldOver | Note::WantsMaster) => {
+                tracing::info!(instance, "vrrp {name}: {}", report.told);
             }
-            Told::OneHolderAgain { .. } => tracing::info!("vrrp {name}: {}", report.told),
+            Told::OneHolderAgain { .. } => tracing::info!(instance, "vrrp {name}: {}", report.told),
             Told::Note(_)
             | Told::TwoHolders { .. }
             | Told::UnknownVrid { .. }
@@ -72,7 +75,7 @@ impl Worker {
             | Told::SocketFailed { .. }
             | Told::Late(_)
             | Told::Unremembered { .. }
-            | Told::ReportsDropped { .. } => tracing::warn!("vrrp {name}: {}", report.told),
+            | Told::ReportsDropped { .. } => tracing::warn!(instance, "vrrp {name}: {}", report.told),
         }
     }
 

@@ -25,6 +25,11 @@ use super::Worker;
 /// The start is over after so long, also where something of it does not work: whoever waits for it may go on.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
+/// True in the place of a worker that died or left.
+pub(super) fn is_again() -> bool {
+    std::env::var_os(AGAIN).is_some()
+}
+
 /// What was found at the start, and who keeps it for the next one.
 pub(super) struct Restart {
     pub(super) board: Option<Arc<Board>>,
@@ -80,7 +85,7 @@ impl Restart {
             resumed: BTreeSet::new(),
             untold: BTreeSet::new(),
             untold_groups: BTreeSet::new(),
-            again: std::env::var_os(AGAIN).is_some(),
+            again: is_again(),
             rememberer: None,
             home,
             line: None,

@@ -32,6 +32,9 @@ pub enum Error {
         /// What the kernel said.
         detail: String,
     },
+    /// The network namespace that the tables are in cannot be entered.
+    #[error(transparent)]
+    Elsewhere(#[from] crate::net::space::Error),
     /// A system call failed.
     #[error("cannot {operation} the netfilter netlink socket: {source}")]
     Socket {

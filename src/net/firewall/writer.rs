@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::session::{Session, lacks_reports};
 use super::{Content, Error, Family, Found, Ruleset, Shape, Step, diff, resolve};
 use crate::net::link::Links;
+use crate::net::space::{Space, within};
 
 /// How often others' changes are looked for.
 pub const WATCH: Duration = Duration::from_secs(2);
@@ -44,11 +45,21 @@ pub struct Applied {
 /// Runs until the wish's sender is dropped; the last wish is applied first. A wish of generation 0 is none. Errors are
 /// published, not logged; repairs and new warnings are logged.
 pub async fn run(
+    wanted: watch::Receiver<Arc<Ruleset>>,
+    links: watch::Receiver<Arc<Links>>,
+    applied: watch::Sender<Applied>,
+) {
+    run_in(None, wanted, links, applied).await;
+}
+
+/// The same in another network namespace; interfaces are those of this one.
+pub async fn run_in(
+    space: Option<Space>,
     mut wanted: watch::Receiver<Arc<Ruleset>>,
     mut links: watch::Receiver<Arc<Links>>,
     applied: watch::Sender<Applied>,
 ) {
-    let mut writer = Writer { reports: true, ..Writer::default() };
+    let mut writer = Writer { reports: true, space, ..Writer::default() };
     let mut last_attempts = None;
     loop {
         let wish = wanted.borrow_and_update().clone();
@@ -84,6 +95,8 @@ async fn pause(again: Option<Duration>) {
 #[derive(Default)]
 struct Writer {
     session: Option<Session>,
+    /// Where its tables are; `None` = here.
+    space: Option<Space>,
     /// Our tables, with the shape that they were last made in.
     tables: BTreeMap<(Family, String), Shape>,
     /// The kernel can send multicast reports by the parent.
@@ -169,7 +182,7 @@ impl Writer {
         }
         let mut session = match self.session.take() {
             Some(session) => session,
-            None => Session::open()?,
+            None => within(self.space.as_ref(), Session::open)??,
         };
         let named = named_indexes(wish, links);
         let mut now = session.generation()?;

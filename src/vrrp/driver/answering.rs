@@ -32,6 +32,7 @@ impl Driver {
             instances: self.runners.iter().map(|runner| runner.status(now)).collect(),
             groups: self.groups.iter().map(group).collect(),
             lost_reports: self.dropped_reports,
+            lag: self.lateness.lag(now),
         }
     }
 

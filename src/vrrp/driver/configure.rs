@@ -4,13 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::realtime::{self, Scheduling, Steps};
 use crate::vrrp::machine::Rhythm;
 use crate::vrrp::params::Setup;
+use crate::vrrp::report::{Report, Told};
 use crate::vrrp::runner::{Runner, Turn};
 
 use super::Driver;
 
 impl Driver {
+    /// A reload may schedule this thread anew. Other limits of `max_auto_priority` alone leave what was raised.
+    pub(super) fn reschedule(&mut self, wish: &Scheduling, turn: &mut Turn) {
+        let before = &self.setup.scheduling;
+        if *wish == (Scheduling { most: wish.most, late: wish.late, ..before.clone() }) {
+            return;
+        }
+        let outcome = realtime::change(realtime::this_thread(), before, wish);
+        self.steps = Steps::new(wish, &outcome);
+        turn.reports.push(Report { instance: String::new(), told: Told::Scheduled(outcome) });
+    }
+
     /// Another configuration, or the first one: what runs goes on, what is new starts, what is gone steps down.
     pub(super) fn take_setup(&mut self, setup: Setup, hold: Duration, turn: &mut Turn) {
         self.setup = setup.clone();

@@ -11,11 +11,11 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use crate::net::address::Wanted;
 use crate::net::swift::{Place, Swift};
+use crate::realtime::{self, Scheduling};
 use crate::vrrp::auth::guard::Sealed;
 use crate::vrrp::buffers;
 use crate::vrrp::frame::{gratuitous_arp, unsolicited_na};
 use crate::vrrp::params::Destination;
-use crate::vrrp::realtime::{self, Scheduling};
 use crate::vrrp::report::{Report, Told};
 use crate::vrrp::runner::{Outgoing, Packet, Turn};
 use crate::vrrp::socket::{AdvertSocket, Datagram, SocketKey};
@@ -95,7 +95,7 @@ impl Driver {
 
     /// Starts the thread of the first addresses, scheduled as this one. Without it the writer does its work.
     pub(super) fn start_swift(&mut self, scheduling: &Scheduling) {
-        let like_us = Scheduling { lock_memory: false, longest_run: None, ..scheduling.clone() };
+        let like_us = scheduling.clone();
         let mailbox = self.mailbox.clone();
         let prepare = move || _ = realtime::apply(&like_us);
         if self.out.swift {

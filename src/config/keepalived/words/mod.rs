@@ -39,11 +39,11 @@ mod tracker;
 
 const ROOT: Table<Config> = keywords! { Config:
     "net_namespace" => { net_namespace: Text };
-    later "net_namespace_ipvs" => { net_namespace_ipvs: TextOr("") };
-    later "namespace_with_ipsets" => { namespace_with_ipsets: Flag };
+    "net_namespace_ipvs" => { net_namespace_ipvs: TextOr("") };
+    "namespace_with_ipsets" => { namespace_with_ipsets: Flag };
     "instance" => { instance: Text };
     "use_pid_dir" => { use_pid_dir: Flag };
-    later "child_wait_time" => { child_wait_time: Seconds(0.0, DAY) };
+    "child_wait_time" => { child_wait_time: Seconds(0.0, DAY) };
     "linkbeat_use_polling" => { linkbeat_use_polling: Flag };
     "linkbeat_interfaces" => { linkbeat_interfaces: Linkbeats };
     "interface_up_down_delays" => { interface_up_down_delays: Delays };
