@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -27,6 +28,15 @@ use crate::vrrp::mailbox::Mailbox;
 
 /// Capacity of the channels that carry events: more than any burst of transitions.
 pub(super) const EVENTS: usize = 1024;
+
+/// Threads whose runtime hands work to helpers: files, the user database, long texts. Each has its first helper from the
+/// start, and keeps it. When the machine has no thread for us any more (RLIMIT_NPROC, pids.max) the work waits for that one;
+/// without any tokio would panic, and another worker could not be started either.
+const HELPED: [Thread; 3] = [Thread::Main, Thread::Check, Thread::Control];
+/// They are kept, so they are few: more work waits for its turn.
+const HELPERS: usize = 16;
+/// As good as: timers have their limits.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The net thread's outputs.
 pub(super) struct Net {
@@ -214,7 +224,12 @@ pub(super) fn runtime_of(thread: Thread, board: Option<&Arc<Board>>) -> io::Resu
         builder.on_thread_park(move || idle.idle(thread));
         builder.on_thread_unpark(move || busy.busy(thread, clock::since_boot()));
     }
-    builder.enable_all().build()
+    builder.thread_keep_alive(FOR_EVER).max_blocking_threads(HELPERS);
+    let runtime = builder.enable_all().build()?;
+    if HELPED.contains(&thread) {
+        drop(runtime.spawn_blocking(|| ()));
+    }
+    Ok(runtime)
 }
 
 /// A runtime of one thread.
