@@ -1,15 +1,16 @@
 //! Pid files: taken at start, refused while they name a living Tandem, removed at the end.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::options::PidFiles;
 use crate::config::model::Config;
 
-/// A pid file of ours; dropping it removes the file.
+/// A pid file of ours; dropping it removes the file. `None`: the disk did not take it.
 #[derive(Debug)]
-pub(super) struct PidFile(PathBuf);
+pub(super) struct PidFile(Option<PathBuf>);
 
 impl PidFile {
     /// Writes our process id into the file of a part; whether we may run is decided by the file of the whole.
@@ -21,9 +22,20 @@ impl PidFile {
         if let Some(directory) = path.parent() {
             let _ = fs::create_dir_all(directory);
         }
-        fs::write(path, format!("{pid}\n"))
-            .map_err(|source| Error::PidFile { path: path.to_owned(), source })?;
-        Ok(Self(path.to_owned()))
+        match fs::write(path, format!("{pid}\n")) {
+            Ok(()) => Ok(Self(Some(path.to_owned()))),
+            Err(error) if is_full(&error) => {
+                // Without a number in it, it names nobody.
+                let _ = fs::remove_file(path);
+                tracing::error!(
+                    "no pid file {}: {error}; the daemon runs without, and whoever looks for it there finds nobody: free or \
+                     mend that disk, then start it again",
+                    path.display()
+                );
+                Ok(Self(None))
+            }
+            Err(source) => Err(Error::PidFile { path: path.to_owned(), source }),
+        }
     }
 
     /// Writes our process id. A stale file does not hinder.
@@ -50,8 +62,16 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if let Some(path) = &self.0 {
+            let _ = fs::remove_file(path);
+        }
     }
+}
+
+/// A disk that takes nothing is no reason to serve nobody; a wrong path is a mistake that somebody shall mend.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | ReadOnlyFilesystem | QuotaExceeded)
 }
 
 /// True when that process lives and runs this program: a reused number is nobody's lock.
@@ -90,6 +110,17 @@ pub(super) fn places(config: &Config, said: &PidFiles) -> (PathBuf, Vec<PathBuf>
 mod tests {
     use super::*;
     use crate::config::model::BfdInstance;
+
+    #[test]
+    fn a_full_disk_costs_the_file_and_not_the_daemon() {
+        for (error, wanted) in
+            [(libc::ENOSPC, true), (libc::EROFS, true), (libc::EDQUOT, true), (libc::EACCES, false)]
+        {
+            assert_eq!(is_full(&io::Error::from_raw_os_error(error)), wanted, "{error}");
+        }
+        let missing = Path::new("/proc/no-such-folder/pid");
+        assert!(matches!(PidFile::take(missing), Err(Error::PidFile { .. })), "a wrong path is said");
+    }
 
     #[test]
     fn places_are_debian_s() {

@@ -24,6 +24,8 @@ use crate::vrrp::trackers::TrackerValues;
 const RUN_DIRECTORY: &str = "/run/tandem";
 /// What happens within this time is written at once.
 const GATHER: Duration = Duration::from_millis(50);
+/// What could not be written is tried again after so long: a full disk gets free without a word to us.
+const AGAIN: Duration = Duration::from_secs(5);
 /// How long the last word may take.
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// A text from which on the memory that it took is given back.
@@ -131,7 +133,7 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
     let mut last = 0;
     let mut failed = false;
     loop {
-        let open = told.changed().await.is_ok();
+        let open = due(&mut told, failed).await;
         if open {
             tokio::time::sleep(GATHER).await;
         }
@@ -162,12 +164,19 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
         });
         let Ok((sum, result)) = written.await else { return };
         match result {
-            Ok(()) => (last, failed) = (sum, false),
+            Ok(()) => {
+                if std::mem::take(&mut failed) {
+                    tracing::info!("a restart will know the verdicts of the checks again");
+                }
+                last = sum;
+            }
             Err(error) => {
                 // Once, not at every try.
                 if !std::mem::replace(&mut failed, true) {
                     tracing::error!(
-                        "a restart will not know the verdicts of the checks: {error}; mend the folder, or give another one by --run-dir"
+                        "a restart will not know the verdicts of the checks: {error}; free or mend the folder, or give \
+                         another one by --run-dir; it is tried again every {} s",
+                        AGAIN.as_secs()
                     );
                 }
             }
@@ -176,6 +185,21 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
             return;
         }
         rest(clock::now().saturating_duration_since(begun) * SHARE, &mut told).await;
+    }
+}
+
+/// Waits for something to write: a word, or another try after one that `failed`. False: nobody says anything any more.
+async fn due(told: &mut watch::Receiver<Facts>, failed: bool) -> bool {
+    let again = async {
+        if failed {
+            tokio::time::sleep(AGAIN).await;
+        } else {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        changed = told.changed() => changed.is_ok(),
+        () = again => true,
     }
 }
 
@@ -219,5 +243,9 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         file.write_all(text)?;
         fs::rename(&beside, path)
     };
-    write().map_err(named)
+    write().map_err(|error| {
+        // What is there of it takes room that a full disk does not have.
+        let _ = fs::remove_file(&beside);
+        named(error)
+    })
 }
