@@ -133,7 +133,7 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
     let mut last = 0;
     let mut failed = false;
     loop {
-        let open = due(&mut told, failed).await;
+        let open = due(&mut told, failed.then_some(AGAIN)).await;
         if open {
             tokio::time::sleep(GATHER).await;
         }
@@ -188,13 +188,13 @@ async fn run(path: PathBuf, asker: Asker, mut told: watch::Receiver<Facts>) {
     }
 }
 
-/// Waits for something to write: a word, or another try after one that `failed`. False: nobody says anything any more.
-async fn due(told: &mut watch::Receiver<Facts>, failed: bool) -> bool {
+/// Waits for something to write: a word, or the time for another try where the last one failed. False: nobody says anything
+/// any more.
+async fn due(told: &mut watch::Receiver<Facts>, again: Option<Duration>) -> bool {
     let again = async {
-        if failed {
-            tokio::time::sleep(AGAIN).await;
-        } else {
-            std::future::pending().await
+        match again {
+            Some(again) => tokio::time::sleep(again).await,
+            None => std::future::pending().await,
         }
     };
     tokio::select! {
@@ -248,4 +248,38 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
         named(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_failed_is_due_again_without_a_word() {
+        let (facts, mut told) = watch::channel(Facts::default());
+        let soon = Duration::from_millis(20);
+        assert!(
+            tokio::time::timeout(soon * 3, due(&mut told, None)).await.is_err(),
+            "nobody has said anything"
+        );
+        assert!(due(&mut told, Some(soon)).await);
+        facts.send_modify(|facts| facts.number += 1);
+        assert!(due(&mut told, None).await);
+        told.mark_unchanged();
+        drop(facts);
+        assert!(!due(&mut told, Some(Duration::from_secs(60))).await, "the end does not wait");
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let folder = std::env::temp_dir().join(format!("tandem-remember-{}", std::process::id()));
+        // A folder in the place of the file.
+        let path = folder.join("memory.json");
+        fs::create_dir_all(path.join("x")).unwrap();
+        let error = replace(&path, b"{}").unwrap_err().to_string();
+        assert!(error.contains("memory.json: "), "{error}");
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["memory.json"]);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

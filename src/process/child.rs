@@ -274,3 +274,26 @@ fn not_started(name: &str, run_as: Option<&RunAs>, error: &io::Error) -> String 
     };
     format!("{name} could not be started: {error}; {cure}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_says_nothing_of_the_program() {
+        for (errno, shortage) in [
+            (Errno::EAGAIN, true),
+            (Errno::ENOMEM, true),
+            (Errno::EMFILE, true),
+            (Errno::ENFILE, true),
+            (Errno::ENOENT, false),
+            (Errno::EACCES, false),
+            (Errno::EPERM, false),
+            (Errno::E2BIG, false),
+        ] {
+            let outcome = Outcome::from(Refusal { why: "x".to_owned(), shortage: is_shortage(errno) });
+            assert_eq!(outcome == Outcome::NoProcess("x".to_owned()), shortage, "{errno}");
+        }
+        assert_eq!(Outcome::from(Refusal::from("x".to_owned())), Outcome::NotStarted("x".to_owned()));
+    }
+}
