@@ -34,7 +34,7 @@ pub(super) const EVENTS: usize = 1024;
 /// without any tokio would panic, and another worker could not be started either.
 const HELPED: [Thread; 3] = [Thread::Main, Thread::Check, Thread::Control];
 /// They are kept, so they are few: more work waits for its turn.
-const HELPERS: usize = 16;
+const HELPERS: usize = 32;
 /// As good as: timers have their limits.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
