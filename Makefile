@@ -77,10 +77,11 @@ bench-addresses:
 bench-check:
 	@cargo bench --locked --bench check
 
-# docs/faults.md: what each fault costs. The part that needs ip_vs is in `make test`.
+# docs/faults.md: what each fault costs, all that needs no ip_vs. The rest is in `make test`.
 test-faults: setup
-	@cargo nextest run --locked --test lab_vrrp --test run_cli --test run_commands --success-output immediate \
-	    -E 'test(/^(restart|life|interfaces)::/) + test(=takeover::cable_of_the_master_pulled) + binary(run_cli) + binary(run_commands)'
+	@cargo nextest run --locked --lib --test lab_vrrp --test run_cli --test run_commands --success-output immediate \
+	    -E 'test(/^(faults|restart|life|interfaces|rights)::/) + test(=takeover::cable_of_the_master_pulled) + binary(run_cli) +
+	        binary(run_commands) + test(/^(board|core::(recall|kept|pidfile)|process|cli::log|check::checkers::misc|vrrp::auth)::/)'
 
 # RUNS=5, WINDOW=10 seconds of idleness. The program as it is released: the benchmark's own build is another.
 bench-core:

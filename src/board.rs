@@ -8,7 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -175,7 +175,11 @@ impl Board {
         }
         file.set_len(BYTES as u64).map_err(wrap)?;
         // Now, and not at a store of the vrrp thread, it turns out whether there is room.
-        reserve(&file, HEAD * 8).map_err(wrap)?;
+        if let Err(error) = reserve(&file, (HEAD + SLOT) * 8) {
+            // A board that is nothing but a hole is none.
+            let _ = file.set_len(0);
+            return Err(wrap(error));
+        }
         let board = Self { words: map(&file).map_err(wrap)?, _file: Some(file) };
         let ours = whole
             && board.read(AT_MAGIC) == MAGIC
@@ -194,12 +198,19 @@ impl Board {
 
     /// The board of that process as its supervisor sees it; `None` while there is none, or it is another process's.
     pub fn look(folder: &Path, instance: &str, owner: u32) -> Option<Self> {
-        let file = open_own(&place(folder, instance), false).ok()?;
+        let file = existing(&place(folder, instance)).ok()?;
         if file.metadata().ok()?.len() != BYTES as u64 {
             return None;
         }
+        // Not by the mapping: where the worker found no room the file is a hole, and to look into one of those takes a page
+        // that there is not. That would end the process.
+        let mut magic = [0; 8];
+        file.read_exact_at(&mut magic, (AT_MAGIC * 8) as u64).ok()?;
+        if u64::from_ne_bytes(magic) != MAGIC {
+            return None;
+        }
         let board = Self { words: map(&file).ok()?, _file: None };
-        (board.read(AT_MAGIC) == MAGIC && board.read(AT_OWNER) == u64::from(owner)).then_some(board)
+        (board.read(AT_OWNER) == u64::from(owner)).then_some(board)
     }
 
     /// This process lives at that time since boot.
@@ -250,7 +261,8 @@ impl Board {
         let names: Vec<u64> = names.map(number).collect();
         let room = names.len().min(SLOTS);
         if let Some(file) = &self._file {
-            reserve(file, (HEAD + SLOT * room) * 8)?;
+            // And the one behind them: it says by its zero that it is not used.
+            reserve(file, (HEAD + SLOT * (room + 1).min(SLOTS)) * 8)?;
         }
         // What is known goes along to its new place.
         let known: std::collections::HashMap<u64, [u64; SLOT]> = (0..SLOTS)
@@ -303,7 +315,7 @@ impl Board {
             // Through the file: pages that nobody touched stay holes.
             file.set_len(0)?;
             file.set_len(BYTES as u64)?;
-            reserve(file, HEAD * 8)?;
+            reserve(file, (HEAD + SLOT) * 8)?;
         }
         self.write(AT_BOOT, boot());
         self.write(AT_SPACE, space());
@@ -349,8 +361,9 @@ fn place(folder: &Path, instance: &str) -> PathBuf {
     if in_memory(folder) {
         return folder.join(name);
     }
-    let space = number(&folder.display().to_string());
-    Path::new("/dev/shm").join(format!("tandem-{space:x}-{name}"))
+    // Everybody shares that folder: the files of each user have names of their own.
+    let (user, space) = (nix::unistd::geteuid(), number(&folder.display().to_string()));
+    Path::new("/dev/shm").join(format!("tandem-{user}-{space:x}-{name}"))
 }
 
 /// True for a folder whose files are memory.
@@ -359,28 +372,51 @@ fn in_memory(folder: &Path) -> bool {
     statfs(existing).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
 }
 
+/// Opens it, and makes it where it is missing.
 fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    open_own(path, true)
+    // What is there is never opened by O_CREAT: of another user's file in a folder like /dev/shm the kernel forbids that
+    // (fs.protected_regular), and says no more than "Permission denied".
+    match existing(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => existing(path),
+        made => made,
+    }
 }
 
-/// In /dev/shm everybody may make files: a link or another user's file is not followed.
-fn open_own(path: &Path, create: bool) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(create)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
-    let owner = std::os::unix::fs::MetadataExt::uid(&file.metadata()?);
-    if owner != nix::unistd::geteuid().as_raw() {
-        return Err(io::Error::other(format!("it belongs to user {owner}")));
-    }
+/// Opens the file that is there, if it is ours. In /dev/shm everybody may make files: by one that we took for ours anybody
+/// could tell the supervisor that the worker hangs, or end both by making it shorter.
+fn existing(path: &Path) -> io::Result<File> {
+    let ours = |found: &std::fs::Metadata| match stranger(
+        found.file_type(),
+        found.uid(),
+        nix::unistd::geteuid().as_raw(),
+    ) {
+        None => Ok(()),
+        Some(why) => Err(io::Error::other(format!("{why}; remove it"))),
+    };
+    // Before it is opened, for the words; and then what was opened.
+    ours(&std::fs::symlink_metadata(path)?)?;
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    ours(&file.metadata()?)?;
     Ok(file)
+}
+
+/// Why what lies there is not a file of this user. Pure.
+fn stranger(kind: std::fs::FileType, owner: u32, us: u32) -> Option<String> {
+    if kind.is_symlink() {
+        Some("it is a link to something else".to_owned())
+    } else if !kind.is_file() {
+        Some("it is no file".to_owned())
+    } else {
+        (owner != us).then(|| format!("it belongs to user {owner}"))
+    }
 }
 
 /// Makes sure of the memory: without it a store would end the process.
@@ -531,6 +567,40 @@ mod tests {
         }
         std::fs::write(&file, &good).unwrap();
         assert_eq!(Board::take(&folder, "").unwrap().1.unwrap().masters.len(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_ours_is_neither_taken_nor_looked_at() {
+        let folder = folder("stranger");
+        std::fs::create_dir_all(&folder).unwrap();
+        let (file, other) = (folder.join("board"), folder.join("other"));
+        // A whole board that somebody offers by a link.
+        drop(Board::take(&folder, "").unwrap());
+        std::fs::rename(&file, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        let refused = || Board::take(&folder, "").unwrap_err().to_string();
+        assert!(refused().ends_with("it is a link to something else; remove it"), "{}", refused());
+        assert!(Board::look(&folder, "", std::process::id()).is_none());
+        std::fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(refused().ends_with("it is no file; remove it"), "{}", refused());
+        assert!(Board::look(&folder, "", std::process::id()).is_none());
+        let kind = std::fs::metadata(&other).unwrap().file_type();
+        assert_eq!(stranger(kind, 7, 0).as_deref(), Some("it belongs to user 7"));
+        assert_eq!(stranger(kind, 7, 7), None);
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_a_hole_is_no_board() {
+        // What a worker leaves that found no room.
+        let folder = folder("hole");
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = File::create(folder.join("board")).unwrap();
+        file.set_len(BYTES as u64).unwrap();
+        assert!(Board::look(&folder, "", std::process::id()).is_none());
+        assert_eq!(file.metadata().unwrap().blocks(), 0, "to look took no memory");
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -113,6 +113,9 @@ pub enum Outcome {
     TimedOut,
     /// It could not be started; says why and what to do.
     NotStarted(String),
+    /// The system had no process, no memory or no descriptor for it, so that nothing is known of the program itself. Says
+    /// why and what to do. keepalived 2.2.7 logs "Failed fork process" then, and leaves the tracker as it is.
+    NoProcess(String),
 }
 
 /// A finished run.
@@ -169,7 +172,7 @@ pub async fn run_or_leave(program: &Program, enough: impl Future<Output = ()>) -
     let finished = |outcome| Finished { outcome, took: clock::now().saturating_duration_since(started) };
     let (mut child, mut group) = match child::start(program) {
         Ok(child) => child,
-        Err(why) => return (finished(Outcome::NotStarted(why)), None),
+        Err(refusal) => return (finished(refusal.into()), None),
     };
     let limit = async {
         match program.timeout {

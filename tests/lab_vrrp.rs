@@ -5,6 +5,8 @@ mod lab;
 
 #[path = "lab_vrrp/config.rs"]
 mod config;
+#[path = "lab_vrrp/faults.rs"]
+mod faults;
 #[path = "lab_vrrp/groups.rs"]
 mod groups;
 #[path = "lab_vrrp/header.rs"]

@@ -69,6 +69,7 @@ const PURE: &[&str] = &[
     "vrrp/auth/guard.rs",
     "vrrp/auth/keys.rs",
     "vrrp/auth/replay.rs",
+    "vrrp/auth/steady.rs",
     "vrrp/auth/trailer.rs",
     "vrrp/frame.rs",
     "vrrp/addresses.rs",

@@ -66,6 +66,18 @@ impl Door {
         door
     }
 
+    /// Once more, where it could not be opened.
+    pub(super) fn open_again(
+        &mut self,
+        path: Option<&Path>,
+        group: Option<&str>,
+        board: Option<&Arc<Board>>,
+    ) {
+        if path.is_some() && self.thread.is_none() {
+            *self = Self::open(path, group, board);
+        }
+    }
+
     /// Who may use it beside root.
     pub(super) fn allow(&self, group: Option<&str>) {
         let Some(socket) = &self.socket else { return };

@@ -1,15 +1,16 @@
 //! Pid files: taken at start, refused while they name a living Tandem, removed at the end.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::options::PidFiles;
 use crate::config::model::Config;
 
-/// A pid file of ours; dropping it removes the file.
+/// A pid file of ours; dropping it removes the file. `None`: the disk did not take it.
 #[derive(Debug)]
-pub(super) struct PidFile(PathBuf);
+pub(super) struct PidFile(Option<PathBuf>);
 
 impl PidFile {
     /// Writes our process id into the file of a part; whether we may run is decided by the file of the whole.
@@ -21,9 +22,20 @@ impl PidFile {
         if let Some(directory) = path.parent() {
             let _ = fs::create_dir_all(directory);
         }
-        fs::write(path, format!("{pid}\n"))
-            .map_err(|source| Error::PidFile { path: path.to_owned(), source })?;
-        Ok(Self(path.to_owned()))
+        match fs::write(path, format!("{pid}\n")) {
+            Ok(()) => Ok(Self(Some(path.to_owned()))),
+            Err(error) if is_full(&error) => {
+                // Without a number in it, it names nobody.
+                let _ = fs::remove_file(path);
+                tracing::error!(
+                    "no pid file {}: {error}; the daemon runs without, and whoever looks for it there finds nobody: free or \
+                     mend that disk, then start it again",
+                    path.display()
+                );
+                Ok(Self(None))
+            }
+            Err(source) => Err(Error::PidFile { path: path.to_owned(), source }),
+        }
     }
 
     /// Writes our process id. A stale file does not hinder.
@@ -45,8 +57,16 @@ impl PidFile {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        if let Some(path) = &self.0 {
+            let _ = fs::remove_file(path);
+        }
     }
+}
+
+/// A disk that takes nothing is no reason to serve nobody; a wrong path is a mistake that somebody shall mend.
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | ReadOnlyFilesystem | QuotaExceeded)
 }
 
 /// True when that process lives and runs this program: a reused number is nobody's lock.
@@ -142,10 +162,11 @@ impl Held {
     /// What could not be written; all else is done.
     pub(super) fn follow(&mut self, config: &Config) -> Vec<Error> {
         let wanted = self.places.as_ref().map(|places| places.parts(config)).unwrap_or_default();
-        self.parts.retain(|file| wanted.contains(&file.0));
+        // One that could not be written is tried again.
+        self.parts.retain(|file| file.0.as_ref().is_some_and(|path| wanted.contains(path)));
         let mut errors = Vec::new();
         for path in wanted {
-            if !self.parts.iter().any(|file| file.0 == path) {
+            if !self.parts.iter().any(|file| file.0.as_ref() == Some(&path)) {
                 match PidFile::write(&path) {
                     Ok(file) => self.parts.push(file),
                     Err(error) => errors.push(error),
@@ -157,7 +178,7 @@ impl Held {
 
     /// The files.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.whole.iter().chain(&self.parts).map(|file| file.0.as_path())
+        self.whole.iter().chain(&self.parts).filter_map(|file| file.0.as_deref())
     }
 }
 
@@ -165,6 +186,17 @@ impl Held {
 mod tests {
     use super::*;
     use crate::config::model::BfdInstance;
+
+    #[test]
+    fn a_full_disk_costs_the_file_and_not_the_daemon() {
+        for (error, wanted) in
+            [(libc::ENOSPC, true), (libc::EROFS, true), (libc::EDQUOT, true), (libc::EACCES, false)]
+        {
+            assert_eq!(is_full(&io::Error::from_raw_os_error(error)), wanted, "{error}");
+        }
+        let missing = Path::new("/proc/no-such-folder/pid");
+        assert!(matches!(PidFile::take(missing), Err(Error::PidFile { .. })), "a wrong path is said");
+    }
 
     #[test]
     fn places_are_debian_s() {

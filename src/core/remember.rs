@@ -151,13 +151,7 @@ async fn run(path: PathBuf, asker: Asker, board: Arc<Board>, mut told: watch::Re
     let mut last = 0;
     let mut failed = false;
     loop {
-        let changed = told.changed();
-        let open = if failed {
-            // A folder that was full may have room by now.
-            tokio::time::timeout(TRY_AGAIN, changed).await.map_or(true, |changed| changed.is_ok())
-        } else {
-            changed.await.is_ok()
-        };
+        let open = due(&mut told, failed.then_some(TRY_AGAIN)).await;
         if open {
             tokio::time::sleep(GATHER).await;
         }
@@ -189,12 +183,19 @@ async fn run(path: PathBuf, asker: Asker, board: Arc<Board>, mut told: watch::Re
             board.outdated(since_boot);
         }
         match result {
-            Ok(()) => (last, failed) = (sum, false),
+            Ok(()) => {
+                if std::mem::take(&mut failed) {
+                    tracing::info!("a restart will know the verdicts of the checks again");
+                }
+                last = sum;
+            }
             Err(error) => {
                 // Once, not at every try.
                 if !std::mem::replace(&mut failed, true) {
                     tracing::error!(
-                        "a restart will not know the verdicts of the checks: {error}; mend the folder, or give another one by --run-dir"
+                        "a restart will not know the verdicts of the checks: {error}; free or mend the folder, or give \
+                         another one by --run-dir; it is tried again every {} s",
+                        TRY_AGAIN.as_secs()
                     );
                 }
             }
@@ -210,6 +211,21 @@ async fn run(path: PathBuf, asker: Asker, board: Arc<Board>, mut told: watch::Re
 fn written_last(path: &Path) -> Recalled {
     let document = fs::read(path).ok().and_then(|text| Document::parse(&text).ok());
     document.map(|document| document.verdicts).unwrap_or_default()
+}
+
+/// Waits for something to write: a word, or the time for another try where the last one failed. False: nobody says anything
+/// any more.
+async fn due(told: &mut watch::Receiver<Facts>, again: Option<Duration>) -> bool {
+    let again = async {
+        match again {
+            Some(again) => tokio::time::sleep(again).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        changed = told.changed() => changed.is_ok(),
+        () = again => true,
+    }
 }
 
 /// Tells two texts apart.
@@ -252,7 +268,11 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
         file.write_all(text)?;
         fs::rename(&beside, path)
     };
-    write().map_err(named)
+    write().map_err(|error| {
+        // What is there of it takes room that a full disk does not have.
+        let _ = fs::remove_file(&beside);
+        named(error)
+    })
 }
 
 #[cfg(test)]
@@ -304,6 +324,35 @@ mod tests {
         .await;
         assert_eq!(read(&folder, "", Duration::from_secs(59)), verdicts());
         assert_eq!(read(&folder, "", Duration::from_secs(61)).verdicts, Recalled::default());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_due_again_without_a_word() {
+        let (facts, mut told) = watch::channel(Facts::default());
+        let soon = Duration::from_millis(20);
+        assert!(
+            tokio::time::timeout(soon * 3, due(&mut told, None)).await.is_err(),
+            "nobody has said anything"
+        );
+        assert!(due(&mut told, Some(soon)).await);
+        facts.send_modify(|facts| facts.number += 1);
+        assert!(due(&mut told, None).await);
+        told.mark_unchanged();
+        drop(facts);
+        assert!(!due(&mut told, Some(Duration::from_secs(60))).await, "the end does not wait");
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_nothing_behind() {
+        let folder = std::env::temp_dir().join(format!("tandem-remember-{}", std::process::id()));
+        // A folder in the place of the file.
+        let path = folder.join("memory.json");
+        fs::create_dir_all(path.join("x")).unwrap();
+        let error = replace(&path, b"{}").unwrap_err().to_string();
+        assert!(error.contains("memory.json: "), "{error}");
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["memory.json"]);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -99,7 +99,7 @@ pub async fn run_around(around: Around, global: &Global) {
         Outcome::TimedOut => {
             tracing::error!("{word}: {words} did not end within {} s: ended; going on", limit.as_secs_f64());
         }
-        Outcome::NotStarted(why) => tracing::error!("{word}: {why}; going on"),
+        Outcome::NotStarted(why) | Outcome::NoProcess(why) => tracing::error!("{word}: {why}; going on"),
     }
 }
 

@@ -34,6 +34,14 @@ pub(super) const EVENTS: usize = 1024;
 /// How often a thread that never waits says that it goes on: several times within what the supervisor grants it, and seldom
 /// enough to wake no idle machine.
 const PROGRESS: Duration = Duration::from_secs(20);
+/// Threads whose runtime hands work to helpers: files, the user database, long texts. Each has its first helper from the
+/// start, and keeps it. When the machine has no thread for us any more (RLIMIT_NPROC, pids.max) the work waits for that one;
+/// without any tokio would panic, and another worker could not be started either.
+const HELPED: [Thread; 3] = [Thread::Main, Thread::Check, Thread::Control];
+/// They are kept, so they are few: more work waits for its turn.
+const HELPERS: usize = 32;
+/// As good as: timers have their limits.
+const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// The net thread's outputs.
 pub(super) struct Net {
@@ -242,7 +250,11 @@ fn runtime_that_says(
         builder.on_thread_park(move || idle.idle(thread));
         builder.on_thread_unpark(move || busy.busy(thread, clock::since_boot()));
     }
+    builder.thread_keep_alive(FOR_EVER).max_blocking_threads(HELPERS);
     let runtime = builder.enable_all().build()?;
+    if HELPED.contains(&thread) {
+        drop(runtime.spawn_blocking(|| ()));
+    }
     if let Some(board) = board.cloned() {
         // A task among the others: it has its turn as long as none of them holds the thread up. With no other the thread goes
         // on to wait, and says that.

@@ -400,6 +400,7 @@ impl Worker {
                         return Err(Error::ThreadDied(thread.name()));
                     }
                     self.disk.tell_slow(&self.override_file(), clock::now());
+                    self.keep_again(clock::now());
                     if !self.config.bfd_instance.is_empty() {
                         // A session that has not come up for long enough counts as down.
                         self.tell_check();

@@ -207,7 +207,7 @@ fn log(why: &str, program: &Program, finished: &Finished) {
             tracing::warn!("{why}: {words} was ended by signal {signal} after {secs:.2} s");
         }
         Outcome::TimedOut => tracing::warn!("{why}: {words} was ended after {secs:.2} s"),
-        Outcome::NotStarted(reason) => tracing::error!("{why}: {reason}"),
+        Outcome::NotStarted(reason) | Outcome::NoProcess(reason) => tracing::error!("{why}: {reason}"),
     }
 }
 

@@ -85,6 +85,6 @@ fn ended(words: &str, finished: &Finished) -> String {
         Outcome::Exit(status) => format!("the pipe's reader {words} ended with status {status}"),
         Outcome::Signal(signal) => format!("the pipe's reader {words} was ended by signal {signal}"),
         Outcome::TimedOut => format!("the pipe's reader {words} was ended"),
-        Outcome::NotStarted(why) => format!("the pipe's reader: {why}"),
+        Outcome::NotStarted(why) | Outcome::NoProcess(why) => format!("the pipe's reader: {why}"),
     }
 }

@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 
 use super::policy::{self, Policy};
 use super::spawn::{Identity, Order, Started, spawn};
-use super::{Program, RunAs, script, script_check};
+use super::{Outcome, Program, RunAs, script, script_check};
 
 /// Variables that would let the daemon's environment steer a program (keepalived 2.4 removes the same), and those that
 /// speak of the daemon itself: a program that tells systemd something would speak for us.
@@ -151,17 +151,44 @@ impl Drop for Child {
     }
 }
 
-/// Starts a program; an error is a sentence with the file and the cure in it. Called within a runtime.
-pub(super) fn start(program: &Program) -> Result<(Child, ProcessGroup), String> {
+/// Why a program was not started: a sentence with the file and the cure in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    why: String,
+    /// The machine is short of something that every program needs: it says nothing of this one.
+    shortage: bool,
+}
+
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Self { why, shortage: false }
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(Refusal { why, shortage }: Refusal) -> Self {
+        if shortage { Self::NoProcess(why) } else { Self::NotStarted(why) }
+    }
+}
+
+/// True for what a program cannot help: no process (RLIMIT_NPROC, pids.max), no memory, no descriptor.
+const fn is_shortage(errno: Errno) -> bool {
+    matches!(errno, Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)
+}
+
+/// Starts a program. Called within a runtime.
+pub(super) fn start(program: &Program) -> Result<(Child, ProcessGroup), Refusal> {
     start_under(program, policy::current())
 }
 
 /// The same under a certain policy.
-pub(super) fn start_under(program: &Program, policy: Policy) -> Result<(Child, ProcessGroup), String> {
-    let name = program.argv.first().ok_or("there is no program to run")?;
+pub(super) fn start_under(program: &Program, policy: Policy) -> Result<(Child, ProcessGroup), Refusal> {
+    let name = program.argv.first().ok_or_else(|| "there is no program to run".to_owned())?;
     let order = order(program, name, policy)?;
-    let started =
-        spawn(&order).map_err(|errno| not_started(name, program.run_as.as_ref(), &io::Error::from(errno)))?;
+    let started = spawn(&order).map_err(|errno| Refusal {
+        why: not_started(name, program.run_as.as_ref(), &io::Error::from(errno)),
+        shortage: is_shortage(errno),
+    })?;
     let group = ProcessGroup { id: Some(started.pid), alive: true };
     Ok((Child::new(started), group))
 }
@@ -230,7 +257,7 @@ fn not_started(name: &str, run_as: Option<&RunAs>, error: &io::Error) -> String 
             format!("the daemon may not become user {}: run it as root, or name no user", who.user)
         }
         (Some(libc::EAGAIN | libc::ENOMEM), _) => {
-            "the machine or the user has too many processes or no memory".to_owned()
+            "the machine or the user has too many processes or no memory: see ulimit -u and pids.max".to_owned()
         }
         (Some(libc::E2BIG), _) => "its arguments are too long".to_owned(),
         _ => match script_check(name, run_as, false) {
@@ -246,4 +273,27 @@ fn not_started(name: &str, run_as: Option<&RunAs>, error: &io::Error) -> String 
         },
     };
     format!("{name} could not be started: {error}; {cure}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_says_nothing_of_the_program() {
+        for (errno, shortage) in [
+            (Errno::EAGAIN, true),
+            (Errno::ENOMEM, true),
+            (Errno::EMFILE, true),
+            (Errno::ENFILE, true),
+            (Errno::ENOENT, false),
+            (Errno::EACCES, false),
+            (Errno::EPERM, false),
+            (Errno::E2BIG, false),
+        ] {
+            let outcome = Outcome::from(Refusal { why: "x".to_owned(), shortage: is_shortage(errno) });
+            assert_eq!(outcome == Outcome::NoProcess("x".to_owned()), shortage, "{errno}");
+        }
+        assert_eq!(Outcome::from(Refusal::from("x".to_owned())), Outcome::NotStarted("x".to_owned()));
+    }
 }

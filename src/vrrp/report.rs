@@ -103,6 +103,16 @@ pub enum Told {
         /// How many of this name since the last report.
         count: u64,
     },
+    /// The wall clock was stepped; signed adverts go on by the time before.
+    ClockStepped {
+        /// How far, in seconds: forward is positive.
+        by: i64,
+    },
+    /// Signed adverts go by the wall clock from now on, as a director that knows the key goes by another time than ours.
+    ClockFollowed {
+        /// Sender.
+        source: std::net::IpAddr,
+    },
     /// An advert's addresses differ from ours; it counts all the same.
     AddressListDiffers {
         /// Sender.
@@ -202,6 +212,18 @@ impl fmt::Display for Told {
             }
             Self::Discarded { why, count: 1, .. } => write!(f, "advert refused: {why}"),
             Self::Discarded { why, count, .. } => write!(f, "{count} adverts refused, the last one: {why}"),
+            Self::ClockStepped { by } => write!(
+                f,
+                "the clock of this machine was stepped {} by {} s: signed adverts (auth_hmac) go on by the time before, until \
+                 a restart. Where the clock is wrong now, mend it before that",
+                if *by < 0 { "back" } else { "forward" },
+                by.unsigned_abs()
+            ),
+            Self::ClockFollowed { source } => write!(
+                f,
+                "{source} signs by another time than ours from before our clock was stepped: signed adverts go by the clock \
+                 from now on"
+            ),
             Self::AddressListDiffers { source } => write!(
                 f,
                 "{source} advertises other virtual addresses than ours; its adverts count all the same: make the \

@@ -3,6 +3,7 @@
 
 mod history;
 mod outgoing;
+mod proving;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
@@ -17,6 +18,7 @@ use super::accept::{Datagram, Discard, Rules, accept};
 use super::announce::Schedule;
 use super::auth::ah;
 use super::auth::guard::{Guard, Incoming, Policy};
+use super::auth::steady::Steady;
 use super::datagram::Arrived;
 use super::group::Member;
 use super::machine::{Action, Event, Machine, Note, Occasion, Rhythm, StateName};
@@ -103,6 +105,7 @@ pub(super) struct Runner {
     settings: Arc<Settings>,
     socket: Arc<SocketKey>,
     guard: Guard,
+    steady: Steady,
     /// The last advert, while the next one is the same.
     spoken: Option<Spoken>,
     machine: Machine,
@@ -136,6 +139,7 @@ impl Runner {
             name: settings.name.as_str().into(),
             socket: Arc::new(socket_key(&settings)),
             guard: Guard::new(settings.policy.clone(), peers(&settings)),
+            steady: Steady::default(),
             spoken: None,
             machine: Machine::new(settings.machine_params(None)),
             rules: settings.rules(None),
@@ -295,7 +299,7 @@ impl Runner {
             return self.refused(&discard, turn);
         }
         let incoming = Incoming { payload: arrived.payload, packet: arrived.packet, source: arrived.source };
-        let opened = match self.guard.open(&incoming, turn.since_1970) {
+        let opened = match self.open(&incoming, turn) {
             Ok(opened) => opened,
             Err(error) => return self.refused(&Discard::Auth(error), turn),
         };
@@ -457,7 +461,8 @@ impl Runner {
         for action in self.machine.handle(event, turn.now) {
             match action {
                 Action::SendAdvert { priority } => {
-                    let advert = self.outgoing(priority, turn.since_1970);
+                    let time = self.signed_time(turn);
+                    let advert = self.outgoing(priority, time);
                     self.history.sent(priority, advert.is_some());
                     turn.adverts.extend(advert);
                 }

@@ -8,7 +8,7 @@ use super::director::tandem;
 use super::process::Process;
 
 /// `nobody` of Debian: a user without a home and without files.
-const USER: u32 = 65534;
+pub const USER: u32 = 65534;
 /// What the work itself asks for; no `sys_admin`, no `dac_override`, no `setuid`.
 const RIGHTS: &str = "+net_admin,+net_raw,+net_bind_service";
 

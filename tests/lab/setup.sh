@@ -28,6 +28,7 @@ packages=(
     exim4-daemon-light # and one that refuses when it is told to
     tomcat10       # a server of its own kind for HTTP_GET; brings a Java with it
     socat          # services of UDP and TCP
+    libfaketime    # a clock of its own for one director of a pair
     shellcheck     # the shipped scripts are checked with it
     groff-base     # reads the man pages
     dpkg-dev       # dpkg-shlibdeps, for the packages of make deb

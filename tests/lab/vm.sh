@@ -54,6 +54,8 @@ export LAB_SLOW=${LAB_SLOW:-$slow}
     echo 'cat /proc/uptime >"'"$work"'/booted"'
     echo 'exec >"'"$work"'/log" 2>&1 </dev/null'
     echo 'mount -t tmpfs tmpfs /tmp/tandem-lab 2>/dev/null || { mkdir -p /tmp/tandem-lab && mount -t tmpfs tmpfs /tmp/tandem-lab; }'
+    # Nobody else's clock: a test may set it.
+    echo 'export LAB_VM=1'
     echo 'mkdir -p /run/netns; ulimit -c 0'
     echo 'for module in ip_vs ipip; do modprobe $module || echo "modprobe $module failed"; done'
     # Tunnel devices of the first namespace only: else each namespace gets a tunl0 of its own unasked.

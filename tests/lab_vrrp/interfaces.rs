@@ -52,13 +52,18 @@ fn scene(name: &str, made: &Made) {
     master("d2");
     lab.plug("d1", "eth0");
     master("d1");
+    let gone = now();
     lab.ip("d1", &format!("link del {}", made.interface));
     master("d2");
+    let took = watch.wait("d2", VIP, true, patience()).saturating_duration_since(gone);
+    measured(&format!("{name}_deleted_takeover"), took, down_interval(s(1), 100), ms(200));
     for line in made.lines {
         lab.ip("d1", line);
     }
     lab.ip("d1", &format!("addr add 10.9.0.1/24 dev {}", made.interface));
+    let made_anew = now();
     master("d1");
+    println!("MEASURED {name}_made_anew_master_again_ms={}", made_anew.elapsed().as_millis());
     let since = now();
     pause(s(3));
     let moved: Vec<_> = watch.changes().into_iter().filter(|change| change.at >= since).collect();

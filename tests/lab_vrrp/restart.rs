@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use super::*;
 
 /// The worker of a director.
-fn worker(director: &Director) -> i32 {
+pub(super) fn worker(director: &Director) -> i32 {
     let pid = director.process.pid();
     let mut found = None;
     wait("a worker", patience(), || {
@@ -16,16 +16,16 @@ fn worker(director: &Director) -> i32 {
     found.expect("just found")
 }
 
-fn is_tandem(pid: i32) -> bool {
+pub(super) fn is_tandem(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "tandem")
 }
 
-fn signal(pid: i32, signal: Signal) {
+pub(super) fn signal(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).expect("a signal");
 }
 
 /// A master with a notify script and a backup that would take over.
-fn two(name: &str) -> Option<(Pair, Director, Director, std::path::PathBuf)> {
+pub(super) fn two(name: &str) -> Option<(Pair, Director, Director, std::path::PathBuf)> {
     if director::tandem_only("a restart without a trace") {
         return None;
     }
@@ -41,13 +41,13 @@ fn two(name: &str) -> Option<(Pair, Director, Director, std::path::PathBuf)> {
     Some((pair, d1, d2, out))
 }
 
-fn lines(path: &std::path::Path) -> Vec<String> {
+pub(super) fn lines(path: &std::path::Path) -> Vec<String> {
     std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// The address did not move, the peer said nothing, nobody was told anything.
 #[track_caller]
-fn no_trace(pair: &Pair, out: &std::path::Path, since: Instant) {
+pub(super) fn no_trace(pair: &Pair, out: &std::path::Path, since: Instant) {
     pair.calm(since, s(4));
     assert!(pair.wire.adverts("d2", since).is_empty(), "the peer took over");
     assert!(pair.wire.adverts("d1", since).iter().all(|(_, priority)| *priority == 150));

@@ -120,6 +120,7 @@ fn verdict(outcome: Outcome, dynamic: bool, limit: Duration) -> Result<Success, 
         Outcome::Signal(signal) => Err(Failure::Signal(signal)),
         Outcome::TimedOut => Err(Failure::Timeout(limit)),
         Outcome::NotStarted(why) => Err(Failure::NotStarted(why)),
+        Outcome::NoProcess(why) => Err(Failure::NotRun(why)),
     }
 }
 

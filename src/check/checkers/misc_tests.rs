@@ -29,6 +29,9 @@ fn exit_statuses() {
             verdict(Outcome::NotStarted("no".to_owned()), dynamic),
             Err(Failure::NotStarted("no".to_owned()))
         );
+        // Nothing is known of the server then.
+        let none = verdict(Outcome::NoProcess("no".to_owned()), dynamic).unwrap_err();
+        assert!(none.says_nothing() && none == Failure::NotRun("no".to_owned()));
     }
 }
 

@@ -23,6 +23,8 @@ use crate::core::overrides::{Decided, Said, is_of};
 
 /// How long a client waits for a disk: less than clients have for all.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Overrides that could not be kept are tried again after so long: a full disk gets free without a word to us.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Lasting changes that wait for the one that is being written.
 const WAITING: usize = 64;
 
@@ -67,6 +69,8 @@ pub(super) struct Disk {
     keeping: Option<Keeping>,
     /// Number of the overrides that were kept, or could not be.
     last: u64,
+    /// The last try to keep them failed: when to try again.
+    again: Option<Instant>,
     /// Who wants to know that the overrides are kept.
     kept: Vec<Kept>,
 }
@@ -311,6 +315,17 @@ impl Worker {
         {
             return;
         }
+        self.start_keeping();
+    }
+
+    /// Overrides that could not be kept: once more, when it is time.
+    pub(super) fn keep_again(&mut self, now: Instant) {
+        if self.disk.keeping.is_none() && self.disk.again.is_some_and(|at| at <= now) {
+            self.start_keeping();
+        }
+    }
+
+    fn start_keeping(&mut self) {
         let (keeper, number) = (Arc::clone(&self.keeper), self.overlay.number());
         let overrides = self.overlay.overrides().to_vec();
         let work = tokio::task::spawn_blocking(move || keeper.write(number, &overrides));
@@ -320,10 +335,26 @@ impl Worker {
     fn take_kept(&mut self, result: Result<Result<(), String>, JoinError>) {
         let Some(Keeping { number, .. }) = self.disk.keeping.take() else { return };
         let result = result.unwrap_or_else(|error| Err(error.to_string()));
-        let note = result.err().map(|error| format!("a restart will forget it: {error}"));
-        if let Some(note) = &note {
-            tracing::error!("overrides are not kept, {note}");
+        match &result {
+            Ok(()) if self.disk.again.take().is_some() => tracing::info!("overrides are kept again"),
+            Ok(()) => {}
+            // Once, not at every try.
+            Err(error) => {
+                if self.disk.again.replace(clock::now() + AGAIN).is_none() {
+                    tracing::error!(
+                        "overrides are not kept, a restart will forget them: {error}; free or mend that disk, or give \
+                         another folder by --state-dir; it is tried again every {} s",
+                        AGAIN.as_secs()
+                    );
+                }
+            }
         }
+        let note = result.err().map(|error| {
+            format!(
+                "a restart will forget it until that is mended, which is tried every {} s: {error}",
+                AGAIN.as_secs()
+            )
+        });
         for kept in self.disk.kept.extract_if(.., |kept| kept.number <= number) {
             let Kept { mut changed, reply, .. } = kept;
             changed.notes.extend(note.clone());

@@ -72,7 +72,10 @@ impl Worker {
         let running = std::mem::replace(&mut self.config, config);
         self.before = Arc::new(role::instances_alone(&running));
         log_without(&without);
-        self.door.allow(self.config.global_defs.control_group.as_deref());
+        let group = self.config.global_defs.control_group.as_deref();
+        self.door.allow(group);
+        // Its folder may have been full, or read-only.
+        self.door.open_again(self.options.control.as_deref(), group, self.restart.board.as_ref());
         process::set_policy(scripts::policy(&self.config.global_defs));
         threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);

@@ -71,6 +71,8 @@ impl Worker {
             | Told::UnknownVrid { .. }
             | Told::Discarded { .. }
             | Told::AddressListDiffers { .. }
+            | Told::ClockStepped { .. }
+            | Told::ClockFollowed { .. }
             | Told::SendFailed { .. }
             | Told::SocketFailed { .. }
             | Told::Late(_)

@@ -87,6 +87,19 @@ impl Guard {
         &self.policy
     }
 
+    /// True where adverts bear the time at which they were signed.
+    pub fn goes_by_time(&self) -> bool {
+        matches!(self.policy, Policy::Hmac(_))
+    }
+
+    /// True when what came in was signed with a key of ours, whenever that was.
+    pub fn is_signed(&self, incoming: &Incoming<'_>) -> bool {
+        match &self.policy {
+            Policy::Hmac(settings) => trailer::is_signed(settings, incoming.payload, incoming.source),
+            Policy::Bare | Policy::Ah(_) => false,
+        }
+    }
+
     /// IP protocol of the instance's socket: 112, or 51 with an authentication header.
     pub fn protocol(&self) -> u8 {
         match self.policy {

@@ -10,12 +10,13 @@
 //! | --- | --- | --- |
 //! | PASS | nothing: it is readable on the LAN | none |
 //! | AH | the IP header without TOS and checksum (and TTL, in unicast), and the advert | one counter, continued by whoever is master |
-//! | `auth_hmac` | source address, VRID, version, the advert | the sender's clock |
+//! | `auth_hmac` | source address, VRID, version, the advert | the sender's clock, without its steps ([`steady`]) |
 
 pub mod ah;
 pub mod guard;
 pub mod keys;
 pub mod replay;
+pub mod steady;
 pub mod trailer;
 
 use std::fmt;

@@ -232,6 +232,14 @@ impl Receiver {
     }
 }
 
+/// True for a payload that was signed with a key that we have, whenever that was.
+pub fn is_signed(settings: &Settings, payload: &[u8], source: IpAddr) -> bool {
+    let Some((message, trailer)) = split(payload, source.is_ipv6()) else { return false };
+    let Ok(whole) = <&[u8; LENGTH]>::try_from(trailer) else { return false };
+    let Some(key) = settings.keys.get(whole[1]).filter(|_| whole[0] == TYPE) else { return false };
+    signature(key, message, &whole[..SIGNED], source).verify_truncated_left(&whole[SIGNED..]).is_ok()
+}
+
 /// The message, as long as its own fields say, and what is behind it. `None` when it is shorter than that.
 fn split(payload: &[u8], ipv6: bool) -> Option<(&[u8], &[u8])> {
     let (version, count) = (payload.first()? >> 4, usize::from(*payload.get(3)?));

@@ -75,6 +75,8 @@ pub(super) async fn run(
     changes: mpsc::Sender<Change>,
 ) {
     let mut streak = Streak { up: before, against: 0 };
+    // The last try found no process to run it in.
+    let mut short = false;
     loop {
         let interval = plans.borrow_and_update().interval;
         let mut ticks = tokio::time::interval(interval);
@@ -91,6 +93,19 @@ pub(super) async fn run(
             }
             let plan = plans.borrow().clone();
             let finished = process::run(&plan.program).await;
+            if let Outcome::NoProcess(why) = &finished.outcome {
+                // As under keepalived: what was not asked has not failed. Told once.
+                if !std::mem::replace(&mut short, true) {
+                    tracing::error!(
+                        "vrrp_script {}: {why}; until it runs again its last result stands",
+                        plan.name
+                    );
+                }
+                continue;
+            }
+            if std::mem::take(&mut short) {
+                tracing::info!("vrrp_script {} runs again", plan.name);
+            }
             let success = finished.outcome == Outcome::Exit(0);
             let Some(up) = streak.observe(success, plan.rise, plan.fall) else { continue };
             let why = in_words(&finished.outcome, plan.program.timeout);
@@ -108,7 +123,7 @@ fn in_words(outcome: &Outcome, timeout: Option<Duration>) -> String {
         Outcome::Exit(code) => format!("exit status {code}"),
         Outcome::Signal(number) => format!("ended by signal {number}"),
         Outcome::TimedOut => format!("no result within {} s", timeout.unwrap_or_default().as_secs_f64()),
-        Outcome::NotStarted(why) => why.clone(),
+        Outcome::NotStarted(why) | Outcome::NoProcess(why) => why.clone(),
     }
 }
 

@@ -92,6 +92,27 @@ fn over_ipv6_the_checksum_takes_the_trailer_in() {
 }
 
 #[test]
+fn who_signed_is_known_however_old_it_is() {
+    for (image, source) in [(V4, "198.51.100.10"), (V6, "fe80::10")] {
+        let (image, source) = (hex(image), ip(source));
+        let late = IMAGE_NOW + Duration::from_secs(3600);
+        let judged = Receiver::default().judge(&settings(), &image, source, late).unwrap_err();
+        assert!(matches!(judged, AuthError::Stale { ahead: -3600, .. }), "{judged}");
+        assert!(is_signed(&settings(), &image, source));
+        let trailer = image.len() - LENGTH;
+        for at in 0..image.len() * 8 {
+            let mut changed = image.clone();
+            changed[at / 8] ^= 0x80 >> (at % 8);
+            // Neither the checksum nor the reserved field can be changed into a proof of something else.
+            if ![6, 7].contains(&(at / 8)) {
+                assert!(!is_signed(&settings(), &changed, source), "bit {at}");
+            }
+        }
+        assert!(!is_signed(&settings(), &image[..trailer], source) && !is_signed(&settings(), &[], source));
+    }
+}
+
+#[test]
 fn every_flipped_bit_has_its_name() {
     for (image, source) in [(V4, "198.51.100.10"), (V6, "fe80::10")] {
         let image = hex(image);
