@@ -94,7 +94,7 @@ fn append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true).mode(0o640);
     let folder = path.parent().and_then(|folder| std::fs::metadata(folder).ok());
-    if !folder.is_some_and(|folder| folder.mode() & EVERYBODY_S != 0) {
+    if folder.is_none_or(|folder| folder.mode() & EVERYBODY_S == 0) {
         return options.open(path);
     }
     let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;

@@ -120,7 +120,7 @@ mod tests {
         let table = [
             ("x.conf", instance, true, true, true),
             // As at a start: what is wrong in a keepalived.conf is left out.
-            ("x.conf", &format!("nonsense {{\n{instance}"), true, true, true),
+            ("x.conf", &format!("nonsense 1\n{instance}"), true, true, true),
             ("x.conf", &missing, false, true, true),
             ("x.conf", &missing, true, false, false),
             ("x.conf", "! comments\n# only\n", false, false, true),
