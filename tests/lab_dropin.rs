@@ -271,10 +271,7 @@ fn upgraded(copied: bool) {
     let log = || fs::read_to_string("/run/here/daemon.log").unwrap();
     assert_eq!(out.status.code(), Some(0), "{said}{}", log());
     assert_eq!(pid_in("/run/here/p"), Some(pid), "{}", log());
-    let second = until("another worker", || {
-        let now = worker(pid, "/run/here/r");
-        (now != first).then_some(now)
-    });
+    let second = until("another worker", || pid_in("/run/here/r").filter(|now| *now != first));
     assert!(Path::new(&format!("/proc/{second}")).exists() && has(), "{}", log());
     assert_eq!(fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "keepalived\n", "{}", log());
     assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), Path::new("/"));
@@ -364,6 +361,34 @@ fn a_reload_a_strange_signal_and_a_panic() {
     );
     signal(pid, 15);
     until("it has ended", || (!Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
+}
+
+/// A worker in the place of another one does not begin from the beginning; and its supervisor sees the other one's end also
+/// when whoever started it wanted to hear of no child.
+#[test]
+fn a_new_worker_goes_on() {
+    place();
+    fs::write("/run/start.sh", "echo started >>/run/started\n").unwrap();
+    let begin = "global_defs {\n startup_script \"/bin/sh /run/start.sh\"\n";
+    let file = "track_file f {\n file /run/f\n init_file 3 overwrite\n}\n";
+    let text = config(150).replace("global_defs {\n", begin);
+    let text = text.replace(" track_script {", " track_file {\n f weight 1\n }\n track_script {");
+    fs::write(CONF, file.to_owned() + &text).unwrap();
+    let words = format!("trap '' CHLD; exec {PROGRAM} -n -G -g/run/log");
+    let daemon = Command::new("sh").args(["-c", &words]).spawn().unwrap();
+    let log = || fs::read_to_string("/run/log").unwrap_or_default();
+    let number = || fs::read_to_string("/run/f").unwrap_or_default().trim().to_owned();
+    until("the file is made", || (number() == "3").then_some(()));
+    until("it runs", || log().contains(" runs /etc/keepalived").then_some(()));
+    let pid = i32::try_from(daemon.id()).unwrap();
+    let first = worker(pid, "/run/vrrp.pid");
+    fs::write("/run/f", "5\n").unwrap();
+    signal(first, 9);
+    until("another worker", || pid_in("/run/vrrp.pid").filter(|now| *now != first));
+    until("it runs", || (log().matches(" runs /etc/keepalived").count() == 2).then_some(()));
+    assert_eq!(number(), "5", "what was said meanwhile stands: {}", log());
+    assert_eq!(fs::read_to_string("/run/started").unwrap(), "started\n", "{}", log());
+    assert_eq!(stop(daemon), Some(0), "{}", log());
 }
 
 /// Files with an `instance` each: as under keepalived both run, and none takes the other's for its own.
