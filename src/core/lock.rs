@@ -4,17 +4,35 @@
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::time::Duration;
 
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 
 use super::error::Error;
+use crate::clock;
+
+/// How long a process takes at most from SIGKILL until what it held is free, on a machine with much to do.
+const DYING: Duration = Duration::from_millis(300);
+/// Pause between two looks.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Held as long as the daemon runs.
 #[derive(Debug)]
 pub(super) struct Lock(#[expect(dead_code, reason = "held, never used")] UnixListener);
 
 impl Lock {
+    /// The same for a daemon that begins: one that was killed a moment ago may not have gone yet.
+    pub(super) fn take_soon(instance: &str) -> Result<Self, Error> {
+        let limit = clock::now() + DYING;
+        loop {
+            match Self::take(instance) {
+                Err(Error::InNamespace { .. }) if clock::now() < limit => std::thread::park_timeout(AGAIN),
+                result => return result,
+            }
+        }
+    }
+
     /// Takes the lock of this instance name (empty for the only one).
     pub(super) fn take(instance: &str) -> Result<Self, Error> {
         let name = format!("tandem/{instance}");
@@ -72,6 +90,19 @@ mod tests {
         assert!(!is_held(&format!("{name}x")), "another instance is another lock");
         drop(lock);
         assert!(!is_held(&name));
+    }
+
+    #[test]
+    fn one_that_is_about_to_go_is_waited_for() {
+        let name = format!("dying-{}", std::process::id());
+        let lock = Lock::take(&name).unwrap();
+        assert!(matches!(Lock::take_soon(&name), Err(Error::InNamespace { .. })), "it runs");
+        let gone = std::thread::spawn(move || {
+            std::thread::park_timeout(Duration::from_millis(30));
+            drop(lock);
+        });
+        assert!(Lock::take_soon(&name).is_ok());
+        gone.join().unwrap();
     }
 
     #[test]

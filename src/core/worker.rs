@@ -92,7 +92,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
     }
     let (options, home) = startup::named(options, &loaded.config);
     let options = &options;
-    let lock = super::lock::Lock::take(&home.lock)?;
+    let lock = super::lock::Lock::take_soon(&home.lock)?;
     // Not before: whoever has the lock has what is remembered under this name.
     line.name(&options.instance);
     process::raise_descriptors();
