@@ -455,7 +455,7 @@ mod tests {
         let wish = Scheduling {
             nice: Some(usual.0.saturating_add(3)),
             processors: vec![u32::try_from(first).expect("a small number")],
-            ..plain.clone()
+            ..plain
         };
         assert_eq!(change(tid, &plain, &wish).refused, Vec::<String>::new());
         assert_eq!(seen(tid), (usual.0 + 3, 1));

@@ -391,7 +391,7 @@ fn words_of_scheduling_are_for_single_threads() {
     let words = ["run", "--config", "a.conf", "--pid", "a.pid", "--run-dir", "run", "--no-supervisor"];
     let daemon = tandem(&place, &words).spawn().unwrap();
     let pid = daemon.id();
-    let all = thread(std::process::id(), &fs::read_to_string("/proc/self/comm").unwrap().trim().to_owned());
+    let all = thread(std::process::id(), fs::read_to_string("/proc/self/comm").unwrap().trim());
     // The test runner may be nice itself.
     let (usual, all) = all.expect("our own main thread");
     let locked = || {
