@@ -269,15 +269,12 @@ fn a_new_program_that_is_refused_gives_the_address_up() {
     let text = std::fs::read_to_string(&path).expect("the file");
     std::fs::remove_file(&path).expect("in its place");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    let writer = {
-        let path = path.clone();
-        std::thread::spawn(move || {
-            std::fs::write(&path, text).expect("the one that is asked whether it may leave");
-            // The first reader has closed it by then.
-            pause(ms(100));
-            std::fs::write(&path, "vrrp_instance: 7\n").expect("the one that begins");
-        })
-    };
+    let writer = std::thread::spawn(move || {
+        std::fs::write(&path, text).expect("the one that is asked whether it may leave");
+        // The first reader has closed it by then.
+        pause(ms(100));
+        std::fs::write(&path, "vrrp_instance: 7\n").expect("the one that begins");
+    });
     let _ = order(&pair, "d1", &["upgrade"]);
     assert_eq!(d1.process.wait(patience()).code(), Some(3), "{}", d1.said());
     writer.join().expect("both have read");
