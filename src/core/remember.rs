@@ -290,7 +290,9 @@ mod tests {
         spoil(&folder);
         let begun = clock::since_boot();
         let rememberer = Rememberer::start(&folder, "", asker().0, Arc::clone(&board));
-        rememberer.tell(|facts| facts.home.namespace = Some("new".to_owned()));
+        rememberer.tell(|facts| {
+            facts.home = Home { space: board::space(), namespace: Some("new".to_owned()), ..Home::default() };
+        });
         rememberer.end().await;
         drop(board);
         let until = Board::take(&folder, "").unwrap().1.unwrap().known_until();
