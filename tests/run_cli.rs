@@ -398,6 +398,7 @@ fn words_of_scheduling_are_for_single_threads() {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         status.lines().any(|line| line.starts_with("VmLck:") && !line.ends_with("\t       0 kB"))
     };
+    until("the vrrp thread", || thread(pid, "vrrp").is_some_and(|(nice, _)| nice == 1));
     until("the check thread", || thread(pid, "check") == Some((7, "0".to_owned())));
     until("the bfd thread", || thread(pid, "bfd") == Some((9, all.clone())));
     until("memory is locked", locked);
