@@ -6,24 +6,19 @@ use std::fs::File;
 use std::io::{self, IoSlice, Seek as _, Write as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 
+use super::datagrams::{Datagrams, may_come};
 use super::line::Line;
 use super::places::{Console, Place};
 use super::syslog::Facility;
-use crate::clock;
 
 /// Where the journal listens.
 const SOCKET: &str = "/run/systemd/journal/socket";
-/// How long a full socket is waited for, by the writing thread alone.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Pause between attempts at a socket that nobody listens at.
-const PAUSE: Duration = Duration::from_secs(1);
 /// The journal takes no more of a field (`DATA_SIZE_MAX` is far above it); a line of ours is never so long but for a defect.
 const LONGEST: usize = 512 << 10;
 /// A field's name, with `TANDEM_` in front: the journal takes names of up to 64 characters.
@@ -31,12 +26,9 @@ const LONGEST_NAME: usize = 64;
 
 /// The journal.
 pub(super) struct Journal {
-    path: PathBuf,
     facility: Facility,
     name: &'static str,
-    socket: Option<UnixDatagram>,
-    /// When it was last tried in vain to reach it.
-    failed: Option<Instant>,
+    socket: Datagrams,
     /// Where lines go that the journal does not take: standard error leads to it, too.
     instead: Option<Console>,
 }
@@ -48,47 +40,16 @@ impl Journal {
     }
 
     fn at(path: &Path, facility: Facility, name: &'static str, instead: Option<Console>) -> Self {
-        Self { path: path.to_owned(), facility, name, socket: None, failed: None, instead }
-    }
-
-    fn connected(&mut self) -> io::Result<&UnixDatagram> {
-        if self.socket.is_none() {
-            let now = clock::now();
-            if self.failed.is_some_and(|at| now.saturating_duration_since(at) < PAUSE) {
-                return Err(io::ErrorKind::NotConnected.into());
-            }
-            self.failed = Some(now);
-            let socket = UnixDatagram::unbound()?;
-            socket.connect(&self.path)?;
-            socket.set_write_timeout(Some(PATIENCE))?;
-            self.failed = None;
-            self.socket = Some(socket);
-        }
-        self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        Self { facility, name, socket: Datagrams::to(path), instead }
     }
 
     fn send(&mut self, line: &Line) -> io::Result<()> {
         let entry = entry(line, self.facility, self.name);
-        let mut again = true;
-        loop {
-            let socket = self.connected()?;
-            let sent = match socket.send(&entry) {
-                // Larger than a datagram may be: the journal reads it from memory that we share with it.
-                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => send_memory(socket, &entry),
-                other => other.map(drop),
-            };
-            match sent {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-                // It was started anew: there is another socket now.
-                Err(error) => {
-                    self.socket = None;
-                    if !std::mem::take(&mut again) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
+        self.socket.send(|socket| match socket.send(&entry) {
+            // Larger than a datagram may be: the journal reads it from memory that we share with it.
+            Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => send_memory(socket, &entry),
+            other => other.map(drop),
+        })
     }
 }
 
@@ -97,9 +58,13 @@ impl Place for Journal {
         "the journal"
     }
 
+    fn may_come(&self, error: &io::Error) -> bool {
+        may_come(error)
+    }
+
     fn write(&mut self, line: &Line) -> io::Result<()> {
         match (self.send(line), &mut self.instead) {
-            // What is full stays full a moment: that line is lost, and counted, as anywhere else.
+            // What is full has room in a moment: that line is kept for it.
             (Err(error), Some(console)) if error.kind() != io::ErrorKind::WouldBlock => console.write(line),
             (result, _) => result,
         }
@@ -165,6 +130,8 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::{IoSliceMut, Read as _};
     use std::os::fd::{FromRawFd as _, RawFd};
+    use std::path::PathBuf;
+    use std::time::{Duration, Instant};
 
     use nix::sys::socket::{ControlMessageOwned, recvmsg};
     use tracing::Level;
@@ -292,12 +259,14 @@ mod tests {
         assert!(journal.write(&line("nobody")).is_err(), "nobody listens");
         let first = Reader::at(&path);
         assert!(journal.write(&line("too soon")).is_err(), "not tried again at once");
-        journal.failed = None;
+        journal.socket = Datagrams::to(&path);
         journal.write(&line("first")).unwrap();
         assert_eq!(first.fields()["MESSAGE"], "first");
         let begun = Instant::now();
         let lost = (0..5000).find(|_| journal.write(&line("words")).is_err());
         assert!(lost.is_some(), "a journal that takes nothing must not hold the writer up for ever");
+        let full = journal.write(&line("words")).unwrap_err();
+        assert!(journal.may_come(&full), "the line is kept for it: {full}");
         assert!(begun.elapsed() < Duration::from_secs(60));
         drop(first);
         std::fs::remove_file(&path).unwrap();

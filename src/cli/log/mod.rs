@@ -2,6 +2,7 @@
 //! a thread for each place writes it out, so that a terminal that stands still, a full disk or a dead log daemon holds up
 //! nobody, and one place not the other. Lines that find the queue full are counted, and the count is told.
 
+mod datagrams;
 mod journal;
 mod line;
 mod places;

@@ -1,21 +1,17 @@
 //! The system's log: datagrams to `/dev/log` in the form of RFC 3164, which syslog daemons and journald take alike.
 
 use std::io;
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
+use super::datagrams::{Datagrams, may_come};
 use super::line::Line;
 use super::places::Place;
 use crate::clock;
 
 /// The socket.
 const SOCKET: &str = "/dev/log";
-/// How long a full socket is waited for, by the writing thread alone.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Pause between attempts at a socket that nobody listens at.
-const PAUSE: Duration = Duration::from_secs(1);
 /// What every daemon takes in one datagram.
 const LONGEST: usize = 8000;
 
@@ -50,12 +46,9 @@ impl FromStr for Facility {
 
 /// The system's log.
 pub(super) struct Syslog {
-    path: PathBuf,
     facility: Facility,
     name: &'static str,
-    socket: Option<UnixDatagram>,
-    /// When it was last tried in vain to reach it.
-    failed: Option<Instant>,
+    socket: Datagrams,
 }
 
 impl Syslog {
@@ -64,23 +57,7 @@ impl Syslog {
     }
 
     fn at(path: &Path, facility: Facility, name: &'static str) -> Self {
-        Self { path: path.to_owned(), facility, name, socket: None, failed: None }
-    }
-
-    fn connected(&mut self) -> io::Result<&UnixDatagram> {
-        if self.socket.is_none() {
-            let now = clock::now();
-            if self.failed.is_some_and(|at| now.saturating_duration_since(at) < PAUSE) {
-                return Err(io::ErrorKind::NotConnected.into());
-            }
-            self.failed = Some(now);
-            let socket = UnixDatagram::unbound()?;
-            socket.connect(&self.path)?;
-            socket.set_write_timeout(Some(PATIENCE))?;
-            self.failed = None;
-            self.socket = Some(socket);
-        }
-        self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+        Self { facility, name, socket: Datagrams::to(path) }
     }
 }
 
@@ -89,13 +66,8 @@ impl Place for Syslog {
         "syslog"
     }
 
-    /// A daemon that is busy, or is started anew: no socket, or nobody at it yet.
     fn may_come(&self, error: &io::Error) -> bool {
-        use io::ErrorKind::{
-            ConnectionRefused, ConnectionReset, NotConnected, NotFound, TimedOut, WouldBlock,
-        };
-        let kinds = [ConnectionRefused, ConnectionReset, NotConnected, NotFound, TimedOut, WouldBlock];
-        kinds.contains(&error.kind())
+        may_come(error)
     }
 
     fn write(&mut self, line: &Line) -> io::Result<()> {
@@ -104,20 +76,7 @@ impl Place for Syslog {
             let end = (0..=LONGEST).rev().find(|at| text.is_char_boundary(*at));
             text.truncate(end.unwrap_or(0));
         }
-        let mut again = true;
-        loop {
-            match self.connected()?.send(text.as_bytes()) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-                // The daemon was started anew: there is another socket now.
-                Err(error) => {
-                    self.socket = None;
-                    if !std::mem::take(&mut again) {
-                        return Err(error);
-                    }
-                }
-            }
-        }
+        self.socket.send(|socket| socket.send(text.as_bytes()).map(drop))
     }
 }
 
@@ -137,6 +96,8 @@ fn local_time(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixDatagram;
+
     use tracing::Level;
 
     use super::*;
@@ -169,7 +130,7 @@ mod tests {
         assert!(syslog.write(&line).is_err(), "nobody listens");
         let first = UnixDatagram::bind(&path).unwrap();
         assert!(syslog.write(&line).is_err(), "not tried again at once");
-        syslog.failed = None;
+        syslog.socket = Datagrams::to(&path);
         syslog.write(&line).unwrap();
         let mut buffer = [0; 200];
         let length = first.recv(&mut buffer).unwrap();
