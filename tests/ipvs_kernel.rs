@@ -22,6 +22,7 @@ use ipvs_lab::{
     Running, address, command, fwmark, in_namespace, ipvsadm, saved, server, service, sorted, wait_saved,
     with,
 };
+use tandem::ipvs::counter::Counter;
 use tandem::ipvs::diff::diff;
 use tandem::ipvs::kernel::read_all;
 use tandem::ipvs::table::{Family, Forward, Persistence, Protocol, Service, Table};
@@ -262,6 +263,61 @@ fn adoption_and_edits_keep_connections_and_counters() {
         let mut running = Running::start();
         running.apply(&table);
         assert_eq!((connections(), counted()), (before, 1));
+        assert_alive(&mut client, &mut server_end);
+        running.stop();
+    });
+}
+
+#[test]
+fn counts_are_what_ipvsadm_says_and_are_zeroed() {
+    in_namespace(|| {
+        ipvsadm("-A -u 10.0.0.9:53 -s rr");
+        let one = address(Protocol::Tcp, "10.0.0.1:80");
+        let other = fwmark(Family::V4, 5);
+        let table = Table::from([
+            // What arrives by DR is still for 10.0.0.1, where nobody listens.
+            (one, with(service("wlc"), [server("10.1.0.1", 80, Masquerade, 1)])),
+            (other, with(service("rr"), [server("10.1.0.2", 0, DirectRoute, 1)])),
+        ]);
+        let mut running = Running::start();
+        running.apply(&table);
+        let (_listener, mut client, mut server_end) = connection();
+        assert_alive(&mut client, &mut server_end);
+        let read = || Counter::default().read(&|key| table.contains_key(key)).expect("reading");
+        let counts = read();
+        assert_eq!((counts.services.len(), counts.foreign), (2, 1));
+        let (key, real) = counts.services[&one].destinations.iter().next().expect("a destination");
+        assert_eq!((key.to_string().as_str(), real.active, real.inactive), ("10.1.0.1:80", 1, 0));
+        // The same numbers as another program reads: connections, packets, bytes, from clients and to them. The kernel sums
+        // them up every 2 s.
+        let theirs = || {
+            let said = command("ipvsadm", &["-L", "-n", "--stats", "--exact", "-t", "10.0.0.1:80"]);
+            ["TCP", "->"].map(|begins| {
+                let line =
+                    said.lines().rfind(|line| line.trim_start().starts_with(begins)).expect("its line");
+                line.split_whitespace().skip(2).map(|word| word.parse().unwrap()).collect::<Vec<u64>>()
+            })
+        };
+        let ours = || {
+            let service = read().services[&one].clone();
+            let real = service.destinations.values().next().expect("a destination").traffic;
+            [service.traffic, real]
+                .map(|t| vec![t.connections, t.packets_in, t.packets_out, t.bytes_in, t.bytes_out])
+        };
+        let deadline = Instant::now() + ipvs_lab::LIMIT;
+        while (ours()[1][0] == 0 || ours() != theirs()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let [service, real] = ours();
+        assert_eq!([&service, &real], theirs().each_ref());
+        assert!(real[0] == 1 && real[1] > 2 && real[3] > 100, "{real:?}");
+        assert!(counts.services[&other].traffic.connections == 0);
+
+        let not_there = address(Protocol::Tcp, "10.0.0.8:80");
+        let zeroed = Counter::default().zero(&[one, other, not_there]).expect("zeroing");
+        assert!(zeroed.services == 2 && zeroed.problem.is_none(), "{zeroed:?}");
+        let real = *read().services[&one].destinations.values().next().expect("a destination");
+        assert_eq!((real.active, real.traffic.connections, real.traffic.bytes_in), (1, 0, 0));
         assert_alive(&mut client, &mut server_end);
         running.stop();
     });

@@ -6,6 +6,8 @@ mod lab;
 
 #[path = "lab_ipvs/checks.rs"]
 mod checks;
+#[path = "lab_ipvs/counts.rs"]
+mod counts;
 #[path = "lab_ipvs/forwarding.rs"]
 mod forwarding;
 #[path = "lab_ipvs/marks.rs"]

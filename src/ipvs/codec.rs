@@ -9,6 +9,7 @@ use crate::ipvs::table::{
 };
 use crate::ipvs::wire::{AttributeWriter, Attributes, Batch, DecodeError, NLM_F_DUMP};
 
+pub mod counts;
 pub mod settings;
 
 /// Name of the generic netlink family.
@@ -30,6 +31,7 @@ pub mod command {
     pub const GET_DAEMON: u8 = 11;
     pub const SET_CONFIG: u8 = 12;
     pub const GET_CONFIG: u8 = 13;
+    pub const ZERO: u8 = 16;
     pub const FLUSH: u8 = 17;
 }
 
@@ -55,7 +57,9 @@ mod svc {
     pub(super) const FLAGS: u16 = 7;
     pub(super) const TIMEOUT: u16 = 8;
     pub(super) const NETMASK: u16 = 9;
+    pub(super) const STATS: u16 = 10;
     pub(super) const PE_NAME: u16 = 11;
+    pub(super) const STATS64: u16 = 12;
 }
 
 /// `IPVS_DEST_ATTR_*`.
@@ -66,7 +70,11 @@ mod dest {
     pub(super) const WEIGHT: u16 = 4;
     pub(super) const U_THRESH: u16 = 5;
     pub(super) const L_THRESH: u16 = 6;
+    pub(super) const ACTIVE_CONNS: u16 = 7;
+    pub(super) const INACT_CONNS: u16 = 8;
+    pub(super) const STATS: u16 = 10;
     pub(super) const ADDR_FAMILY: u16 = 11;
+    pub(super) const STATS64: u16 = 12;
     pub(super) const TUN_TYPE: u16 = 13;
     pub(super) const TUN_PORT: u16 = 14;
     pub(super) const TUN_FLAGS: u16 = 15;
@@ -148,6 +156,14 @@ pub fn dump_destinations(batch: &mut Batch, family: u16, sequence: u32, key: &Se
     batch.message(family, NLM_F_DUMP, sequence, command::GET_DEST, |message| {
         message.nest(outer::SERVICE, |nest| write_key(nest, key));
     });
+}
+
+/// Appends the request that sets the counters of a service and its destinations to zero, to be acknowledged.
+pub fn zero(batch: &mut Batch, family: u16, sequence: u32, key: &ServiceKey) {
+    batch.message(family, 0, sequence, command::ZERO, |message| {
+        message.nest(outer::SERVICE, |nest| write_key(nest, key));
+    });
+    batch.acknowledge_last();
 }
 
 const fn family_number(family: Family) -> u16 {

@@ -4,6 +4,7 @@
 //! - [`diff`] P: actual and desired table to an ordered list of changes.
 //! - [`wire`] P: framing of generic netlink: messages and attributes as bytes.
 //! - [`codec`] P: changes to requests, replies to services and destinations.
+//! - [`counts`] P: what the kernel counts; read on demand by [`counter`] D, which shares one reading.
 //! - [`names`] P: what a refusal of the kernel means, and its cure.
 //! - [`session`]: requests and replies matched by sequence number over any transport.
 //! - [`reconcile`]: what is known of the kernel, what is held back, what drifted: the logic of [`kernel::run`].
@@ -13,6 +14,8 @@
 //! - [`kernel`] D: the thread.
 
 pub mod codec;
+pub mod counter;
+pub mod counts;
 pub mod diff;
 pub mod keeper;
 pub mod kernel;

@@ -98,7 +98,10 @@ fn cure(errno: i32) -> &'static str {
     }
 }
 
+mod counts;
 mod settings;
+
+pub use counts::Zeroed;
 
 /// How a reading ended, apart from errors.
 enum Reading {

@@ -116,6 +116,26 @@ fn a_refused_dump_says_what_to_do() {
     assert_eq!(empty.read(None, &mut || false).unwrap(), Some(Table::new()));
 }
 
+#[test]
+fn of_counters_that_cannot_all_begin_anew_it_is_told_how_many_do() {
+    let keys: Vec<_> = (1..=4).map(mark).collect();
+    let ok = |sequence| Ok(answer(NLMSG_ERROR, sequence, 0));
+    let refused = |sequence, errno| Ok(answer(NLMSG_ERROR, sequence, errno));
+    // The second is not there, the third is refused: the fourth has its turn all the same.
+    let mut some = session([ok(1), refused(2, libc::ESRCH), refused(3, libc::EPERM), ok(4)]);
+    let zeroed = some.zero(&keys);
+    assert_eq!(zeroed.services, 2);
+    assert!(matches!(zeroed.problem, Some(Error::Refused { errno: libc::EPERM, .. })), "{zeroed:?}");
+    // Behind a socket that fails nothing is tried.
+    let mut broken = session([ok(1), Err(Errno::EBADF)]);
+    let zeroed = broken.zero(&keys);
+    assert_eq!((zeroed.services, broken.transport.sent.len()), (1, 2));
+    assert!(zeroed.problem.is_some());
+    let mut whole = session([ok(1), ok(2), ok(3), ok(4)]);
+    let zeroed = whole.zero(&keys);
+    assert!(zeroed.services == 4 && zeroed.problem.is_none(), "{zeroed:?}");
+}
+
 proptest! {
     /// Any bytes from the kernel: no panic, and an end.
     #[test]
