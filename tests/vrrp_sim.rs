@@ -15,13 +15,14 @@ mod lan;
 #[path = "vrrp_sim/pcg.rs"]
 mod pcg;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lan::{Lan, ms};
 use pcg::Pcg;
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::UnicastRules;
-use tandem::vrrp::machine::{Event, Params};
+use tandem::vrrp::machine::{Event, Order, OrderKind, Params};
 use tandem::vrrp::priority::Effective;
 
 /// Runs without `SIM_SEEDS`.
@@ -185,6 +186,7 @@ fn run(seed: u64, loud: bool) {
     }
 
     stand_still(&mut rng, &plan, &mut lan);
+    orders(&mut rng, &plan, &mut lan);
     lose_the_master(&mut rng, &plan, &mut lan);
 }
 
@@ -204,6 +206,73 @@ fn stand_still(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
     assert_eq!(lan.transitions(), before, "all stood still for {time:?}, and somebody changed his mind");
 }
 
+/// What people order of a settled network: the master steps down, another one takes over, all orders are taken back.
+fn orders(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
+    for index in 0..lan.len() {
+        lan.tell(index, None, &Event::Order(None));
+    }
+    lan.run_for(plan.settled());
+    check(plan, lan, "without orders");
+    let Some(&master) = lan.masters().first() else { return };
+    let others: Vec<usize> = lan.able().into_iter().filter(|index| *index != master).collect();
+    // A peer of priority 1, too, is there first: it waits for a skew, and the one that stepped down for its whole timer.
+    lan.tell(master, None, &order(rng, OrderKind::StepDown));
+    assert!(lan.masters().is_empty(), "it stepped down");
+    // The peers have a skew to wait, and members of a group the longest of theirs.
+    let limit = if others.is_empty() { plan.down() } else { plan.longest().max(ms(1000)) } + ms(20);
+    let took = lan.until_master(limit).unwrap_or_else(|| panic!("no master {limit:?} after a step-down"));
+    let next = lan.masters();
+    assert_eq!(
+        next == [master],
+        others.is_empty(),
+        "after {took:?}: it yields to any peer, but not to nobody"
+    );
+    lan.run_for(plan.settled());
+    check(plan, lan, "with one that was ordered to step down");
+    assert_eq!(lan.masters() == [master], others.is_empty());
+
+    let taker = *rng.pick(&lan.able());
+    let before = lan.masters().first().map(|master| lan.rank(*master).0).unwrap_or_default();
+    let own = lan.masters() == [taker];
+    lan.tell(taker, None, &order(rng, OrderKind::TakeOver));
+    if before < 254 || own {
+        assert!(lan.masters().contains(&taker), "master at once, over a priority of {before}");
+        lan.run_for(plan.longest() + ms(100));
+        if before < 254 {
+            assert_eq!(lan.masters(), [taker], "and alone with its first advert");
+        }
+    }
+    lan.run_for(plan.settled());
+    check(plan, lan, "with one that was ordered to take over");
+
+    for index in 0..lan.len() {
+        lan.tell(index, None, &Event::Order(None));
+    }
+    lan.run_for(plan.settled());
+    check(plan, lan, "with all orders taken back");
+    let Some(&master) = lan.masters().first() else { return };
+    let own = lan.rank(master).0;
+    let above: Vec<usize> = lan.able().into_iter().filter(|index| lan.rank(*index).0 > own).collect();
+    // Where nobody preempts, a person may.
+    if !plan.preempt && !above.is_empty() {
+        let best = *rng.pick(&above);
+        lan.tell(best, None, &Event::Failback { by: "somebody".to_owned() });
+        lan.run_for(plan.longest() + ms(100));
+        assert_eq!(lan.masters(), [best], "given back to a priority above {own}");
+        lan.run_for(plan.settled());
+        check(plan, lan, "after a failback");
+    }
+}
+
+/// An order of this kind, or of one that is as good.
+fn order(rng: &mut Pcg, kind: OrderKind) -> Event {
+    let kind = match kind {
+        OrderKind::StepDown if rng.chance(50) => OrderKind::Maintenance,
+        kind => kind,
+    };
+    Event::Order(Some(Arc::new(Order { kind, by: "somebody".to_owned(), at: Duration::ZERO, until: None })))
+}
+
 /// Twenty seconds and more of everything that can go wrong.
 fn chaos(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
     lan.trouble(rng.below(40), rng.below(30), ms(rng.below(1500)));
@@ -211,7 +280,7 @@ fn chaos(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
         lan.run_for(ms(rng.below(4000)));
         let index = rng.below(lan.len() as u64) as usize;
         let one = Some(rng.below(3) as usize);
-        match rng.below(12) {
+        match rng.below(14) {
             0 => lan.partition(),
             1 => lan.heal(),
             2 | 3 => lan.pause(index, ms(rng.below(12_000))),
@@ -222,6 +291,18 @@ fn chaos(rng: &mut Pcg, plan: &Plan, lan: &mut Lan) {
             8 => lan.tell(index, one, &Event::Effective(Effective::Fault("script x failed".to_owned()))),
             9 => lan.tell(index, one, &Event::Own(None)),
             10 => lan.tell(index, None, &Event::Own(Some(lan.address(index)))),
+            11 => {
+                let kinds = [
+                    OrderKind::StepDown,
+                    OrderKind::TakeOver,
+                    OrderKind::Maintenance,
+                    OrderKind::StrictMaintenance,
+                ];
+                let kind = *rng.pick(&kinds);
+                lan.tell(index, None, &order(rng, kind));
+            }
+            12 if rng.chance(50) => lan.tell(index, None, &Event::Order(None)),
+            12 => lan.tell(index, None, &Event::Failback { by: "somebody".to_owned() }),
             _ => {
                 let params = Params { grouped: lan.instances(index) > 1, ..plan.params(rng) };
                 lan.tell(index, None, &Event::Params(params));

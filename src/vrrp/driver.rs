@@ -7,6 +7,7 @@ mod answering;
 mod configure;
 mod groups;
 mod intake;
+mod orders;
 mod outlets;
 mod probing;
 mod record;
@@ -349,6 +350,8 @@ impl Driver {
         }
         for command in inbox.commands {
             match command {
+                Command::Orders(orders) => self.take_orders(orders, turn),
+                Command::Failback { names, by } => self.failback(&names, &by, turn),
                 Command::Reload(setup) => {
                     self.reschedule(&setup.scheduling, turn);
                     self.take_setup(*setup, Duration::ZERO, turn);

@@ -12,14 +12,17 @@
 
 mod cause;
 mod hearing;
+mod orders;
 mod rhythm;
 mod terms;
 mod timers;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use cause::{Cause, LastAdvert};
+pub use orders::{HIGHEST, Order, OrderKind, YIELDING};
 pub use rhythm::Rhythm;
 use terms::OWNER;
 pub use terms::{Action, Event, Note, Occasion, Params, SETTLE, StateName, Timer, Transition};
@@ -85,6 +88,8 @@ struct Backup {
     grace_until: Option<Instant>,
     /// The timer ran out then, and the sync group must agree.
     wants_since: Option<Instant>,
+    /// It wants to be master by the word of a person: no lower master moves it from that.
+    claim: Option<Box<Cause>>,
 }
 
 /// How long the master-down timer runs.
@@ -112,8 +117,12 @@ pub struct Machine {
     params: Params,
     /// What the trackers last said; `None` = there are none.
     effective: Option<Effective>,
-    /// The last effective priority.
+    /// The last effective priority, an order left aside.
+    tracked: u8,
+    /// The one that counts.
     priority: u8,
+    /// What a person has ordered.
+    order: Option<Arc<Order>>,
     /// What holds the sync group in FAULT: another member's reason.
     sibling: Option<String>,
     /// Its place among many instances.
@@ -126,7 +135,16 @@ impl Machine {
     pub fn new(params: Params) -> Self {
         let priority = params.base_priority;
         let state = State::Init { started: false, hold: None };
-        Self { params, effective: None, priority, sibling: None, rhythm: None, state }
+        Self {
+            params,
+            effective: None,
+            tracked: priority,
+            priority,
+            order: None,
+            sibling: None,
+            rhythm: None,
+            state,
+        }
     }
 
     /// Gives it a place among many instances, or takes that away. A running master takes it up with the advert after the
@@ -146,7 +164,7 @@ impl Machine {
         }
     }
 
-    /// The effective priority; while a tracker says FAULT the last one known.
+    /// The effective priority, as an order has it where there is one; while a tracker says FAULT the last one known.
     pub fn priority(&self) -> u8 {
         self.priority
     }
@@ -190,6 +208,9 @@ impl Machine {
 
     /// What forbids this instance to take part, its sync group left aside.
     pub fn own_fault(&self) -> Option<String> {
+        if let Some(fault) = self.ordered_fault() {
+            return Some(fault);
+        }
         match (&self.effective, self.params.own) {
             (Some(Effective::Fault(what)), _) => Some(what.clone()),
             (None | Some(Effective::Priority(_) | Effective::Pending(_)), None) => {
@@ -242,7 +263,8 @@ impl Machine {
             Event::Effective(effective) => {
                 let was = self.priority;
                 if let Effective::Priority(priority) = effective {
-                    self.priority = priority;
+                    self.tracked = priority;
+                    self.priority = self.ordered_priority();
                 }
                 self.effective = Some(effective);
                 self.changed(was, false, now)
@@ -257,7 +279,9 @@ impl Machine {
             }
             Event::Promote { group } => match &self.state {
                 State::Backup(backup) if backup.wants_since.is_some() => {
-                    let cause = Cause::WithGroup { group, own: Box::new(self.expiry_cause(backup, now)) };
+                    let own = backup.claim.clone();
+                    let own = own.unwrap_or_else(|| Box::new(self.expiry_cause(backup, now)));
+                    let cause = Cause::WithGroup { group, own };
                     self.become_master(cause, now)
                 }
                 State::Init { .. }
@@ -273,6 +297,8 @@ impl Machine {
                 }
                 State::Init { .. } | State::Backup(_) | State::Fault { .. } | State::Stopped => Vec::new(),
             },
+            Event::Order(order) => self.take_order(order, now),
+            Event::Failback { by } => self.failback(by, now),
             Event::Params(params) => self.new_params(params, now),
             Event::Stop => match self.state {
                 State::Master(_) => self.resign(State::Stopped, Cause::Stopped),
@@ -338,7 +364,7 @@ impl Machine {
             }
             (State::Backup(_), Some(reason)) => vec![self.enter_fault(reason, reload)],
             (State::Master(_), Some(reason)) => {
-                let cause = Cause::Fault { reason: reason.clone(), reload };
+                let cause = self.fault_cause(&reason, reload);
                 self.resign(State::Fault { reason }, cause)
             }
             // A running timer follows the priority by itself: `down_at` computes the skew afresh.
@@ -355,7 +381,10 @@ impl Machine {
         self.params = params;
         let was = self.priority;
         match &self.effective {
-            None => self.priority = self.params.base_priority,
+            None => {
+                self.tracked = self.params.base_priority;
+                self.priority = self.ordered_priority();
+            }
             Some(Effective::Priority(_) | Effective::Fault(_) | Effective::Pending(_)) => {}
         }
         if timing_changed {
@@ -366,6 +395,7 @@ impl Machine {
                     backup.wait = Wait::Full;
                     backup.grace_until = None;
                     backup.wants_since = None;
+                    backup.claim = None;
                     backup.master_interval = match self.params.version {
                         VrrpVersion::V2 => interval,
                         // Never less patient than with the interval that the master itself gave.
@@ -380,6 +410,7 @@ impl Machine {
             && !self.params.grouped
         {
             backup.wants_since = None;
+            backup.claim = None;
         }
         self.changed(was, true, now)
     }
@@ -416,13 +447,13 @@ impl Machine {
 
     /// FAULT from a state without addresses.
     fn enter_fault(&mut self, reason: String, reload: bool) -> Action {
-        let cause = Cause::Fault { reason: reason.clone(), reload };
+        let cause = self.fault_cause(&reason, reload);
         self.transition(State::Fault { reason }, cause)
     }
 
     /// What a backup knows at first.
     fn listening(&self, now: Instant) -> Backup {
-        let delay = self.params.delay();
+        let delay = self.preempt_delay();
         Backup {
             since: now,
             wait: Wait::Full,
@@ -432,6 +463,7 @@ impl Machine {
             not_before: None,
             grace_until: None,
             wants_since: None,
+            claim: None,
         }
     }
 

@@ -2,7 +2,7 @@
 //! order, and an eventfd that wakes its poll. Nobody waits for an answer, the vrrp thread takes no lock, and nothing here can grow without
 //! bound: the slots are overwritten, and commands come from one place at human speed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::null_mut;
@@ -15,7 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use crate::net::address::AddressKey;
 use crate::net::link::Links;
 
-use super::params::{Faults, Setup, TrackerValues};
+use super::params::{Faults, Orders, Setup, TrackerValues};
 use super::status::{NoAnswer, Places, Question, Status};
 
 /// What came in since the last look.
@@ -36,6 +36,15 @@ pub(super) struct Inbox {
 pub(super) enum Command {
     /// New settings of all instances and groups.
     Reload(Box<Setup>),
+    /// These orders of people are in force, and no others.
+    Orders(Orders),
+    /// These instances become master again where their priority is enough.
+    Failback {
+        /// Their names.
+        names: Vec<String>,
+        /// Who says so.
+        by: String,
+    },
     /// Step down everywhere and end.
     Stop,
     /// End without a word: another process goes on with everything as it is.
@@ -150,6 +159,16 @@ impl Mailbox {
         self.command(Command::Reload(Box::new(setup)));
     }
 
+    /// These orders of people are in force from now on, and no others.
+    pub fn orders(&self, orders: Orders) {
+        self.command(Command::Orders(orders));
+    }
+
+    /// These instances become master again, once, where their priority is above the master's, `nopreempt` or not.
+    pub fn failback(&self, names: Vec<String>, by: String) {
+        self.command(Command::Failback { names, by });
+    }
+
     /// Step down (priority-0 adverts), want no address, end the thread.
     pub fn stop(&self) {
         self.command(Command::Stop);
@@ -160,13 +179,26 @@ impl Mailbox {
         self.command(Command::Leave);
     }
 
-    /// How things stand. `clear`: the counters begin at zero behind the answer. Blocks at most for `patience`: not for a
-    /// thread that others wait for.
+    /// How things stand. `clear`: the counters begin at zero behind the answer. Blocks at most for `patience`, and as long
+    /// again where the answer is being made by then: not for a thread that others wait for. Who hears no answer may rely on
+    /// it that nothing is cleared later.
     ///
     /// # Errors
     /// The thread is starved or has ended, or too many ask.
     pub fn status(&self, clear: bool, patience: Duration) -> Result<Box<Status>, NoAnswer> {
         let (question, answer) = self.0.asking.question(clear)?;
+        self.command(Command::Tell(question));
+        answer.wait(patience)
+    }
+
+    /// How these instances stand, without groups: what takes the thread next to no time, however many others there are. Blocks at
+    /// most for `patience`.
+    ///
+    /// # Errors
+    /// As [`Self::status`].
+    pub fn status_of(&self, only: BTreeSet<String>, patience: Duration) -> Result<Box<Status>, NoAnswer> {
+        let (mut question, answer) = self.0.asking.question(false)?;
+        question.only = Some(only);
         self.command(Command::Tell(question));
         answer.wait(patience)
     }

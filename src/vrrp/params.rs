@@ -42,6 +42,9 @@ const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 /// that they need.
 pub type Faults = BTreeMap<String, String>;
 
+/// What people have ordered, by instance: members of a sync group have the same one.
+pub type Orders = BTreeMap<String, Arc<machine::Order>>;
+
 /// The password field of version 2: eight bytes, zero filled. `Debug` does not show it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Password(pub [u8; 8]);
@@ -133,6 +136,8 @@ pub struct Setup {
     pub instances: Vec<Arc<Settings>>,
     /// The sync groups.
     pub groups: Vec<Group>,
+    /// What people have ordered.
+    pub orders: Orders,
     /// Gaps between announcements.
     pub pacing: Pacing,
     /// How the thread is scheduled.
@@ -153,6 +158,7 @@ impl Setup {
         Self {
             instances: Settings::of_config(config, host).into_iter().map(Arc::new).collect(),
             groups: groups(config),
+            orders: Orders::new(),
             pacing: pacing(config),
             scheduling: Scheduling {
                 who: "vrrp",

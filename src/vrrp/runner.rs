@@ -2,7 +2,9 @@
 //! turns the machine's actions into bytes and wishes for the driver and holds no socket and no clock.
 
 mod history;
+mod orders;
 mod outgoing;
+mod peers;
 mod proving;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -321,6 +323,7 @@ impl Runner {
                 }
                 let (source, priority) = (advert.source(), advert.priority());
                 self.history.accepted(priority, advert.address_mismatch().is_some());
+                self.history.heard(source, priority, turn.now);
                 self.heard = Some(Remembered { source, priority, at: turn.now });
                 self.feed(Event::Advert(advert), turn);
             }
@@ -510,6 +513,7 @@ impl Runner {
             trackers: self.trackers.iter().map(Seen::from).collect(),
             last_advert: self.heard.map(|heard| heard.now(turn.now)),
             own_delay: turn.late,
+            order: self.machine.order().map(|order| order.kind.name()),
         }
     }
 

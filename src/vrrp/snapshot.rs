@@ -33,6 +33,9 @@ pub struct Snapshot {
     /// here: a starved or paused machine hears nobody.
     #[serde(rename = "own_delay_us", serialize_with = "microseconds")]
     pub own_delay: Duration,
+    /// The order of a person that the priority comes from: `step_down`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<&'static str>,
 }
 
 /// One tracker at that moment.
@@ -121,7 +124,7 @@ struct Besides<'a> {
 
 impl fmt::Display for Besides<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Snapshot { base_priority, priority, trackers, last_advert, own_delay } = self.snapshot;
+        let Snapshot { base_priority, priority, trackers, last_advert, own_delay, order } = self.snapshot;
         // Stopped by order: nothing led up to it.
         if matches!(self.cause, Cause::Stopped) {
             return Ok(());
@@ -139,7 +142,10 @@ impl fmt::Display for Besides<'_> {
             .partition(|seen| seen.contribution != 0 || (seen.weight == 0 && seen.value != "up"));
         let all = moving.len() + still.len();
         write!(f, "; priority {priority}")?;
-        if priority != base_priority || all > 0 {
+        if let Some(order) = order {
+            write!(f, " by order ({order}), not that")?;
+        }
+        if order.is_some() || priority != base_priority || all > 0 {
             write!(f, " of base {base_priority}")?;
         }
         for (number, seen) in moving.into_iter().chain(still).take(NAMED).enumerate() {
@@ -220,6 +226,7 @@ mod tests {
             trackers: seen(&trackers),
             last_advert: Some(Heard { source: PEER, priority: 145, age: Duration::from_millis(300) }),
             own_delay: Duration::from_millis(12),
+            order: None,
         };
         let cause = Cause::HigherPriority { source: PEER, priority: 145, own: 140 };
         assert_eq!(
@@ -261,6 +268,7 @@ mod tests {
             trackers: seen(&[tracker(TrackerKind::Bfd, "b", -10, Value::Down)]),
             last_advert: Some(Heard { source: PEER, priority: 80, age: Duration::from_millis(2) }),
             own_delay: Duration::from_micros(7),
+            order: None,
         };
         let json = serde_json::to_value(&snapshot).expect("plain data");
         assert_eq!(
@@ -272,6 +280,18 @@ mod tests {
                               "contribution": -10, "why": ""}],
             })
         );
+    }
+
+    #[test]
+    fn a_priority_that_was_ordered_is_not_explained_by_trackers() {
+        let snapshot =
+            Snapshot { base_priority: 150, priority: 1, order: Some("step_down"), ..Snapshot::default() };
+        let cause = Cause::StepDown { by: "root(uid=0,pid=7)".to_owned(), maintenance: false };
+        assert_eq!(
+            sentence(&cause, &snapshot),
+            "stepped down by root(uid=0,pid=7); priority 1 by order (step_down), not that of base 150"
+        );
+        assert_eq!(serde_json::to_value(&snapshot).expect("plain data")["order"], "step_down");
     }
 
     #[test]

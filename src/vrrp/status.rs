@@ -4,15 +4,15 @@
 //! The answer is made at the end of a turn, behind adverts and announcements, and costs next to nothing: settings, trackers
 //! and the story of the last transition are shared, not copied. Who asks waits with a limit; the vrrp thread never waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::lateness::Lag;
-use super::machine::{Cause, StateName, Timer, Transition};
+use super::machine::{Cause, Order, StateName, Timer, Transition};
 use super::params::{Settings, Tracker};
 use super::snapshot::{Heard, Snapshot, sentence};
 
@@ -47,12 +47,18 @@ pub struct InstanceStatus {
     pub wants_master: bool,
     /// Source address of its adverts; `None` while there is none.
     pub own: Option<IpAddr>,
-    /// The effective priority; while a tracker says FAULT the last one known.
+    /// The effective priority, as an order has it where there is one; while a tracker says FAULT the last one known.
     pub priority: u8,
+    /// What it would be without an order.
+    pub own_priority: u8,
+    /// What a person has ordered, maintenance of the whole director included.
+    pub order: Option<Arc<Order>>,
     /// What forbids it to take part, its sync group left aside.
     pub fault: Option<String>,
     /// What it watches, with the values that the priority comes from: see [`super::priority::contribution`].
     pub trackers: Arc<[Tracker]>,
+    /// Who else was heard for this virtual router, the last one first; at most 16.
+    pub peers: Vec<Peer>,
     /// The last advert that was accepted.
     pub last_advert: Option<Heard>,
     /// The interval that the master counts by: its own word in version 3.
@@ -67,10 +73,25 @@ pub struct InstanceStatus {
     pub last: Option<Arc<Passed>>,
     /// What it has sent and accepted.
     pub counters: Counters,
+    /// How often it changed its state, by [`Cause::name`].
+    pub transitions: BTreeMap<&'static str, u64>,
     /// Adverts that were refused, by [`super::accept::Discard::name`].
     pub refused: BTreeMap<&'static str, u64>,
     /// Its socket could not be opened, in the system's words.
     pub socket_error: Option<String>,
+}
+
+/// Another router that was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The priority of its last advert.
+    pub priority: u8,
+    /// When that came.
+    pub at: Instant,
+    /// How many adverts of it were accepted.
+    pub adverts: u64,
 }
 
 /// A transition that is over.
@@ -158,10 +179,19 @@ pub(super) struct Question {
     reply: SyncSender<Box<Status>>,
     /// Counters begin at zero behind the answer.
     pub(super) clear: bool,
+    /// Whoever sets it first has it: the thread answers, or who asked has given up.
+    settled: Arc<AtomicBool>,
+    /// These instances alone; `None` = every one.
+    pub(super) only: Option<BTreeSet<String>>,
     _place: Place,
 }
 
 impl Question {
+    /// The thread takes it, to answer. False: who asked has given up, and nothing is to be done for it.
+    pub(super) fn take(&self) -> bool {
+        !self.settled.swap(true, Ordering::AcqRel)
+    }
+
     /// Answers. Who asked may have gone.
     pub(super) fn answer(self, status: Status) {
         let _ = self.reply.try_send(Box::new(status));
@@ -169,13 +199,20 @@ impl Question {
 }
 
 /// Where the answer comes.
-pub(super) struct Answer(Receiver<Box<Status>>);
+pub(super) struct Answer(Receiver<Box<Status>>, Arc<AtomicBool>);
 
 impl Answer {
+    /// Waits for it. A question that had no answer in time is withdrawn: counters are not cleared behind the back of
+    /// somebody who was told that nothing was done.
     pub(super) fn wait(self, patience: Duration) -> Result<Box<Status>, NoAnswer> {
-        self.0.recv_timeout(patience).map_err(|error| match error {
-            RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected => NoAnswer::Silent,
-        })
+        match self.0.recv_timeout(patience) {
+            Ok(status) => Ok(status),
+            // The thread is at it just now.
+            Err(RecvTimeoutError::Timeout) if self.1.swap(true, Ordering::AcqRel) => {
+                self.0.recv_timeout(patience).map_err(|_| NoAnswer::Silent)
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(NoAnswer::Silent),
+        }
     }
 }
 
@@ -187,7 +224,9 @@ impl Places {
             return Err(NoAnswer::Busy);
         }
         let (reply, answer) = sync_channel(1);
-        Ok((Question { reply, clear, _place: place }, Answer(answer)))
+        let settled = Arc::new(AtomicBool::new(false));
+        let question = Question { reply, clear, settled: Arc::clone(&settled), only: None, _place: place };
+        Ok((question, Answer(answer, settled)))
     }
 }
 
@@ -210,5 +249,29 @@ mod tests {
             Err(NoAnswer::Silent),
             "who drops it ends it"
         );
+    }
+
+    #[test]
+    fn a_question_is_answered_or_withdrawn_and_never_both() {
+        let places = Places::default();
+        let at = crate::clock::now();
+        let status = || Status {
+            at,
+            since_1970: Duration::ZERO,
+            instances: Vec::new(),
+            groups: Vec::new(),
+            lost_reports: 0,
+            lag: Lag::default(),
+        };
+        let (late, answer) = places.question(true).expect("room");
+        assert_eq!(answer.wait(Duration::ZERO).map(drop), Err(NoAnswer::Silent));
+        assert!(!late.take(), "who asked was told that nothing is done");
+        // Taken before the time was over, answered after it.
+        let (question, answer) = places.question(true).expect("room");
+        assert!(question.take());
+        let asks = std::thread::spawn(move || answer.wait(Duration::from_secs(1)).map(drop));
+        std::thread::sleep(Duration::from_millis(1100));
+        question.answer(status());
+        assert_eq!(asks.join().expect("its end"), Ok(()));
     }
 }

@@ -162,13 +162,14 @@ fn address_interfaces(instance: &Instance) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The five blocks of an instance or a group.
+/// The six lists of an instance or a group.
 struct Lists<'a> {
     script: &'a [Track],
     interface: &'a [Track],
     file: &'a [Track],
     process: &'a [Track],
     bfd: &'a [Track],
+    quorum: &'a [Track],
 }
 
 impl<'a> Lists<'a> {
@@ -179,6 +180,7 @@ impl<'a> Lists<'a> {
             file: &instance.track_file,
             process: &instance.track_process,
             bfd: &instance.track_bfd,
+            quorum: &instance.track_virtual_server,
         }
     }
 
@@ -189,6 +191,7 @@ impl<'a> Lists<'a> {
             file: &group.track_file,
             process: &group.track_process,
             bfd: &group.track_bfd,
+            quorum: &group.track_virtual_server,
         }
     }
 
@@ -199,7 +202,7 @@ impl<'a> Lists<'a> {
             TrackerKind::File => self.file,
             TrackerKind::Process => self.process,
             TrackerKind::Bfd => self.bfd,
-            TrackerKind::Quorum => &[],
+            TrackerKind::Quorum => self.quorum,
         }
     }
 }
@@ -207,7 +210,7 @@ impl<'a> Lists<'a> {
 /// A block with what the named thing's own block says of weight and sense.
 type Block<'a> = (TrackerKind, &'a [Track], &'a dyn Fn(&str) -> Option<(i16, bool)>);
 
-/// The trackers of five blocks, with weight and sense of the place of use, else of the thing's own block. What has no
+/// The trackers of six lists, with weight and sense of the place of use, else of the thing's own block. What has no
 /// block of its own is left out (the front end has named it); a group's interface needs none.
 fn specs(lists: &Lists<'_>, config: &Config) -> Vec<TrackerSpec> {
     let script = |name: &str| {
@@ -226,13 +229,15 @@ fn specs(lists: &Lists<'_>, config: &Config) -> Vec<TrackerSpec> {
         let found = config.bfd_instance.iter().find(|session| session.name == name)?;
         Some((found.weight.unwrap_or(0), found.reverse))
     };
-    let interface = |_: &str| Some((0, false));
-    let kinds: [Block<'_>; 5] = [
+    // Neither has a block that says how much it counts.
+    let plain = |_: &str| Some((0, false));
+    let kinds: [Block<'_>; 6] = [
         (TrackerKind::Script, lists.script, &script),
-        (TrackerKind::Interface, lists.interface, &interface),
+        (TrackerKind::Interface, lists.interface, &plain),
         (TrackerKind::File, lists.file, &file),
         (TrackerKind::Process, lists.process, &process),
         (TrackerKind::Bfd, lists.bfd, &bfd),
+        (TrackerKind::Quorum, lists.quorum, &plain),
     ];
     let mut specs = Vec::new();
     for (kind, tracks, default) in kinds {

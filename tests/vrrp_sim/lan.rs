@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tandem::config::model::VrrpVersion;
 use tandem::vrrp::accept::{Datagram, Rules, UnicastRules, accept};
 use tandem::vrrp::group::{Member, orders};
-use tandem::vrrp::machine::{Action, Event, Machine, Params, StateName};
+use tandem::vrrp::machine::{Action, Event, Machine, Order, OrderKind, Params, StateName};
 use tandem::vrrp::packet::{Advert, AuthField, ChecksumMode};
 use tandem::vrrp::priority::Effective;
 
@@ -31,6 +32,8 @@ struct Instance {
     rules: Rules,
     /// Trackers, as last told.
     effective: Effective,
+    /// What a person has ordered; it outlives a restart.
+    order: Option<Arc<Order>>,
     /// The driver's picture: addresses are there.
     addresses: bool,
 }
@@ -58,7 +61,9 @@ impl Router {
     fn able(&self) -> bool {
         self.alive
             && self.instances.iter().all(|instance| {
-                instance.params.own.is_some() && matches!(instance.effective, Effective::Priority(_))
+                instance.params.own.is_some()
+                    && matches!(instance.effective, Effective::Priority(_))
+                    && instance.order.as_ref().is_none_or(|order| order.kind != OrderKind::StrictMaintenance)
             })
     }
 
@@ -144,6 +149,7 @@ impl Lan {
             Instance {
                 machine: Machine::new(params.clone()),
                 effective: Effective::Priority(params.base_priority),
+                order: None,
                 params,
                 rules,
                 addresses: false,
@@ -174,7 +180,9 @@ impl Lan {
             instance.addresses = false;
         }
         for place in 0..self.routers[index].instances.len() {
-            let effective = self.routers[index].instances[place].effective.clone();
+            let instance = &self.routers[index].instances[place];
+            let (order, effective) = (instance.order.clone(), instance.effective.clone());
+            self.hand(index, place, Event::Order(order));
             self.hand(index, place, Event::Effective(effective));
             self.hand(index, place, Event::Start { hold: Duration::ZERO });
         }
@@ -246,6 +254,7 @@ impl Lan {
             match event {
                 Event::Effective(effective) => instance.effective = effective.clone(),
                 Event::Own(own) => instance.params.own = *own,
+                Event::Order(order) => instance.order.clone_from(order),
                 Event::Params(params) => {
                     let base_changed = instance.params.base_priority != params.base_priority;
                     instance.params = Params { own: instance.params.own, ..params.clone() };
@@ -261,6 +270,7 @@ impl Lan {
                 | Event::Sibling(_)
                 | Event::Promote { .. }
                 | Event::Follow { .. }
+                | Event::Failback { .. }
                 | Event::Stop => {}
             }
         }

@@ -75,6 +75,7 @@ impl Driver {
         self.claim_slots(turn);
         self.take_groups(setup.groups);
         self.open_sockets(turn);
+        self.give_orders(turn);
         self.look_around(turn);
         for number in fresh {
             if let Some(runner) = self.runners.get_mut(number) {

@@ -100,6 +100,33 @@ pub enum Cause {
         /// It ended with a reload.
         reload: bool,
     },
+    /// A person has ordered it to let a peer be master.
+    StepDown {
+        /// Who.
+        by: String,
+        /// By `maintenance`, for the whole director.
+        maintenance: bool,
+    },
+    /// A person has ordered it to be master.
+    TakeOver {
+        /// Who.
+        by: String,
+        /// The master so far and its priority, where one was heard.
+        over: Option<(IpAddr, u8)>,
+        /// The priority that the order gives us.
+        own: u8,
+    },
+    /// A person has given it back what its priority is enough for.
+    Failback {
+        /// Who.
+        by: String,
+        /// The master so far.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+        /// Ours.
+        own: u8,
+    },
     /// The daemon stops, or the configuration has this instance no more.
     Stopped,
 }
@@ -137,6 +164,31 @@ impl fmt::Display for Own {
 }
 
 impl Cause {
+    /// A stable name, for counters, events and programs: `master_down`. Of a sync group's promotion it is the member's own.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Owner => "owner",
+            Self::Resumed => "resumed",
+            Self::MasterDown { .. } => "master_down",
+            Self::MasterResigned { .. } => "master_resigned",
+            Self::Preempted { .. } => "preempted",
+            Self::HigherPriority { .. } => "higher_priority",
+            Self::HigherAddress { .. } => "higher_address",
+            Self::WithGroup { own, .. } => own.name(),
+            Self::GroupFollows { .. } => "group_follows",
+            Self::ReplacedWhileAway { .. } => "replaced_while_away",
+            Self::TimerExpired { .. } => "timer_expired",
+            Self::Fault { .. } => "fault",
+            Self::Recovered { .. } => "recovered",
+            Self::StepDown { maintenance: false, .. } => "step_down",
+            Self::StepDown { maintenance: true, .. } => "maintenance",
+            Self::TakeOver { .. } => "take_over",
+            Self::Failback { .. } => "failback",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// The words tell the last advert already.
     pub fn names_an_advert(&self) -> bool {
         match self {
@@ -146,7 +198,9 @@ impl Cause {
             | Self::Preempted { .. }
             | Self::HigherPriority { .. }
             | Self::HigherAddress { .. }
-            | Self::ReplacedWhileAway { .. } => true,
+            | Self::ReplacedWhileAway { .. }
+            | Self::Failback { .. } => true,
+            Self::TakeOver { over, .. } => over.is_some(),
             Self::Started
             | Self::Owner
             | Self::Resumed
@@ -154,6 +208,7 @@ impl Cause {
             | Self::TimerExpired { .. }
             | Self::Fault { .. }
             | Self::Recovered { .. }
+            | Self::StepDown { .. }
             | Self::Stopped => false,
         }
     }
@@ -226,6 +281,21 @@ impl fmt::Display for Cause {
             ),
             Self::Fault { reason, reload } => write!(f, "{reason}{}", with_reload(reload)),
             Self::Recovered { was, reload } => write!(f, "over: {was}{}", with_reload(reload)),
+            Self::StepDown { by, maintenance: false } => write!(f, "stepped down by {by}"),
+            Self::StepDown { by, maintenance: true } => write!(f, "maintenance, ordered by {by}"),
+            Self::TakeOver { by, over: None, own } => {
+                write!(f, "ordered to take over by {by}, with priority {own}; no other master was heard")
+            }
+            Self::TakeOver { by, over: Some((source, priority)), own } => {
+                write!(
+                    f,
+                    "ordered to take over by {by}, with priority {own}, from {source} with priority {priority}"
+                )
+            }
+            Self::Failback { by, source, priority, own } => write!(
+                f,
+                "given back by {by}: {source} was master with priority {priority}, below ours, {own}"
+            ),
             Self::Stopped => f.write_str("stopped"),
         }
     }

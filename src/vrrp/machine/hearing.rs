@@ -1,7 +1,7 @@
 //! What an accepted advert does to a backup and to a master.
 
 use std::cmp::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::terms::{Action, LEAST_INTERVAL, Note, OWNER, Occasion};
 use super::{Cause, Heard, Machine, Rival, State, Wait};
@@ -11,9 +11,11 @@ use crate::vrrp::accept::Accepted;
 impl Machine {
     /// A backup hears a master.
     pub(super) fn backup_hears(&mut self, advert: &Accepted, now: Instant) {
-        let (own_priority, may_preempt, delay) =
-            (self.priority, self.params.may_preempt(), self.params.delay());
+        let (own_priority, may_preempt, delay) = (self.priority, self.preempts(), self.preempt_delay());
         let State::Backup(backup) = &mut self.state else { return };
+        // By the word of a person, as if it preempted.
+        let (may_preempt, delay) =
+            if backup.claim.is_some() { (true, Duration::ZERO) } else { (may_preempt, delay) };
         let priority = advert.priority();
         let lower = priority < own_priority;
         let mut heard = Heard { source: advert.source(), priority, at: now, passed_over: false };
@@ -24,6 +26,7 @@ impl Machine {
             backup.wait = Wait::SkewOnly;
             backup.grace_until = None;
             backup.wants_since = None;
+            backup.claim = None;
             backup.last = Some(heard);
             return;
         }
@@ -39,6 +42,7 @@ impl Machine {
             backup.wait = Wait::Full;
             backup.grace_until = None;
             backup.wants_since = None;
+            backup.claim = None;
             if self.params.version == VrrpVersion::V3 {
                 backup.master_interval = advert.interval().max(LEAST_INTERVAL);
             }
@@ -61,7 +65,7 @@ impl Machine {
                 Cause::HigherAddress { source, priority, own: self.params.own }
             }
             // Somebody took over while this machine stood still, and may keep what it has.
-            Ordering::Equal | Ordering::Less if master.away.is_some() && !self.params.may_preempt() => {
+            Ordering::Equal | Ordering::Less if master.away.is_some() && !self.preempts() => {
                 let late = master.away.unwrap_or_default();
                 Cause::ReplacedWhileAway { late, source, priority }
             }

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Cause;
+use super::{Cause, Order};
 use crate::config::model::VrrpVersion;
 use crate::vrrp::accept::Accepted;
 use crate::vrrp::priority::Effective;
@@ -100,6 +101,13 @@ pub enum Event {
         group: String,
         /// Name of that member.
         member: String,
+    },
+    /// What a person has ordered, or that no order is in force any more. Also before [`Event::Start`].
+    Order(Option<Arc<Order>>),
+    /// A person wants a backup of higher priority to be master again, `nopreempt` or not: once, and now.
+    Failback {
+        /// Who.
+        by: String,
     },
     /// New settings after a reload. Send the fresh [`Event::Effective`] with it when there are trackers.
     Params(Params),

@@ -1,5 +1,6 @@
 //! The machine: its whole table, stories with the times that keepalived was measured at, random operations.
 
+mod orders;
 mod properties;
 mod stories;
 mod table;
@@ -53,6 +54,14 @@ fn advert(params: &Params, source: IpAddr, priority: u8, interval: Duration) -> 
     .encode(source, GROUP);
     let datagram = Datagram { payload: &bytes, source, destination: GROUP, ttl: 255 };
     Event::Advert(accept(&rules, &datagram).unwrap())
+}
+
+/// Who orders in these tests.
+const BY: &str = "root(uid=0,pid=7)";
+
+/// An order that nobody takes back.
+fn order(kind: OrderKind) -> Event {
+    Event::Order(Some(Arc::new(Order { kind, by: BY.to_owned(), at: Duration::ZERO, until: None })))
 }
 
 /// Actions in short.

@@ -60,7 +60,7 @@ impl Machine {
     }
 
     /// The timer of a group's member ran out.
-    fn want_master(&mut self, now: Instant) -> Vec<Action> {
+    pub(super) fn want_master(&mut self, now: Instant) -> Vec<Action> {
         if let State::Backup(backup) = &mut self.state {
             backup.wants_since = Some(now);
         }

@@ -1,5 +1,7 @@
 //! What an instance has done so far, and how it stands, for status output. Pure.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +9,7 @@ use crate::vrrp::machine::{StateName, Transition};
 use crate::vrrp::snapshot::Snapshot;
 use crate::vrrp::status::{Counters, InstanceStatus, Passed};
 
+use super::peers::Peers;
 use super::{Runner, Turn};
 
 /// Kept under this name of refusal, but no refusal: the advert counts.
@@ -16,7 +19,10 @@ const ACCEPTED: &str = "address_list_differs";
 #[derive(Clone, Debug, Default)]
 pub(in crate::vrrp) struct History {
     counters: Counters,
+    /// Transitions by the name of their cause.
+    causes: BTreeMap<&'static str, u64>,
     last: Option<Arc<Passed>>,
+    peers: Peers,
 }
 
 impl History {
@@ -25,6 +31,11 @@ impl History {
         self.counters.received += 1;
         self.counters.zero_received += u64::from(priority == 0);
         self.counters.address_lists += u64::from(other_addresses);
+    }
+
+    /// From whom it was.
+    pub(super) fn heard(&mut self, source: IpAddr, priority: u8, now: Instant) {
+        self.peers.heard(source, priority, now);
     }
 
     /// An advert was made; without a source address there was none.
@@ -37,6 +48,7 @@ impl History {
     pub(super) fn passed(&mut self, transition: &Transition, snapshot: &Snapshot, turn: &Turn) {
         self.counters.became_master += u64::from(transition.to == StateName::Master);
         self.counters.released_master += u64::from(transition.from == StateName::Master);
+        *self.causes.entry(transition.cause.name()).or_default() += 1;
         self.last = Some(Arc::new(Passed {
             transition: transition.clone(),
             snapshot: snapshot.clone(),
@@ -56,8 +68,11 @@ impl Runner {
             wants_master: self.machine.wants_master(),
             own: self.own,
             priority: self.machine.priority(),
+            own_priority: self.machine.own_priority(),
+            order: self.machine.order().cloned(),
             fault: self.machine.own_fault(),
             trackers: Arc::clone(&self.trackers),
+            peers: self.history.peers.list(),
             last_advert: self.heard.map(|heard| heard.now(now)),
             master_interval: self.machine.master_interval(),
             down_interval: self.machine.down_interval(),
@@ -65,6 +80,7 @@ impl Runner {
             wants_addresses: self.wants,
             last: self.history.last.clone(),
             counters: self.history.counters,
+            transitions: self.history.causes.clone(),
             refused: refused.map(|(name, refusals)| (*name, refusals.total)).collect(),
             socket_error: self.socket_error.clone(),
         }
@@ -73,6 +89,7 @@ impl Runner {
     /// Counting begins anew; what was not told yet is still told.
     pub(in crate::vrrp) fn clear_counters(&mut self) {
         self.history.counters = Counters::default();
+        self.history.causes.clear();
         for refusals in self.refusals.values_mut() {
             refusals.total = 0;
         }
@@ -87,6 +104,10 @@ impl Runner {
     pub(in crate::vrrp) fn remember(&mut self, before: History) {
         let now = &mut self.history;
         now.last = now.last.take().or(before.last);
+        now.peers.remember(before.peers);
+        for (cause, count) in before.causes {
+            *now.causes.entry(cause).or_default() += count;
+        }
         let (to, from) = (&mut now.counters, before.counters);
         to.received += from.received;
         to.sent += from.sent;
@@ -128,6 +149,7 @@ mod tests {
             address_lists: 1,
         };
         assert_eq!(history.counters, expected);
+        assert_eq!(history.causes, BTreeMap::from([("started", 2)]));
         let last = history.last.expect("a transition");
         assert_eq!((last.transition.to, last.since_1970), (StateName::Fault, Duration::from_secs(7)));
     }

@@ -53,6 +53,8 @@ pub struct Plan {
     pub links: LinkPlans,
     /// The BFD sessions that somebody tracks.
     pub sessions: BTreeSet<String>,
+    /// The virtual servers whose quorum somebody tracks.
+    pub services: BTreeSet<String>,
 }
 
 impl Plan {
@@ -85,8 +87,18 @@ impl Plan {
             },
             links: link::plans_of(config),
             sessions: sessions.into_iter().map(str::to_owned).collect(),
+            services: tracked_names(TrackerKind::Quorum, config).into_iter().map(str::to_owned).collect(),
         }
     }
+}
+
+/// How a virtual server's quorum is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quorum {
+    /// It is reached.
+    pub up: bool,
+    /// With what weight.
+    pub why: String,
 }
 
 /// A tracker's value changed; hand it to [`Trackers::take`].
@@ -218,6 +230,24 @@ impl Trackers {
         let sessions = self.sessions.clone();
         self.values.retain(TrackerKind::Bfd, |_| false);
         self.take_sessions(sessions, now);
+        let services = &self.plan.services;
+        self.values.retain(TrackerKind::Quorum, |name| services.contains(name));
+    }
+
+    /// The quorums of virtual servers, by the names that they are tracked by. One that is missing is as it was: unknown at
+    /// first.
+    pub fn set_quorums(&mut self, quorums: &BTreeMap<String, Quorum>, now: Instant) -> Vec<Flip> {
+        let kind = TrackerKind::Quorum;
+        let mut flips = Vec::new();
+        for (name, Quorum { up, why }) in
+            quorums.iter().filter(|(name, _)| self.plan.services.contains(*name))
+        {
+            let value = Value::of(*up);
+            if self.values.set(kind, name, Said::new(value, why.clone(), now)) {
+                flips.push(Flip { kind, name: name.clone(), value, why: why.clone() });
+            }
+        }
+        flips
     }
 
     fn configure_scripts(&mut self, now: Instant) {

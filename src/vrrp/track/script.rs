@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
 
+use crate::alarm::Ticks;
 use crate::clock;
 use crate::process::{self, Outcome, Program};
 
@@ -79,11 +79,10 @@ pub(super) async fn run(
     let mut short = false;
     loop {
         let interval = plans.borrow_and_update().interval;
-        let mut ticks = tokio::time::interval(interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut ticks = Ticks::new(interval);
         loop {
             tokio::select! {
-                _ = ticks.tick() => {}
+                () = ticks.tick() => {}
                 changed = plans.changed() => match changed {
                     Ok(()) if plans.borrow().interval == interval => continue,
                     // From now on with the new interval.

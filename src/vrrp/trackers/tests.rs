@@ -169,3 +169,27 @@ fn the_same_value_again_keeps_its_time() {
     values.retain(TrackerKind::Script, |_| false);
     assert_eq!(values.all(TrackerKind::Script).count(), 0);
 }
+
+#[test]
+fn a_virtual_server_counts_by_its_quorum_and_is_waited_for() {
+    let server = "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 10.1.0.1 80 {\n }\n}";
+    let group = format!(
+        "{server}\nvrrp_sync_group G {{\n group {{\n B\n }}\n track_virtual_server TCP 192.0.2.1:80\n}}"
+    );
+    let lines = "virtual_ipaddress {\n 10.0.0.1\n }\n track_virtual_server 192.0.2.1 80 TCP weight -60";
+    let config = config(&group, lines);
+    assert_eq!(shown(&config, "A"), "virtual server TCP 192.0.2.1:80 -60");
+    assert_eq!(shown(&config, "B"), "virtual server TCP 192.0.2.1:80 0", "of its group");
+    assert_eq!(
+        tracked_names(TrackerKind::Quorum, &config).into_iter().collect::<Vec<_>>(),
+        ["TCP 192.0.2.1:80"]
+    );
+    let spec = trackers_of(&config.vrrp_instance[0], &config).remove(0);
+    let mut values = TrackerValues::new();
+    let effective = |values: &TrackerValues| effective(150, &[spec.now(&Links::new(), values)]);
+    assert!(matches!(effective(&values), Effective::Pending(_)), "nothing is known yet");
+    for (value, priority) in [(Value::Up, 150), (Value::Down, 90)] {
+        values.set(TrackerKind::Quorum, &spec.name, Said { value, ..Said::default() });
+        assert_eq!(effective(&values), Effective::Priority(priority));
+    }
+}

@@ -26,6 +26,8 @@ enum Step {
     Sibling(bool),
     Promote,
     Follow,
+    Order(Option<OrderKind>),
+    Failback,
     Stop,
 }
 
@@ -76,6 +78,14 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Sibling),
         3 => Just(Step::Promote),
         1 => Just(Step::Follow),
+        2 => prop::option::weighted(0.8, prop::sample::select(vec![
+            OrderKind::StepDown,
+            OrderKind::TakeOver,
+            OrderKind::Maintenance,
+            OrderKind::StrictMaintenance,
+        ]))
+        .prop_map(Step::Order),
+        1 => Just(Step::Failback),
         1 => Just(Step::Stop),
     ]
 }
@@ -125,6 +135,8 @@ proptest! {
                 Step::Sibling(fault) => Event::Sibling(fault.then(|| "VI_2 is in FAULT".to_owned())),
                 Step::Promote => Event::Promote { group: "VG".to_owned() },
                 Step::Follow => Event::Follow { group: "VG".to_owned(), member: "VI_2".to_owned() },
+                Step::Order(kind) => kind.map_or(Event::Order(None), order),
+                Step::Failback => Event::Failback { by: BY.to_owned() },
                 Step::Stop => Event::Stop,
             };
             let actions = machine.handle(event.clone(), now);
@@ -200,6 +212,13 @@ fn check(
         }
         let due = before.deadline().is_some_and(|(at, _)| at <= now);
         prop_assert_eq!(due, !actions.is_empty(), "a timeout does something exactly when it is due");
+    }
+    // An order is obeyed, whatever else happens.
+    match after.order().map(|order| order.kind) {
+        Some(kind) if kind.yields() => prop_assert_eq!(after.priority(), YIELDING),
+        Some(OrderKind::TakeOver) => prop_assert!(after.priority() >= HIGHEST),
+        Some(OrderKind::StrictMaintenance) => prop_assert_ne!(is, StateName::Master),
+        Some(_) | None => prop_assert_eq!(after.priority(), after.own_priority()),
     }
     if was == StateName::Stopped {
         prop_assert!(actions.is_empty() && is == StateName::Stopped);

@@ -79,11 +79,16 @@ enum E {
     Sibling,
     Promote,
     Follow,
+    StepDown,
+    TakeOver,
+    Strict,
+    OrderOver,
+    Failback,
     Stop,
 }
 
 impl E {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 25] = [
         Self::Start,
         Self::Resume,
         Self::AdvertZero,
@@ -103,6 +108,11 @@ impl E {
         Self::Sibling,
         Self::Promote,
         Self::Follow,
+        Self::StepDown,
+        Self::TakeOver,
+        Self::Strict,
+        Self::OrderOver,
+        Self::Failback,
         Self::Stop,
     ];
 
@@ -125,6 +135,8 @@ impl E {
             Event::Sibling(_) => &[Self::Sibling],
             Event::Promote { .. } => &[Self::Promote],
             Event::Follow { .. } => &[Self::Follow],
+            Event::Order(_) => &[Self::StepDown, Self::TakeOver, Self::Strict, Self::OrderOver],
+            Event::Failback { .. } => &[Self::Failback],
             Event::Stop => &[Self::Stop],
         }
     }
@@ -150,6 +162,11 @@ impl E {
             Self::Sibling => Event::Sibling(Some("VI_2 is in FAULT".to_owned())),
             Self::Promote => Event::Promote { group: "VG".to_owned() },
             Self::Follow => Event::Follow { group: "VG".to_owned(), member: "VI_2".to_owned() },
+            Self::StepDown => order(OrderKind::StepDown),
+            Self::TakeOver => order(OrderKind::TakeOver),
+            Self::Strict => order(OrderKind::StrictMaintenance),
+            Self::OrderOver => Event::Order(None),
+            Self::Failback => Event::Failback { by: BY.to_owned() },
             Self::Stop => Event::Stop,
         }
     }
@@ -179,6 +196,11 @@ const TABLE: &[Row] = &[
     (S::New, E::Sibling, "", None),
     (S::New, E::Promote, "", None),
     (S::New, E::Follow, "", None),
+    (S::New, E::StepDown, "", None),
+    (S::New, E::TakeOver, "", None),
+    (S::New, E::Strict, "", None),
+    (S::New, E::OrderOver, "", None),
+    (S::New, E::Failback, "", None),
     (S::New, E::Stop, "INIT>STOPPED", None),
     // Held by a tracker without a result: only that result, a fault or the end moves it.
     (S::Held, E::Start, "", None),
@@ -200,6 +222,11 @@ const TABLE: &[Row] = &[
     (S::Held, E::Sibling, "INIT>FAULT", None),
     (S::Held, E::Promote, "", None),
     (S::Held, E::Follow, "", None),
+    (S::Held, E::StepDown, "", None),
+    (S::Held, E::TakeOver, "", None),
+    (S::Held, E::Strict, "INIT>FAULT", None),
+    (S::Held, E::OrderOver, "", None),
+    (S::Held, E::Failback, "", None),
     (S::Held, E::Stop, "INIT>STOPPED", None),
     // Listening: 1414 ms are left of the timer where nothing moves it.
     (S::Backup, E::Start, "", Some(1414)),
@@ -221,6 +248,11 @@ const TABLE: &[Row] = &[
     (S::Backup, E::Sibling, "BACKUP>FAULT", None),
     (S::Backup, E::Promote, "", Some(1414)),
     (S::Backup, E::Follow, "", Some(1414)),
+    (S::Backup, E::StepDown, "priority 150>1", Some(1996)),
+    (S::Backup, E::TakeOver, "priority 150>254, advert 254, +addresses, announce, BACKUP>MASTER", Some(1000)),
+    (S::Backup, E::Strict, "BACKUP>FAULT", None),
+    (S::Backup, E::OrderOver, "", Some(1414)),
+    (S::Backup, E::Failback, "", Some(1414)),
     (S::Backup, E::Stop, "BACKUP>STOPPED", None),
     // Master: 600 ms are left to the next advert where nothing moves it.
     (S::Master, E::Start, "", Some(600)),
@@ -242,6 +274,11 @@ const TABLE: &[Row] = &[
     (S::Master, E::Sibling, "advert 0, -addresses, MASTER>FAULT", None),
     (S::Master, E::Promote, "", Some(600)),
     (S::Master, E::Follow, "advert 0, -addresses, MASTER>BACKUP", Some(3414)),
+    (S::Master, E::StepDown, "advert 0, -addresses, MASTER>BACKUP", Some(3996)),
+    (S::Master, E::TakeOver, "priority 150>254", Some(600)),
+    (S::Master, E::Strict, "advert 0, -addresses, MASTER>FAULT", None),
+    (S::Master, E::OrderOver, "", Some(600)),
+    (S::Master, E::Failback, "", Some(600)),
     (S::Master, E::Stop, "advert 0, -addresses, MASTER>STOPPED", None),
     // Fault by script x: its recovery is the way out.
     (S::Fault, E::Start, "", None),
@@ -263,6 +300,11 @@ const TABLE: &[Row] = &[
     (S::Fault, E::Sibling, "", None),
     (S::Fault, E::Promote, "", None),
     (S::Fault, E::Follow, "", None),
+    (S::Fault, E::StepDown, "", None),
+    (S::Fault, E::TakeOver, "", None),
+    (S::Fault, E::Strict, "", None),
+    (S::Fault, E::OrderOver, "", None),
+    (S::Fault, E::Failback, "", None),
     (S::Fault, E::Stop, "FAULT>STOPPED", None),
     // The end.
     (S::Stopped, E::Start, "", None),
@@ -284,6 +326,11 @@ const TABLE: &[Row] = &[
     (S::Stopped, E::Sibling, "", None),
     (S::Stopped, E::Promote, "", None),
     (S::Stopped, E::Follow, "", None),
+    (S::Stopped, E::StepDown, "", None),
+    (S::Stopped, E::TakeOver, "", None),
+    (S::Stopped, E::Strict, "", None),
+    (S::Stopped, E::OrderOver, "", None),
+    (S::Stopped, E::Failback, "", None),
     (S::Stopped, E::Stop, "", None),
 ];
 
