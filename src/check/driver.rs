@@ -13,6 +13,7 @@ use super::checkers::{Started, Tools};
 use super::connections::{Connections, parse};
 use super::event::Event;
 use super::farm::{Farm, Job, LANES, Lane, Reaction};
+use super::hurry::Orders;
 use super::outcome::{Failure, Outcome};
 use super::outside::Outside;
 use super::places::Places;
@@ -20,7 +21,8 @@ use super::plan::Plan;
 use super::planner::Planner;
 use super::recalled::Recalled;
 use super::schedule::ProbeId;
-use super::status::{Asked, Question};
+use super::status::{Asked, Next, Question};
+use super::tracked;
 use crate::clock;
 use crate::config::model::Config;
 use crate::ipvs::table::Table;
@@ -51,8 +53,11 @@ pub struct Outputs {
     /// The whole table that should be in the kernel; latest wins. The first value is complete before any check has
     /// run: real servers are in, but for those with `alpha`.
     pub table: watch::Sender<Arc<Table>>,
-    /// Transitions. When it is full, an event is dropped and counted: checks wait for nobody.
+    /// Transitions. When it is full, an event is dropped and counted: checks wait for nobody, and nothing is decided by
+    /// them.
     pub events: mpsc::Sender<Event>,
+    /// Quorums that somebody goes by, not later than the table.
+    pub quorums: tracked::Teller,
     /// Who asks for what is known of every server.
     pub asked: Asked,
 }
@@ -98,6 +103,7 @@ pub async fn run_with(
         table_after: None,
         published: false,
         questions: Vec::new(),
+        orders: Orders::default(),
         answer_after: None,
         count_at: None,
     };
@@ -156,8 +162,15 @@ pub async fn run_with(
                 let reaction = driver.farm.count(count, counting_since);
                 driver.react(reaction);
             }
+            () = driver.out.quorums.changed() => driver.tell_quorums(clock::now()),
             question = driver.out.asked.next(), if asked => match question {
-                Some(question) => driver.questions.push(question),
+                Some(Next::Question(question)) => driver.questions.push(question),
+                Some(Next::Order(order)) if driver.orders.has_room() => {
+                    let due = driver.farm.hurry(&order.which, clock::now());
+                    driver.orders.add(due, order.told);
+                }
+                // Who gave it hears that it was dropped.
+                Some(Next::Order(_)) => {}
                 None => asked = false,
             },
             () = sleep_until(wake) => {}
@@ -205,6 +218,8 @@ struct Driver {
     published: bool,
     /// Who wants to know everything.
     questions: Vec<Question>,
+    /// Who wants checks at once.
+    orders: Orders,
     /// No status is made before that time.
     answer_after: Option<Instant>,
     /// When to count the connections of servers that drain.
@@ -239,6 +254,7 @@ impl Driver {
                     Started::Ended(outcome) => {
                         let reaction = self.farm.observe(id, &outcome, now);
                         self.react(reaction);
+                        self.orders.ended(id);
                     }
                     Started::Running(run) => {
                         let handle = self.runs.spawn(async move { (id, run.await) });
@@ -276,7 +292,8 @@ impl Driver {
             .filter_map(|lane| self.farm.deadline(lane));
         let table = self.table_after.filter(|_| self.farm.has_changed());
         let answer = self.answer_after.filter(|_| !self.questions.is_empty());
-        checks.chain(table).chain(answer).chain(self.farm.wake()).chain(self.count_at).min()
+        let others = [self.farm.wake(), self.count_at, self.out.quorums.again()];
+        checks.chain(table).chain(answer).chain(others.into_iter().flatten()).min()
     }
 
     fn ended(&mut self, ended: Result<(ProbeId, Outcome), JoinError>, now: Instant) {
@@ -294,6 +311,7 @@ impl Driver {
         self.release(id);
         let reaction = self.farm.observe(id, &outcome, now);
         self.react(reaction);
+        self.orders.ended(id);
     }
 
     /// What time alone brings.
@@ -331,6 +349,7 @@ impl Driver {
 
     fn react(&mut self, reaction: Reaction) {
         for id in reaction.gone {
+            self.orders.gone(id);
             if let Some(run) = self.release(id) {
                 run.handle.abort();
             }
@@ -366,7 +385,11 @@ impl Driver {
                 }
                 differs
             });
+            self.tell_quorums(now);
             self.table_after = Some(now + rest(clock::now().saturating_duration_since(now)));
+        }
+        if self.out.quorums.again().is_some_and(|at| at <= now) {
+            self.tell_quorums(now);
         }
         // After the table: a program that is told of a dead server finds it on its way out.
         if !self.farm.has_changed() {
@@ -376,12 +399,17 @@ impl Driver {
         }
     }
 
+    fn tell_quorums(&mut self, now: Instant) {
+        let farm = &self.farm;
+        self.out.quorums.tell(now, |names| farm.quorums(names));
+    }
+
     /// Answers everybody who asked, by one and the same status.
     fn answer(&mut self, now: Instant) {
         if self.questions.is_empty() || self.answer_after.is_some_and(|after| now < after) {
             return;
         }
-        let mut status = self.farm.status_with(&self.tools.warnings());
+        let mut status = self.farm.status_with(&self.tools.certificates());
         status.in_flight = self.in_flight.iter().sum();
         status.lost_events = self.lost_events;
         let status = Arc::new(status);

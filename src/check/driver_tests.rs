@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::check::What;
 use crate::check::status::{self, Asker, Status};
+use crate::check::tracked::Follower;
 use crate::config::model::{Command, MiscCheck, Protocol, RealServer, TcpCheck, VirtualServer};
 use crate::config::units::Secs;
 
@@ -42,6 +43,7 @@ struct Running {
     table: watch::Receiver<Arc<Table>>,
     asker: Asker,
     events: mpsc::Receiver<Event>,
+    quorums: Follower,
     task: JoinHandle<()>,
 }
 
@@ -50,9 +52,10 @@ fn start(config: Config, room_for_events: usize) -> Running {
     let (table_sender, table) = watch::channel(Arc::default());
     let (asker, asked) = status::asker();
     let (events_sender, events) = mpsc::channel(room_for_events);
-    let out = Outputs { table: table_sender, events: events_sender, asked };
+    let (follower, quorums) = tracked::channel();
+    let out = Outputs { table: table_sender, events: events_sender, quorums, asked };
     let task = tokio::spawn(run(config_receiver, 1, out));
-    Running { config, table, asker, events, task }
+    Running { config, table, asker, events, quorums: follower, task }
 }
 
 /// Ports of the first service's destinations that have weight.
@@ -103,6 +106,35 @@ async fn listen(address: &str) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
+}
+
+#[tokio::test]
+async fn a_quorum_is_known_however_many_events_are_lost() {
+    let mut servers = Vec::new();
+    for _ in 0..5 {
+        servers.push(listen("127.0.0.1:0").await);
+    }
+    let reals = servers.iter().map(|(_, address)| real(*address)).collect();
+    // Room for the event of the start alone, and nobody takes it.
+    let running = start(config(reals), 1);
+    running.quorums.names.send_replace(Arc::new(["TCP 10.0.0.1:80".to_owned()].into()));
+    let mut said = running.quorums.said.clone();
+    let mut until = async |up: bool, weight: u32| {
+        let there = |said: &Arc<tracked::Quorums>| {
+            said.values().any(|now| now.up == up && now.weight == weight && now.quorum == 1)
+        };
+        tokio::time::timeout(PATIENCE, said.wait_for(there)).await.expect("it is told").map(drop).unwrap();
+    };
+    until(true, 5).await;
+    let ports: Vec<SocketAddr> = servers.drain(..).map(|(_, address)| address).collect();
+    until(false, 0).await;
+    running.status(|status| status.lost_events >= 6).await;
+    let _one = listen(&ports[0].to_string()).await;
+    until(true, 1).await;
+    running.quorums.names.send_replace(Arc::default());
+    let none = said.wait_for(|said| said.is_empty());
+    tokio::time::timeout(PATIENCE, none).await.expect("nobody asks").unwrap();
+    running.stop().await;
 }
 
 #[tokio::test]

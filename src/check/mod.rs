@@ -9,12 +9,14 @@
 pub mod checkers;
 pub mod common;
 pub mod connections;
+pub mod counts;
 pub mod damping;
 pub mod desired;
 pub mod driver;
 pub mod event;
 pub mod farm;
 pub mod health;
+pub mod hurry;
 pub mod identity;
 pub mod marks;
 pub mod members;
@@ -30,6 +32,7 @@ pub mod recalled;
 pub mod schedule;
 pub mod status;
 pub mod tiers;
+pub mod tracked;
 
 pub use event::{Event, What};
 pub use identity::Identity;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use super::counts::{KindCounts, ServiceCounts};
+use super::hurry::{Order, Progress, Which};
 use super::identity::Identity;
 use super::quorum::Serving;
 use crate::ipvs::table::{DestinationKey, ServiceKey};
@@ -14,13 +16,25 @@ use crate::ipvs::table::{DestinationKey, ServiceKey};
 /// Questions that wait at a time; who comes after them waits for room.
 const QUESTIONS: usize = 16;
 
-/// Who may ask the check thread what it knows.
+/// Orders that wait to be taken at a time.
+const ORDERS: usize = 4;
+
+/// Who may ask the check thread what it knows, and have it check at once.
 #[derive(Clone, Debug)]
-pub struct Asker(mpsc::Sender<oneshot::Sender<Arc<Status>>>);
+pub struct Asker(mpsc::Sender<oneshot::Sender<Arc<Status>>>, mpsc::Sender<Order>);
 
 /// The thread's end of it. Who drops it leaves every question without an answer.
 #[derive(Debug)]
-pub struct Asked(mpsc::Receiver<oneshot::Sender<Arc<Status>>>);
+pub struct Asked(mpsc::Receiver<oneshot::Sender<Arc<Status>>>, mpsc::Receiver<Order>);
+
+/// What comes in next.
+#[derive(Debug)]
+pub enum Next {
+    /// Somebody wants to know.
+    Question(Question),
+    /// Somebody wants checks at once.
+    Order(Order),
+}
 
 /// A question that waits for its answer.
 #[derive(Debug)]
@@ -29,7 +43,8 @@ pub struct Question(oneshot::Sender<Arc<Status>>);
 /// Both ends.
 pub fn asker() -> (Asker, Asked) {
     let (sender, receiver) = mpsc::channel(QUESTIONS);
-    (Asker(sender), Asked(receiver))
+    let (orders_out, orders) = mpsc::channel(ORDERS);
+    (Asker(sender, orders_out), Asked(receiver, orders))
 }
 
 impl Asker {
@@ -40,19 +55,26 @@ impl Asker {
         self.0.send(question).await.ok()?;
         answer.await.ok()
     }
+}
 
-    /// The same for a thread without a runtime. Panics within one, as everything that blocks does there.
-    pub fn ask_blocking(&self) -> Option<Arc<Status>> {
-        let (question, answer) = oneshot::channel();
-        self.0.blocking_send(question).ok()?;
-        answer.blocking_recv().ok()
+impl Asker {
+    /// Has these checks run at once; how far that is comes back. Does not wait. `None`: too many orders wait already, or the
+    /// thread has ended.
+    pub fn hurry(&self, which: Which) -> Option<watch::Receiver<Progress>> {
+        let (told, progress) = watch::channel(Progress::default());
+        self.1.try_send(Order { which, told }).ok()?;
+        Some(progress)
     }
 }
 
 impl Asked {
-    /// The next question; `None` when nobody can ask any more.
-    pub async fn next(&mut self) -> Option<Question> {
-        self.0.recv().await.map(Question)
+    /// The next question or order; `None` when nobody can ask any more.
+    pub async fn next(&mut self) -> Option<Next> {
+        tokio::select! {
+            question = self.0.recv() => question.map(|question| Next::Question(Question(question))),
+            // Both ends go together.
+            order = self.1.recv() => order.map(Next::Order),
+        }
     }
 
     /// The next one, when one waits.
@@ -79,6 +101,8 @@ pub struct Status {
     pub checks: u64,
     /// Failed checks since the start by [`super::outcome::Failure::name`].
     pub failures: BTreeMap<&'static str, u64>,
+    /// Results by keepalived's word for the kind of checker, and how long they took.
+    pub kinds: BTreeMap<&'static str, KindCounts>,
     /// Results that came after their checker was reconfigured or removed, and were dropped.
     pub late_results: u64,
     /// Events that nobody took in time, and that were dropped.
@@ -92,6 +116,8 @@ pub struct ServiceStatus {
     pub name: Identity,
     /// Its services in the kernel.
     pub members: Vec<ServiceKey>,
+    /// Its checks do not run, because its address is not on this host (`ha_suspend`): what they say is what they said last.
+    pub suspended: bool,
     /// The quorum is reached.
     pub quorum_up: bool,
     /// The quorum that is asked for, as corrected.
@@ -102,6 +128,8 @@ pub struct ServiceStatus {
     pub serving: Serving,
     /// Which tiers of its real servers serve, first one first.
     pub tiers: Vec<bool>,
+    /// What its checks came to.
+    pub counts: ServiceCounts,
     /// Real servers that the file names no more and whose connections may end.
     pub draining: Vec<DrainStatus>,
     /// Its real servers, in file order.
@@ -131,10 +159,20 @@ pub struct RealStatus {
     pub last_failure: Option<(String, Instant)>,
     /// What is to be said of it while its checks go well: its certificate ends soon (`tls_expiry_warn`).
     pub warning: Option<String>,
+    /// When the first of the certificates ends that its checks by TLS were shown since the start or the last reload, seconds
+    /// since 1970; nobody need ask for it.
+    pub certificate_ends: Option<i64>,
     /// When it last went or came; `None` = never since the start.
     pub last_change: Option<Instant>,
     /// Its checkers.
     pub checkers: Vec<CheckerStatus>,
+}
+
+impl RealStatus {
+    /// It is up because nothing has been looked at yet: keepalived's assumption, and nothing that a check has said.
+    pub fn assumed(&self) -> bool {
+        self.up && !self.checkers.iter().any(|checker| checker.known)
+    }
 }
 
 /// A real server on its way out (`drain_on_removal`).

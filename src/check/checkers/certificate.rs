@@ -121,6 +121,55 @@ impl Warned {
     }
 }
 
+/// The name that a server was asked by, and when the certificate ends that it showed for it.
+type Named = (Option<Box<str>>, i64);
+
+/// When the certificates end that servers have shown.
+#[derive(Debug, Default)]
+pub struct Ends {
+    /// By the address that is checked: a server shows each name that it is asked by (SNI) a certificate of its own. Both come
+    /// from the file, so there are no more than it has checkers.
+    shown: HashMap<SocketAddr, Vec<Named>>,
+}
+
+impl Ends {
+    /// What a check found: the end in seconds since 1970.
+    pub fn note(&mut self, server: SocketAddr, name: Option<&str>, ends: i64) {
+        if self.shown.len() >= MOST && !self.shown.contains_key(&server) {
+            return;
+        }
+        let of = self.shown.entry(server).or_default();
+        match of.iter_mut().find(|(other, _)| other.as_deref() == name) {
+            Some((_, known)) => *known = ends,
+            None => of.push((name.map(Box::from), ends)),
+        }
+    }
+
+    /// Of each address the first end.
+    pub fn first(&self) -> BTreeMap<SocketAddr, i64> {
+        let first = |of: &[Named]| of.iter().map(|(_, ends)| *ends).min();
+        self.shown.iter().filter_map(|(server, of)| Some((*server, first(of)?))).collect()
+    }
+}
+
+/// What is remembered of the certificates that servers have shown since the start or the last reload.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// Of which servers was warned.
+    pub warned: Warned,
+    /// When they end.
+    pub ends: Ends,
+}
+
+/// What is told of certificates, by the address that is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What is to be said of servers whose checks go well (`tls_expiry_warn`).
+    pub warnings: BTreeMap<SocketAddr, String>,
+    /// When the first of the certificates ends that it shows, seconds since 1970.
+    pub ends: BTreeMap<SocketAddr, i64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,6 +262,22 @@ mod tests {
             let distrust = Distrust { code, words: "odd".to_owned() };
             assert_eq!(refused(&shown(NOW), &distrust, authority, "www").to_string(), wanted);
         }
+    }
+
+    #[test]
+    fn the_first_end_of_an_address() {
+        let mut ends = Ends::default();
+        let (a, b) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 1)));
+        ends.note(a, None, NOW);
+        ends.note(a, Some("one.example"), NOW - DAY);
+        ends.note(a, Some("two.example"), NOW + DAY);
+        ends.note(b, None, -DAY);
+        assert_eq!(ends.first(), BTreeMap::from([(a, NOW - DAY), (b, -DAY)]));
+        // Renewed: what it showed before counts no more, what it shows for another name does.
+        ends.note(a, Some("one.example"), NOW + 90 * DAY);
+        assert_eq!(ends.first()[&a], NOW);
+        ends.note(a, None, NOW + 90 * DAY);
+        assert_eq!(ends.first()[&a], NOW + DAY);
     }
 
     #[test]

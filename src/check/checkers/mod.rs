@@ -20,10 +20,8 @@ pub mod tcp;
 pub mod tls;
 pub mod udp;
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,9 +50,9 @@ impl Tools {
         Self { users: self.users.renewed(), ..Self::default() }
     }
 
-    /// What is to be said of servers whose checks go well, by the address that is checked.
-    pub fn warnings(&self) -> BTreeMap<SocketAddr, String> {
-        self.pages.contexts.warnings()
+    /// What is to be said of servers' certificates.
+    pub fn certificates(&self) -> certificate::Told {
+        self.pages.contexts.told()
     }
 
     /// Starts one run. The future owns what it needs, and ends within the checker's time limit.

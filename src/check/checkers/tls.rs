@@ -3,16 +3,15 @@
 //! As keepalived has it, nobody's certificate is checked: expired, self-signed and foreign ones are as good as any. A
 //! check asks whether the server answers. So security level 0, every protocol from TLS 1.0, RSA key exchange and CBC.
 //! Where the file says `tls_verify` or `tls_expiry`, the certificate is looked at when the handshake is done: so its
-//! subject and dates can be named, and other files see no difference.
+//! subject and dates can be named, and other files see no difference. When it ends is noted of every one.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
 use openssl::ssl::{
@@ -23,7 +22,7 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509CheckFlags;
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 
-use super::certificate::{self, Distrust, Shown, Warned};
+use super::certificate::{self, Distrust, Remembered, Shown, Told};
 use super::stream::Socket;
 use crate::check::outcome::Failure;
 use crate::check::plan::{Authority, ClientCertificate, Target, TlsPlan};
@@ -41,11 +40,11 @@ const NAMES: usize = 5;
 /// OpenSSL 3: the connection ended without close_notify (SSL_R_UNEXPECTED_EOF_WHILE_READING).
 const UNEXPECTED_EOF: i32 = 294;
 
-/// A TLS client: the context of its connections, and of which servers was warned.
+/// A TLS client: the context of its connections, and what is remembered of certificates.
 #[derive(Clone, Debug)]
 pub struct Client {
     context: SslContext,
-    warned: Arc<Mutex<Warned>>,
+    remembered: Arc<Mutex<Remembered>>,
 }
 
 /// One connection by TLS.
@@ -68,7 +67,7 @@ pub struct Session<'a> {
 #[derive(Debug, Default)]
 pub struct Contexts {
     known: Vec<(ClientCertificate, Option<Authority>, Result<SslContext, Failure>)>,
-    warned: Arc<Mutex<Warned>>,
+    remembered: Arc<Mutex<Remembered>>,
 }
 
 impl Contexts {
@@ -87,12 +86,13 @@ impl Contexts {
                 made
             }
         };
-        Ok(Client { context: context?, warned: Arc::clone(&self.warned) })
+        Ok(Client { context: context?, remembered: Arc::clone(&self.remembered) })
     }
 
-    /// What is to be said of servers' certificates now, by the address that is checked.
-    pub fn warnings(&self) -> BTreeMap<SocketAddr, String> {
-        self.warned.lock().unwrap_or_else(PoisonError::into_inner).warnings()
+    /// What is to be said of servers' certificates now.
+    pub fn told(&self) -> Told {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        Told { warnings: remembered.warned.warnings(), ends: remembered.ends.first() }
     }
 }
 
@@ -194,10 +194,16 @@ pub fn begin(session: &Session<'_>, socket: Socket) -> Result<ssl::SslStream<Soc
 /// # Errors
 /// [`Failure::Untrusted`] and [`Failure::Expiry`].
 pub fn examine(ssl: &SslRef, session: &Session<'_>, target: &Target) -> Result<(), Failure> {
+    let certificate = ssl.peer_certificate();
+    let remembered = || session.client.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+    // Before it is judged: of one that is refused the end is of most interest.
+    if let Some(ends) = certificate.as_ref().and_then(|one| since_1970(one.not_after()).ok()) {
+        remembered().ends.note(target.address, session.server_name, ends);
+    }
     if !session.rules.asks() {
         return Ok(());
     }
-    let Some(certificate) = ssl.peer_certificate() else {
+    let Some(certificate) = certificate else {
         return Err(Failure::Untrusted("the server shows no certificate".to_owned()));
     };
     let shown = shown(&certificate).map_err(|error| Failure::Broken(error.to_string()))?;
@@ -212,14 +218,18 @@ pub fn examine(ssl: &SslRef, session: &Session<'_>, target: &Target) -> Result<(
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let warning = certificate::expiry(&shown, session.rules, now)?;
     if session.rules.expiry_warn.is_some() {
-        let mut warned = session.client.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_due(target.address, warning.clone(), clock::now())
-            && let Some(words) = warning
-        {
+        let is_due = remembered().warned.is_due(target.address, warning.clone(), clock::now());
+        if let Some(words) = warning.filter(|_| is_due) {
             tracing::warn!("{}: {words}", target.address);
         }
     }
     Ok(())
+}
+
+/// A time of a certificate in seconds since 1970.
+fn since_1970(time: &Asn1TimeRef) -> Result<i64, ErrorStack> {
+    let since = Asn1Time::from_unix(0)?.diff(time)?;
+    Ok(i64::from(since.days) * 86_400 + i64::from(since.secs))
 }
 
 fn shown(certificate: &X509Ref) -> Result<Shown, ErrorStack> {
@@ -239,12 +249,10 @@ fn shown(certificate: &X509Ref) -> Result<Shown, ErrorStack> {
         };
         name.dnsname().map(plain).or_else(|| name.ipaddress().and_then(address))
     });
-    let epoch = Asn1Time::from_unix(0)?;
-    let since = epoch.diff(certificate.not_after())?;
     Ok(Shown {
         subject: if subject.is_empty() { "nobody".to_owned() } else { subject.join(", ") },
         names: names.take(NAMES).collect(),
-        ends: i64::from(since.days) * 86_400 + i64::from(since.secs),
+        ends: since_1970(certificate.not_after())?,
         ends_at: certificate.not_after().to_string(),
     })
 }

@@ -2,6 +2,7 @@
 //! transitions and the table come out.
 
 mod drain;
+mod hurry;
 mod probes;
 mod real;
 mod reload;
@@ -10,6 +11,7 @@ mod result;
 mod share;
 mod suspend;
 mod told;
+mod tracked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -18,6 +20,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::counts::{KindCounts, ServiceCounts};
 use super::damping::Damping;
 use super::desired::{self, RealNow};
 use super::event::{Event, What};
@@ -102,6 +105,8 @@ pub struct Farm {
     checks: u64,
     late_results: u64,
     failures: BTreeMap<&'static str, u64>,
+    /// By keepalived's word for the kind of checker.
+    kinds: BTreeMap<&'static str, KindCounts>,
 }
 
 #[derive(Debug)]
@@ -112,6 +117,8 @@ struct ServiceState {
     reals: Vec<RealState>,
     /// Real servers that a reload took away and whose connections may end.
     draining: Vec<drain::Draining>,
+    /// What its checks came to.
+    counts: ServiceCounts,
 }
 
 #[derive(Debug)]
@@ -220,6 +227,7 @@ impl Farm {
             checks: 0,
             late_results: 0,
             failures: BTreeMap::new(),
+            kinds: BTreeMap::new(),
         };
         let reaction = farm.reload(plan, now);
         farm.recalled = Recalled::default();

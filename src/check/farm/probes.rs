@@ -48,6 +48,8 @@ pub(super) struct Probe {
     due: Option<Instant>,
     /// A run of it is under way.
     pub(super) runs: bool,
+    /// Somebody wants another one right behind it.
+    pub(super) again: bool,
     url: u32,
     /// How long the last run that counted took, microseconds; 0: there was none.
     pub(super) took_us: u32,
@@ -109,8 +111,16 @@ impl Probes {
 
     pub(super) fn add(&mut self, plan: Arc<CheckerPlan>) -> ProbeId {
         self.made += 1;
-        let probe =
-            Probe { plan, users: SmallVec::new(), due: None, runs: false, url: 0, took_us: 0, slow: false };
+        let probe = Probe {
+            plan,
+            users: SmallVec::new(),
+            due: None,
+            runs: false,
+            again: false,
+            url: 0,
+            took_us: 0,
+            slow: false,
+        };
         if let Some(slot) = self.free.pop()
             && let Some(place) = self.slots.get_mut(slot as usize)
         {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use smallvec::SmallVec;
 
+use super::super::counts::ServiceCounts;
 use super::super::desired::{self, RealNow};
 use super::super::event::What;
 use super::super::health::{Begin, Health};
@@ -120,13 +121,14 @@ impl Farm {
         let mut quorum = None;
         let mut old: HashMap<DestinationKey, (RealPlan, RealState)> = HashMap::new();
         let (mut draining, mut present) = (Vec::new(), BTreeSet::new());
-        let mut tiers = Tiers::default();
+        let (mut tiers, mut counts) = (Tiers::default(), ServiceCounts::default());
         if let Some(known) = known {
             if plan.drain.is_some() {
                 present = drain::present(&known);
             }
             quorum = Some(known.quorum);
             draining = known.draining;
+            counts = known.counts;
             if known.plan.tier_count == plan.tier_count {
                 tiers = known.tiers;
             }
@@ -173,7 +175,8 @@ impl Farm {
             quorum = Some(Quorum::resumed(recalled.quorum_up));
         }
         let rules = plan.quorum;
-        let mut state = ServiceState { plan, quorum: Quorum::start(rules, 0), tiers, reals, draining };
+        let first = Quorum::start(rules, 0);
+        let mut state = ServiceState { plan, quorum: first, tiers, reals, draining, counts };
         if state.tiers == Tiers::default() {
             // How they begin is no news.
             let weights = desired::tier_weights(&state.plan, state.now());

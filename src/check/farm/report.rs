@@ -1,9 +1,8 @@
 //! The farm in words: events with their reasons, log lines, the status.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::checkers::certificate::Told;
 use super::super::event::{Event, What};
 use super::super::health::Flip;
 use super::super::outcome::{Failure, Outcome};
@@ -11,6 +10,7 @@ use super::super::plan::{CheckerPlan, Kind, RealPlan, VirtualPlan};
 use super::super::quorum::Serving;
 use super::super::status::{CheckerStatus, DrainStatus, RealStatus, ServiceStatus, Status};
 use super::super::tiers::Weights;
+use super::suspend::is_suspended;
 use super::{CheckerState, Farm, RealState, ServiceState, is_up};
 use crate::config::model::DnsType;
 
@@ -213,19 +213,21 @@ const fn word(kind: DnsType) -> &'static str {
 impl Farm {
     /// Everything at this moment; the counts of runs under way and of lost events are the driver's.
     pub fn status(&self) -> Status {
-        self.status_with(&BTreeMap::new())
+        self.status_with(&Told::default())
     }
 
-    /// The same with what is to be said of servers whose checks go well, by the address that is checked.
-    pub fn status_with(&self, warnings: &BTreeMap<SocketAddr, String>) -> Status {
+    /// The same with what is to be said of servers' certificates.
+    pub fn status_with(&self, certificates: &Told) -> Status {
         let services = self.services.iter().map(|service| ServiceStatus {
             name: service.plan.name.clone(),
             members: service.plan.members.iter().map(|member| member.key).collect(),
+            suspended: is_suspended(&service.plan, &self.carried),
             quorum_up: service.quorum.is_up(),
             quorum: service.plan.quorum.quorum,
             weight: service.sum(),
             serving: service.serving(),
             tiers: service.tiers.serving(service.plan.tiers),
+            counts: service.counts.clone(),
             draining: service
                 .draining
                 .iter()
@@ -252,7 +254,8 @@ impl Farm {
                     last_failure: real.past.as_ref().and_then(|past| {
                         past.last_failure.as_ref().map(|(failure, at)| (failure.to_string(), *at))
                     }),
-                    warning: self.warning(real, warnings),
+                    warning: self.warning(real, certificates),
+                    certificate_ends: self.certificate_ends(real, certificates),
                     last_change: real.past.as_ref().and_then(|past| past.last_change),
                     checkers: real.checkers.iter().map(|checker| self.checker_status(checker)).collect(),
                 })
@@ -263,20 +266,33 @@ impl Farm {
             in_flight: 0,
             checks: self.checks,
             failures: self.failures.clone(),
+            kinds: self.kinds.clone(),
             late_results: self.late_results,
             lost_events: 0,
         }
     }
 
-    fn warning(&self, real: &RealState, warnings: &BTreeMap<SocketAddr, String>) -> Option<String> {
-        if warnings.is_empty() {
+    fn warning(&self, real: &RealState, certificates: &Told) -> Option<String> {
+        if certificates.warnings.is_empty() {
             return None;
         }
         let of = |checker: &CheckerState| {
             let plan = &self.probes.get(checker.probe)?.plan;
-            warnings.get(&plan.kind.target()?.address).filter(|_| plan.kind.warns())
+            certificates.warnings.get(&plan.kind.target()?.address).filter(|_| plan.kind.warns())
         };
         real.checkers.iter().find_map(of).cloned()
+    }
+
+    /// The first end of any certificate that its checkers were shown.
+    fn certificate_ends(&self, real: &RealState, certificates: &Told) -> Option<i64> {
+        if certificates.ends.is_empty() {
+            return None;
+        }
+        let of = |checker: &CheckerState| {
+            let plan = &self.probes.get(checker.probe)?.plan;
+            certificates.ends.get(&plan.kind.target()?.address).filter(|_| plan.kind.is_by_tls()).copied()
+        };
+        real.checkers.iter().filter_map(of).min()
     }
 
     fn checker_status(&self, checker: &CheckerState) -> CheckerStatus {

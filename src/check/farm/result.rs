@@ -28,6 +28,7 @@ impl Farm {
         };
         self.checks += 1;
         probe.runs = false;
+        let hurried = std::mem::take(&mut probe.again);
         let (plan, url, runs) = (Arc::clone(&probe.plan), probe.url(), probe.lane().is_some());
         let users = std::mem::take(&mut probe.users);
         let (mut taken, mut again) = (false, None);
@@ -37,6 +38,9 @@ impl Farm {
                 continue;
             }
             taken = true;
+            if let Some(service) = self.services.get_mut(place.service()) {
+                service.counts.add(outcome, runs);
+            }
             let next = self.take(*place, &plan, url, outcome, now, &mut reaction);
             // Who is impatient sets the pace.
             again = again.into_iter().chain(next).min();
@@ -51,11 +55,12 @@ impl Farm {
         if let Err(failure) = &outcome.result {
             *self.failures.entry(failure.name()).or_default() += 1;
         }
+        self.kinds.entry(plan.kind.name()).or_default().add(outcome, runs);
         // A UDP_CHECK that waits in vain for a refusal took its time, too.
         let slow = matches!(outcome.result, Err(Failure::Timeout(_)))
             || plan.kind.target().is_some_and(|target| outcome.took >= target.timeout);
         self.probes.ended(id, outcome.took, slow);
-        self.probes.schedule(id, again);
+        self.probes.schedule(id, if hurried { Some(now) } else { again });
         reaction
     }
 

@@ -102,11 +102,13 @@ mod tests {
         let now = clock::now();
         let (mut farm, _) = Farm::start(Plan::new(&config(true)), 1, now);
         assert_eq!(farm.deadline(Lane::Connections), None);
+        assert!(farm.status().services[0].suspended && farm.status().services[0].reals[0].assumed());
         // It is in service all the same, as at the start of keepalived.
         assert_eq!(farm.table().values().map(|service| service.destinations.len()).sum::<usize>(), 1);
 
         let reaction = farm.carry([vip()].into(), now);
         assert_eq!(reaction.notes.len(), 1);
+        assert!(!farm.status().services[0].suspended);
         assert_eq!(farm.deadline(Lane::Connections), Some(now));
         let job = farm.due(Lane::Connections, now).unwrap();
         // The address goes while the check runs: its result counts for nothing, and nothing is due.

@@ -58,6 +58,15 @@ impl Kind {
         }
     }
 
+    /// It speaks TLS with its server, which shows it a certificate.
+    pub fn is_by_tls(&self) -> bool {
+        match self {
+            Self::Http(http) => http.tls.is_some(),
+            Self::Grpc(grpc) => grpc.tls.is_some(),
+            _ => false,
+        }
+    }
+
     /// Certificates that end soon are spoken of (`tls_expiry_warn`).
     pub fn warns(&self) -> bool {
         match self {
