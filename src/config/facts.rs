@@ -72,6 +72,25 @@ impl Facts {
         if self.look_at_files { unreadable(path) } else { None }
     }
 
+    /// What is wrong with a file whose content nobody else may know, and the cure; `None` = nothing, or not looked at. `least`:
+    /// letters that it must have.
+    pub(super) fn token_problem(&self, path: &Path, least: usize) -> Option<(String, String)> {
+        use std::os::unix::fs::PermissionsExt as _;
+        if !self.look_at_files {
+            return None;
+        }
+        if let Some(problem) = unreadable(path) {
+            let (problem, _) = problem;
+            return Some((
+                problem,
+                format!("write one line of at least {least} letters and digits into it, mode 600"),
+            ));
+        }
+        let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+        let open = (mode & 0o027 != 0).then(|| format!("others may read or change it (mode {mode:04o})"))?;
+        Some((open, format!("chmod 600 {}", path.display())))
+    }
+
     /// What is wrong with a command on this machine, and the cure; `None` = nothing, or not looked at.
     pub(super) fn command_problem(
         &self,

@@ -17,7 +17,7 @@ pub mod overrides;
 pub mod rereader;
 pub mod resolve;
 pub mod schema;
-mod suggest;
+pub(crate) mod suggest;
 pub mod text;
 pub mod units;
 pub mod yaml;

@@ -25,7 +25,9 @@ pub use check::{
     BfdCheck, Connection, DnsCheck, DnsType, FileCheck, FlapDamping, HttpGet, HttpProtocol, MiscCheck, Pace,
     PingCheck, RegexStack, SmtpCheck, SmtpHost, StatusRange, TcpCheck, UdpCheck, Url,
 };
-pub use common::{Command, ExtraInterfaces, Fifo, ScriptUser, Secret, SmtpServer, Track, VrrpVersion};
+pub use common::{
+    Command, ExtraInterfaces, Fifo, PairPoint, ScriptUser, Secret, SmtpServer, Track, VrrpVersion,
+};
 pub use element::{
     Block, Broadcast, Encap, Family, Fwmark, Insertion, IpEncap, Lifetime, Metric, Named, NewDestination,
     Nexthop, Realms, Route, RouteMetrics, RoutePreference, RouteType, Rule, RuleAction, Scope,

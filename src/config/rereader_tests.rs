@@ -94,6 +94,26 @@ fn where_files_overrides_or_findings_have_a_say_it_is_read() {
 }
 
 #[test]
+fn who_tracks_it_decides_whether_it_is_suspended() {
+    let mut rereader = Rereader::default();
+    let instance = |words: &str| {
+        format!(
+            "vrrp_instance A {{\n    interface eth0\n    virtual_router_id 7\n    virtual_ipaddress {{\n        10.0.0.1\n    }}\n\
+             {words}}}\n"
+        )
+    };
+    let server = service(1, "    ha_suspend\n");
+    let mut is_suspended = |text: &str| {
+        reads_as_the_first_time(&mut rereader, text, &facts()).config.virtual_server[0].ha_suspend
+    };
+    let tracked = format!("{}{server}", instance("    track_virtual_server TCP 10.0.0.1:80\n"));
+    let untracked = format!("{}{server}", instance(""));
+    assert!(!is_suspended(&tracked) && !is_suspended(&tracked));
+    assert!(is_suspended(&untracked) && is_suspended(&untracked));
+    assert!(!is_suspended(&tracked));
+}
+
+#[test]
 fn another_machine_is_another_judgement() {
     let mut rereader = Rereader::default();
     let text = service(1, "").replace("NAT", "DR");

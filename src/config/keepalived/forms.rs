@@ -462,31 +462,42 @@ impl Tracks {
             return None;
         }
         let mut track = Track { name: name.to_owned(), weight: None, reverse: None };
-        let words = child.arguments();
-        let mut at = 0;
-        while let Some(word) = words.get(at) {
-            match (*word, words.get(at + 1).map(|n| n.parse::<i16>())) {
-                ("weight", Some(Ok(n))) if (-254..=254).contains(&n) => {
-                    track.weight = Some(n.clamp(-self.1, self.1));
-                    at += 1;
-                }
-                ("weight", _) => {
-                    let text = words.get(at + 1).copied().unwrap_or_default().to_owned();
-                    let says = format!("a weight from -{0} to {0}", self.1);
-                    r.bad_word(child, at + 2, &text, &says, "the weight is passed over");
-                    at += 1;
-                }
-                ("reverse", _) => track.reverse = Some(true),
-                ("noreverse", _) => track.reverse = Some(false),
-                _ => {
-                    let problem = format!("\"{word}\" is no option of a tracked name");
-                    let fix = format!("write NAME weight N, with N from -{0} to {0}", self.1);
-                    r.find(Level::Warning, child, at + 1, "bad-option", problem, "it is passed over", fix);
-                }
-            }
-            at += 1;
-        }
+        track_options(r, child, &child.arguments(), 1, self.1, &mut track);
         Some(track)
+    }
+}
+
+/// `[weight N] [reverse|noreverse]`; the first of `words` is that word of the line.
+pub(super) fn track_options(
+    r: &mut Reader,
+    line: &Node<'_>,
+    words: &[&str],
+    first: usize,
+    most: i16,
+    track: &mut Track,
+) {
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        match (*word, words.get(at + 1).map(|n| n.parse::<i16>())) {
+            ("weight", Some(Ok(n))) if (-254..=254).contains(&n) => {
+                track.weight = Some(n.clamp(-most, most));
+                at += 1;
+            }
+            ("weight", _) => {
+                let text = words.get(at + 1).copied().unwrap_or_default().to_owned();
+                let says = format!("a weight from -{most} to {most}");
+                r.bad_word(line, first + at + 1, &text, &says, "the weight is passed over");
+                at += 1;
+            }
+            ("reverse", _) => track.reverse = Some(true),
+            ("noreverse", _) => track.reverse = Some(false),
+            _ => {
+                let problem = format!("\"{word}\" is no option of a tracked name");
+                let fix = format!("write NAME weight N, with N from -{most} to {most}");
+                r.find(Level::Warning, line, first + at, "bad-option", problem, "it is passed over", fix);
+            }
+        }
+        at += 1;
     }
 }
 

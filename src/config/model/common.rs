@@ -19,6 +19,17 @@ pub struct SmtpServer {
     pub port: Option<u16>,
 }
 
+/// `ADDRESS[%INTERFACE] [PORT]`: one end of the channel of a pair. In YAML the same text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairPoint {
+    /// Its address.
+    pub address: std::net::IpAddr,
+    /// The interface of a link-local one, behind `%`.
+    pub interface: Option<String>,
+    /// Its port, 1..=65535; 9651 when the file names none.
+    pub port: Option<u16>,
+}
+
 /// `USER [GROUP]` of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -106,7 +117,7 @@ impl fmt::Debug for Secret {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Track {
-    /// Name of the script, interface, file, process or BFD instance.
+    /// Name of the script, interface, file, process, BFD instance or virtual server.
     pub name: String,
     /// Overrides the tracker's own weight; interface default 0 (= FAULT when down). −253..=253, files and processes
     /// −254..=254.

@@ -248,6 +248,21 @@ object! {
         director_sysctl: Option<bool>,
         /// Group that may use the control socket beside root; default: nobody else. Beyond keepalived.
         control_group: Option<String>,
+        /// Address and port where the status, metrics, events and the page can be read; default: nowhere. Beyond keepalived.
+        status_listen: Option<std::net::SocketAddr>,
+        /// File with the token that readers must send; mode 600 or 640. Beyond keepalived.
+        status_token_file: Option<String>,
+        /// Subnets that readers may come from; default: from everywhere with a token, else from this machine. Beyond keepalived.
+        status_allow: Vec<crate::config::units::Prefix>,
+        /// Where the other director of the pair is asked how it is configured; default: nobody is. Beyond keepalived.
+        pair_peer: Option<super::PairPoint>,
+        /// Where the other director may ask; default: nowhere. Beyond keepalived.
+        pair_listen: Option<super::PairPoint>,
+        /// File with the key of the pair, the same on both; mode 600 or 640. Beyond keepalived.
+        pair_key_file: Option<String>,
+        /// The other director may change weights, drain, disable and enable real servers here; default: it may only compare.
+        /// Beyond keepalived.
+        pair_accept_changes: Option<bool>,
         /// Where overrides of the running daemon are kept; default `/var/lib/tandem`. Beyond keepalived.
         state_directory: Option<String>,
         /// File that `--persist` writes; default `overrides.conf` beside the configuration. Beyond keepalived.

@@ -237,6 +237,9 @@ object! {
         track_process: Vec<Track>,
         /// BFD sessions that decide on the priority.
         track_bfd: Vec<Track>,
+        /// Virtual servers whose quorum decides on the priority, by their names: `TCP 192.0.2.1:80`, `FWM 5`, `group web`.
+        /// Beyond keepalived.
+        track_virtual_server: Vec<Track>,
         /// Do not take over from a living master of lower priority. Needs `state BACKUP`.
         nopreempt: bool,
         /// 0..=1000 s before a preemption.

@@ -146,6 +146,8 @@ pub struct RealServerOverride {
     pub weight: Option<u16>,
     /// What is wanted of it.
     pub state: Option<AdminState>,
+    /// When that ends by itself, UTC: `2026-11-21T19:00:00Z`. Only of what commands say: a line of a file stays.
+    pub until: Option<String>,
     /// Who said so, one word: `root(uid=0,pid=4711)`.
     pub by: Option<String>,
     /// When, UTC: `2026-11-21T18:00:00Z`.
@@ -155,7 +157,8 @@ pub struct RealServerOverride {
 impl RealServerOverride {
     /// One that changes nothing yet.
     pub const fn new(service: ServiceName, server: SocketAddr) -> Self {
-        Self { service, server, kind: OverrideKind::Change, weight: None, state: None, by: None, at: None }
+        let (kind, weight, state, until) = (OverrideKind::Change, None, None, None);
+        Self { service, server, kind, weight, state, until, by: None, at: None }
     }
 
     /// True when nothing is left of it.

@@ -156,6 +156,8 @@ object! {
         track_process: Vec<super::Track>,
         /// BFD sessions that decide for all members.
         track_bfd: Vec<super::Track>,
+        /// Virtual servers whose quorum decides for all members. Beyond keepalived.
+        track_virtual_server: Vec<super::Track>,
         /// Run on MASTER.
         notify_master: Option<Command>,
         /// Run on BACKUP.

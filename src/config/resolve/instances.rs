@@ -495,12 +495,13 @@ impl Resolver<'_> {
                 .unwrap_or(0)
         };
         let interface = |t: &Track| t.weight.unwrap_or(0);
-        let lists: [WeightOf<'_>; 5] = [
+        let lists: [WeightOf<'_>; 6] = [
             ("track_script", &instance.track_script, &script),
             ("track_interface", &instance.track_interface, &interface),
             ("track_file", &instance.track_file, &file),
             ("track_process", &instance.track_process, &process),
             ("track_bfd", &instance.track_bfd, &bfd),
+            ("track_virtual_server", &instance.track_virtual_server, &interface),
         ];
         for (word, list, weight) in lists {
             for track in list.iter().filter(|track| weight(track) != 0) {

@@ -7,13 +7,16 @@ mod health;
 mod instances;
 mod names;
 mod overrides;
+mod pair;
 mod probes;
 mod routing;
 mod scripts;
 mod servers;
 mod sessions;
+mod status;
 mod strict;
 mod together;
+mod tracked;
 
 use super::diagnostic::{Diagnostic, Level, Place};
 pub use super::facts::Facts;
@@ -71,6 +74,8 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
         });
     }
     resolver.global(&mut config);
+    resolver.status(&mut config);
+    resolver.pair(&mut config);
     resolver.scripts(&mut config);
     resolver.processes(&mut config);
     resolver.sessions(&mut config);
@@ -84,6 +89,7 @@ pub(super) fn resolve(mut config: Config, facts: &Facts) -> (Config, Vec<Diagnos
     resolver.runnable(&mut config);
     resolver.overrides(&mut config);
     resolver.servers(&mut config);
+    resolver.tracked_services(&mut config);
     resolver.certificates(&config);
     resolver.deaf(&config);
     super::fwmarks::assign(&mut config, None);

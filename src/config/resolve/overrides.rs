@@ -26,6 +26,18 @@ impl Resolver<'_> {
             );
             self.at(origin.element("real_server_override", n));
         }
+        for (n, _) in overrides.iter().enumerate().filter(|(_, one)| one.until.is_some()) {
+            self.find(
+                Level::Warning,
+                &origin,
+                "real_server_override",
+                "override-until",
+                "real_server_override: until is for what commands say".to_owned(),
+                "what the line says stays until somebody takes it out",
+                "take until out of the line; tandem drain --for ends by itself",
+            );
+            self.at(origin.element("real_server_override", n));
+        }
         config.real_server_override = overrides;
     }
 }

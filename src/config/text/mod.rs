@@ -10,6 +10,7 @@ pub mod expect;
 pub mod hex;
 mod numbers;
 pub mod overrides;
+mod pair;
 mod route;
 mod route_line;
 mod route_words;

@@ -10,7 +10,7 @@ use super::{ElementError, option};
 
 /// The form of the line, for people.
 pub const OVERRIDE_SAYS: &str = "SERVICE ADDRESS:PORT [add [like ADDRESS:PORT] | delete] [weight N] \
-     [enabled|drain|disabled] [by WHO] [at WHEN], with SERVICE TCP ADDRESS:PORT, FWM N or group NAME";
+     [enabled|drain|disabled [until WHEN]] [by WHO] [at WHEN], with SERVICE TCP ADDRESS:PORT, FWM N or group NAME";
 
 const PROTOCOLS: [(&str, Protocol); 3] =
     [("TCP", Protocol::Tcp), ("UDP", Protocol::Udp), ("SCTP", Protocol::Sctp)];
@@ -106,6 +106,13 @@ impl FromStr for ServiceName {
     }
 }
 
+/// True for the one form that times have here: texts of it are in the order of their times.
+fn is_utc(text: &str) -> bool {
+    let form = b"0000-00-00T00:00:00Z";
+    let fits = |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
+    text.len() == form.len() && text.bytes().zip(form).all(fits)
+}
+
 /// What has been read of a line.
 struct Line<'w> {
     words: &'w [&'w str],
@@ -155,6 +162,13 @@ impl RealServerOverride {
                 "weight" => {
                     read.weight = Some(line.value("a weight from 0 to 65535", |text| text.parse().ok())?);
                 }
+                "until" if read.state.is_some() => {
+                    let end = line.value("a time like 2026-11-21T19:00:00Z", |text| {
+                        is_utc(text).then(|| text.to_owned())
+                    })?;
+                    read.until = Some(end);
+                }
+                "until" => return Err(fault(here, "until belongs behind drain, disabled or enabled")),
                 "by" => read.by = Some(line.value("who it was", |text| Some(text.to_owned()))?),
                 "at" => read.at = Some(line.value("when it was", |text| Some(text.to_owned()))?),
                 _ => match STATES.iter().find(|state| state.word() == word) {
@@ -190,6 +204,7 @@ impl fmt::Display for RealServerOverride {
         if let Some(state) = self.state {
             write!(f, " {}", state.word())?;
         }
+        option(f, "until", self.until.as_deref())?;
         option(f, "by", self.by.as_deref())?;
         option(f, "at", self.at.as_deref())
     }

@@ -14,6 +14,8 @@ use super::global_forms::{
     AutoPriority, BufferPolicy, Dynamic, Flush, IncludeCheck, NoCheckerEmails, Octets, Relay, SecretText,
     Spacing, Synchronised, Timeouts, Umask,
 };
+use super::pair_forms::End;
+use super::status_forms::{LISTEN, Subnets};
 
 #[cfg(test)]
 use crate::config::keepalived::sample::Sampler;
@@ -115,6 +117,13 @@ const GLOBAL: Table<Global> = keywords! { Global:
     "nftables_ipvs_priority" => { nftables_ipvs_priority: Number(i32::MIN, i32::MAX) };
     "nftables_ipvs_start_fwmark" => { nftables_ipvs_start_fwmark: Number(1, u32::MAX) };
     "control_group" => { control_group: Text };
+    "status_listen" => { status_listen: LISTEN };
+    "status_token_file" => { status_token_file: Text };
+    "status_allow" => { status_allow: Subnets };
+    "pair_peer" => { pair_peer: End };
+    "pair_listen" => { pair_listen: End };
+    "pair_key_file" => { pair_key_file: Text };
+    "pair_accept_changes" => { pair_accept_changes: Switch };
     "state_directory" => { state_directory: Text };
     "override_file" => { override_file: Text };
     "rs_init_notifies" => { rs_init_notifies: Switch };

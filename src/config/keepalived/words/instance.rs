@@ -1,5 +1,6 @@
 //! `vrrp_instance`.
 
+use super::tracked_service::TrackedServices;
 use crate::config::diagnostic::Level;
 use crate::config::keepalived::blocks::OneBlock;
 use crate::config::keepalived::form::{
@@ -57,6 +58,7 @@ const INSTANCE: Table<Instance> = keywords! { Instance:
     "track_file" => { track_file: Tracks(Tracked::File, 254) };
     "track_process" => { track_process: Tracks(Tracked::Process, 254) };
     "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
+    "track_virtual_server" => { track_virtual_server: TrackedServices };
     "nopreempt" => { nopreempt: Flag };
     "preempt" => { * Preempt };
     "preempt_delay" => { preempt_delay: Seconds(0.0, 1000.0) };

@@ -31,10 +31,13 @@ mod instance;
 mod instance_forms;
 mod overrides;
 mod page;
+mod pair_forms;
 mod pattern;
 mod server;
 mod service;
+mod status_forms;
 mod told;
+mod tracked_service;
 mod tracker;
 
 const ROOT: Table<Config> = keywords! { Config:

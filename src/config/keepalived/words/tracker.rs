@@ -453,6 +453,7 @@ const GROUP: Table<SyncGroup> = keywords! { SyncGroup:
     "track_file" => { track_file: Tracks(Tracked::File, 254) };
     "track_process" => { track_process: Tracks(Tracked::Process, 254) };
     "track_bfd" => { track_bfd: Tracks(Tracked::Bfd, 253) };
+    "track_virtual_server" => { track_virtual_server: super::tracked_service::TrackedServices };
     "notify_master" => { notify_master: Cmd };
     "notify_backup" => { notify_backup: Cmd };
     "notify_fault" => { notify_fault: Cmd };

@@ -33,12 +33,14 @@ pub(crate) fn any_override() -> impl Strategy<Value = RealServerOverride> {
         1 => of(socket()).prop_map(|like| OverrideKind::Add { like }),
         1 => Just(OverrideKind::Delete),
     ];
+    let until = of("20[0-9]{2}-1[0-2]-[0-2][0-9]T1[0-9]:[0-5][0-9]:[0-5][0-9]Z");
     let said = (of("[a-z]{1,8}\\(uid=[0-9]{1,4},pid=[0-9]{1,5}\\)"), of("2026-11-21T18:[0-5][0-9]:00Z"));
-    (service(), socket(), kind, change, said)
-        .prop_map(|(service, server, kind, (weight, state), (by, at))| {
+    (service(), socket(), kind, change, until, said)
+        .prop_map(|(service, server, kind, (weight, state), until, (by, at))| {
             let bare = kind == OverrideKind::Delete;
             let (weight, state) = if bare { (None, None) } else { (weight, state) };
-            RealServerOverride { service, server, kind, weight, state, by, at }
+            let until = until.filter(|_| state.is_some());
+            RealServerOverride { service, server, kind, weight, state, until, by, at }
         })
         .prop_filter("means something", |one| !one.is_empty())
 }
@@ -54,6 +56,7 @@ fn lines() {
         "group web 10.1.0.1:80 add",
         "192.0.2.1:80 10.1.0.1:80 delete",
         "TCP 192.0.2.1:0 10.1.0.1:0 weight 65535 drain",
+        "TCP 192.0.2.1:80 10.1.0.1:80 weight 5 drain until 2026-11-21T19:00:00Z by root(uid=0,pid=7)",
     ] {
         let read: RealServerOverride = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!(read.to_string(), text);
@@ -75,6 +78,9 @@ fn what_cannot_be_meant_is_refused_with_its_word() {
         ("TCP 192.0.2.1:80 10.1.0.1:80 weight 65536", 4, "from 0 to 65535"),
         ("TCP 192.0.2.1:80 10.1.0.1:80 drian", 3, "\"drian\" is not known here"),
         ("TCP 192.0.2.1:80 10.1.0.1:80 like 10.1.0.2:80", 3, "like belongs behind add"),
+        ("TCP 192.0.2.1:80 10.1.0.1:80 until 2026-11-21T19:00:00Z", 3, "until belongs behind"),
+        ("TCP 192.0.2.1:80 10.1.0.1:80 drain until soon", 5, "is not a time like"),
+        ("TCP 192.0.2.1:80 10.1.0.1:80 drain until 2026-11-21 19:00", 5, "is not a time like"),
         ("TCP 192.0.2.1:80 10.1.0.1:80 add delete", 4, "\"delete\" is not known here"),
         ("TCP 192.0.2.1:80 10.1.0.1:80 delete weight 1", 0, "delete goes with neither"),
     ] {
