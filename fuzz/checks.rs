@@ -1,6 +1,7 @@
 //! What must hold of any bytes that come from outside. `targets/` runs these checks under libFuzzer,
 //! `tests/fuzz_seeds.rs` runs them over the seeds and over everything that was ever found.
 
+mod pair;
 mod probes;
 mod receive;
 
@@ -26,8 +27,8 @@ const FINDINGS_ARE_PRINTABLE: bool = true;
 
 /// The names of all targets.
 #[allow(dead_code, reason = "each target knows its own name")]
-pub(crate) const TARGETS: [&str; 8] =
-    ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink", "probes"];
+pub(crate) const TARGETS: [&str; 9] =
+    ["lexer", "keepalived", "yaml", "vrrp", "receive", "bfd", "netlink", "probes", "pair"];
 
 /// Findings behind a variable, a sequence or a conditional point at the column that was written, not at that of the
 /// expanded text. Not so yet: until then such columns are not checked.
@@ -44,6 +45,7 @@ pub(crate) fn run(target: &str, bytes: &[u8]) {
         "receive" => receive::receive(bytes),
         "netlink" => netlink(bytes),
         "probes" => probes::probes(bytes),
+        "pair" => pair::pair(bytes),
         other => panic!("there is no target {other}"),
     }
 }

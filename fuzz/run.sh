@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 time=${TIME:-60} jobs=${JOBS:-1} corpus=${CORPUS:-}
-read -ra targets <<<"${TARGETS:-lexer keepalived yaml vrrp receive bfd netlink probes}"
+read -ra targets <<<"${TARGETS:-lexer keepalived yaml vrrp receive bfd netlink probes pair}"
 work=$PWD/target/fuzz
 
 say() { printf 'fuzz: %s\n' "$*"; }
