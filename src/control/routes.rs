@@ -1,6 +1,8 @@
 //! From method, path and body to a [`Request`]. Nothing of what comes from outside panics, and what is refused says what to
 //! write.
 
+use std::time::Duration;
+
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
@@ -8,9 +10,15 @@ use serde::Deserialize;
 use super::answer::Failure;
 use crate::config::model::{AdminState, ServiceName};
 
-/// The paths, for refusals.
-const PATHS: &str = "GET /v1, GET /v1/real-servers, GET /v1/overrides, POST /v1/real-servers/SERVICE/SERVER/weight|drain|\
-     disable|enable|add, DELETE /v1/real-servers/SERVICE/SERVER, POST /v1/reload, POST /v1/upgrade, POST /v1/leave";
+mod orders;
+mod status;
+pub mod table;
+mod watch;
+
+pub use orders::{EventQuery, InstanceOrder, Maintenance, Verb, WhyQuery};
+pub use status::{CheckNow, Form, Part, Want};
+pub use watch::{Detail, MetricsForm};
+
 /// Longest path that is looked at, bytes.
 const LONGEST_PATH: usize = 1024;
 
@@ -30,6 +38,45 @@ pub enum Request {
     Change(Change),
     /// Something about the daemon itself.
     Life(Life),
+    /// The metrics.
+    Metrics {
+        /// How they are written.
+        form: MetricsForm,
+        /// How much of them.
+        detail: Detail,
+    },
+    /// What happens, as it happens.
+    Events {
+        /// And first what has happened after the event of this number.
+        after: Option<u64>,
+    },
+    /// The page to look at: nobody need be asked for it.
+    Page,
+    /// Everything at one moment.
+    Status(Want),
+    /// Checks that are to run now.
+    CheckNow(CheckNow),
+    /// The counters of the instances begin at zero.
+    ResetStatistics {
+        /// Those of our services in the kernel, too.
+        ipvs: bool,
+    },
+    /// The configuration in force, without its secrets.
+    Config(Form),
+    /// What a reload would change now.
+    Plan,
+    /// The description of this interface.
+    OpenApi,
+    /// An order about an instance.
+    Order(InstanceOrder),
+    /// Maintenance of the whole director, or its end.
+    Maintenance(Maintenance),
+    /// The orders in force.
+    Orders,
+    /// What happened.
+    Journal(EventQuery),
+    /// How something stands, and why.
+    Why(WhyQuery),
 }
 
 /// What may be asked of the daemon itself.
@@ -54,6 +101,10 @@ pub struct Change {
     pub order: Order,
     /// Write it into the include file.
     pub persist: bool,
+    /// Hand it to the other director of the pair as well.
+    pub pair: bool,
+    /// A drain, or that it is disabled, ends by itself after so long; `None` = when somebody takes it back.
+    pub lasting: Option<Duration>,
 }
 
 /// A real server as a person names it.
@@ -113,6 +164,8 @@ struct Body {
     weight: Option<u16>,
     like: Option<String>,
     persist: bool,
+    pair: bool,
+    for_seconds: Option<u64>,
 }
 
 /// Understands a request. `target`: path and query as they came.
@@ -130,17 +183,34 @@ pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure
         ));
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    if let Some(request) = watch::route(method, path, query) {
+        return request;
+    }
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let query = Query::of(query)?;
-    let (reads, request) = match parts.as_slice() {
-        ["v1"] => (true, Request::About),
-        ["v1", "overrides"] => (true, Request::Overrides),
-        ["v1", "reload"] => (false, Request::Life(Life::Reload)),
-        ["v1", "upgrade"] => (false, Request::Life(Life::Upgrade)),
-        ["v1", "leave"] => (false, Request::Life(Life::Leave)),
+    if let Some(request) = status::route(method, &parts, query, body) {
+        return request;
+    }
+    if let Some(request) = orders::route(method, &parts, query, body)? {
+        return Ok(request);
+    }
+    let alone = |wanted: &str, request| {
+        allow(method, wanted)?;
+        status::no_query(query)?;
+        // Whoever says more than a path wants something else than what would be done.
+        if wanted == "POST" {
+            status::no_document(body)?;
+        }
+        Ok(request)
+    };
+    match parts.as_slice() {
+        ["v1"] => alone("GET", Request::About),
+        ["v1", "overrides"] => alone("GET", Request::Overrides),
+        ["v1", "reload"] => alone("POST", Request::Life(Life::Reload)),
+        ["v1", "upgrade"] => alone("POST", Request::Life(Life::Upgrade)),
+        ["v1", "leave"] => alone("POST", Request::Life(Life::Leave)),
         ["v1", "real-servers"] => {
-            let service = query.service.as_deref().map(service).transpose()?.flatten();
-            (true, Request::RealServers { service })
+            allow(method, "GET")?;
+            status::only_service(query).map(|service| Request::RealServers { service })
         }
         ["v1", "real-servers", service_part, server, rest @ ..] if rest.len() < 2 => {
             let server: ServerName =
@@ -150,18 +220,24 @@ pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure
             allow(method, if verb.is_some() { "POST" } else { "DELETE" })?;
             let body = parse(body)?;
             let order = order(verb, &body)?;
-            let persist = body.persist || query.persist;
-            return Ok(Request::Change(Change { service, server, order, persist }));
+            let (persist, pair) = flags(query)?;
+            let (persist, pair) = (body.persist || persist, body.pair || pair);
+            if pair {
+                for_both(&order, persist)?;
+            }
+            let lasting = orders::lasting(body.for_seconds)?;
+            if lasting.is_some() {
+                may_end(&order, persist)?;
+            }
+            Ok(Request::Change(Change { service, server, order, persist, pair, lasting }))
         }
-        ["v1", ..] => return Err(nowhere(path)),
+        ["v1", ..] => Err(nowhere(path)),
         [version, ..] if version.strip_prefix('v').is_some_and(|n| n.parse::<u32>().is_ok()) => {
             let problem = format!("this Tandem does not speak version \"{version}\"");
-            return Err(Failure::new(404, "unknown-version", problem, "write /v1"));
+            Err(Failure::new(404, "unknown-version", problem, "write /v1"))
         }
-        _ => return Err(nowhere(path)),
-    };
-    allow(method, if reads { "GET" } else { "POST" })?;
-    Ok(request)
+        _ => Err(nowhere(path)),
+    }
 }
 
 fn bad(code: &'static str, problem: impl Into<String>) -> Failure {
@@ -170,7 +246,12 @@ fn bad(code: &'static str, problem: impl Into<String>) -> Failure {
 
 fn nowhere(path: &str) -> Failure {
     let path: String = path.chars().take(80).collect();
-    Failure::new(404, "unknown-path", format!("there is no {path:?}"), format!("it is one of {PATHS}"))
+    Failure::new(
+        404,
+        "unknown-path",
+        format!("there is no {path:?}"),
+        format!("it is one of {}", table::paths()),
+    )
 }
 
 fn allow(method: &str, wanted: &str) -> Result<(), Failure> {
@@ -179,7 +260,12 @@ fn allow(method: &str, wanted: &str) -> Result<(), Failure> {
     }
     let method: String = method.chars().take(20).collect();
     let problem = format!("{method:?} means nothing for this path");
-    Err(Failure::new(405, "unknown-method", problem, format!("write {wanted}; all paths: {PATHS}")))
+    Err(Failure::new(
+        405,
+        "unknown-method",
+        problem,
+        format!("write {wanted}; all paths: {}", table::paths()),
+    ))
 }
 
 fn service(text: &str) -> Result<Option<ServiceName>, Failure> {
@@ -193,9 +279,8 @@ fn parse(body: &[u8]) -> Result<Body, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Body::default());
     }
-    serde_json::from_slice(body).map_err(|error| {
-        let cure =
-            "write a JSON object with weight (0 to 65535), like (ADDRESS:PORT) or persist (true or false)";
+    status::object(body).map_err(|error| {
+        let cure = "write a JSON object with weight (0 to 65535), like (ADDRESS:PORT), for_seconds (a number), persist or pair (true or false)";
         Failure::new(400, "body", format!("the document is not understood: {error}"), cure)
     })
 }
@@ -229,31 +314,52 @@ fn order(verb: Option<&str>, body: &Body) -> Result<Order, Failure> {
     Ok(order)
 }
 
-#[derive(Default)]
-struct Query {
-    service: Option<String>,
-    persist: bool,
+/// What may be handed to the other director: what is taken back as easily.
+fn for_both(order: &Order, persist: bool) -> Result<(), Failure> {
+    if persist {
+        let problem = "a change is not written into the files of both directors at once";
+        let cure = "ask without persist, or edit both files; the pair's channel tells whether they are alike";
+        return Err(Failure::new(400, "pair", problem, cure));
+    }
+    if matches!(order, Order::Add { .. } | Order::Delete) {
+        let problem = "real servers are added and deleted on each director by itself";
+        let cure = "ask for weight, drain, disable or enable, or ask both directors one after the other";
+        return Err(Failure::new(400, "pair", problem, cure));
+    }
+    Ok(())
 }
 
-impl Query {
-    fn of(text: &str) -> Result<Self, Failure> {
-        let mut query = Self::default();
-        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            match (name, value) {
-                ("service", _) => query.service = Some(decoded(value)?),
-                ("persist", "" | "true" | "1") => query.persist = true,
-                ("persist", "false" | "0") => query.persist = false,
-                _ => {
-                    let pair: String = pair.chars().take(80).collect();
-                    let problem = format!("the query {pair:?} means nothing");
-                    let cure = "write service=NAME or persist=true";
-                    return Err(Failure::new(400, "query", problem, cure));
-                }
-            }
-        }
-        Ok(query)
+/// What may be said for a time.
+fn may_end(order: &Order, persist: bool) -> Result<(), Failure> {
+    if persist {
+        let problem = "what is written into a file stays there";
+        let cure = "ask without persist, or without for_seconds";
+        return Err(Failure::new(400, "for-seconds", problem, cure));
     }
+    if !matches!(order, Order::State(_)) {
+        let problem = "only a drain, or that a real server is disabled, can end by itself";
+        let cure = "ask without for_seconds, and take it back by enable";
+        return Err(Failure::new(400, "for-seconds", problem, cure));
+    }
+    Ok(())
+}
+
+/// Whether a change is written into the include file, and whether it is handed to the other director, by its query.
+fn flags(query: &str) -> Result<(bool, bool), Failure> {
+    let (mut persist, mut pair) = (false, false);
+    for (name, value) in status::words(query) {
+        let yes = match value {
+            "" | "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        };
+        match (name, yes) {
+            ("persist", Some(yes)) => persist = yes,
+            ("pair", Some(yes)) => pair = yes,
+            _ => return Err(status::refused(name, value, "write persist=true or pair=true, or nothing")),
+        }
+    }
+    Ok((persist, pair))
 }
 
 /// A part of a path with its `%20` and the like as characters.
@@ -297,7 +403,37 @@ mod tests {
 
     fn change(service: Option<&str>, server: &str, order: Order, persist: bool) -> Request {
         let service = service.map(|name| name.parse().unwrap());
-        Request::Change(Change { service, server: server.parse().unwrap(), order, persist })
+        Request::Change(Change {
+            service,
+            server: server.parse().unwrap(),
+            order,
+            persist,
+            pair: false,
+            lasting: None,
+        })
+    }
+
+    #[test]
+    fn what_may_be_handed_to_the_other_director() {
+        let at = "/v1/real-servers/-/10.1.0.1:80";
+        for (verb, body, understood) in [
+            ("drain?pair=true", "", true),
+            ("drain", "{\"pair\":true}", true),
+            ("disable?pair", "", true),
+            ("enable?pair=1", "", true),
+            ("weight", "{\"weight\":3,\"pair\":true}", true),
+            ("add?pair=true", "", false),
+            ("drain?pair=true&persist=true", "", false),
+            ("drain?pair=both", "", false),
+        ] {
+            let asked = route("POST", &format!("{at}/{verb}"), body.as_bytes());
+            let pair = matches!(&asked, Ok(Request::Change(Change { pair: true, .. })));
+            assert_eq!(pair, understood, "{verb} {body}: {asked:?}");
+        }
+        assert_eq!(
+            route("DELETE", &format!("{at}?pair=true"), b"").map_err(|failure| failure.code),
+            Err("pair")
+        );
     }
 
     #[test]
@@ -350,7 +486,8 @@ mod tests {
     fn what_is_refused() {
         let at = "/v1/real-servers/-/10.1.0.1:80";
         for (method, target, body, status, says) in [
-            ("GET", "/".to_owned(), "", 404, "there is no"),
+            ("GET", "/index.html".to_owned(), "", 404, "there is no"),
+            ("PUT", "/".to_owned(), "", 405, "means nothing for this path"),
             ("GET", "/v2/real-servers".to_owned(), "", 404, "does not speak version"),
             ("GET", "/v1/real-server".to_owned(), "", 404, "there is no"),
             ("POST", "/v1/overrides".to_owned(), "", 405, "means nothing for this path"),
@@ -367,6 +504,15 @@ mod tests {
             ("POST", format!("{at}/weight"), "{\"wieght\":5}", 400, "unknown field"),
             ("POST", format!("{at}/drain"), "{\"weight\":5}", 400, "more than this change"),
             ("POST", format!("{at}/drain?persit=true"), "", 400, "the query"),
+            ("POST", format!("{at}/drain?service=FWM%205"), "", 400, "the query"),
+            ("GET", "/v1/real-servers?persist=true".to_owned(), "", 400, "the query"),
+            ("GET", "/v1?service=FWM%205".to_owned(), "", 400, "the query"),
+            ("POST", "/v1/leave?persist=true".to_owned(), "", 400, "the query"),
+            ("POST", "/v1/leave".to_owned(), "{\"when\": \"never\"}", 400, "unknown field"),
+            ("POST", "/v1/reload".to_owned(), "[]", 400, "no JSON object"),
+            ("POST", "/v1/upgrade".to_owned(), "to 1.0", 400, "no JSON object"),
+            ("POST", "/v1/maintenance".to_owned(), "[true]", 400, "no JSON object"),
+            ("POST", "/v1/instances/V/step-down".to_owned(), "[5]", 400, "no JSON object"),
             ("GET", format!("/v1/{}", "x".repeat(2000)), "", 414, "longer than"),
         ] {
             let failure = route(method, &target, body.as_bytes()).expect_err(&target);

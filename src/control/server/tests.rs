@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
 
 use super::super::socket::Socket;
 use super::*;
@@ -71,6 +72,41 @@ fn answers_come_with_who_asked() {
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     });
+}
+
+/// A socket that is forwarded to a port is in reach of a browser, and a page may have its own name lead there.
+#[test]
+fn what_came_by_a_strange_name_is_not_answered() {
+    run(async {
+        let door = door("names", 0);
+        for (host, wanted) in [
+            ("host: evil.example:9650\r\n", "HTTP/1.1 403"),
+            ("host: \u{e9}vil.example\r\n", "HTTP/1.1 403"),
+            ("host: localhost:9650\r\n", "HTTP/1.1 200"),
+            ("host: tandem\r\n", "HTTP/1.1 200"),
+        ] {
+            for words in ["GET /v1/overrides", "GET /v1/status", "GET /"] {
+                let answer = door.hear(format!("{words} HTTP/1.1\r\n{host}\r\n").as_bytes()).await;
+                assert!(answer.starts_with(wanted), "{words} {host}: {answer}");
+            }
+        }
+        let answer = door.hear(b"GET /v1 HTTP/1.0\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.0 200"), "who says nothing is no browser: {answer}");
+    });
+}
+
+#[test]
+fn what_a_client_asked_that_is_gone_is_not_wanted() {
+    use crate::control::routes::Life;
+    for order in [Life::Reload, Life::Upgrade, Life::Leave] {
+        let (reply, answer) = oneshot::channel();
+        let caller = Caller { uid: 0, user: None, pid: None, host: None };
+        let ask = Ask { request: Request::Life(order), caller, reply };
+        let ask = ask.wanted().unwrap();
+        assert!(ask.request == Request::Life(order));
+        drop(answer);
+        assert!(ask.wanted().is_none());
+    }
 }
 
 #[test]
@@ -155,9 +191,10 @@ fn beyond_the_bound_clients_are_turned_away_at_once() {
 #[test]
 fn large_answers_are_held_for_few() {
     run(async {
-        let door = door("large", LARGE * 2);
+        let bytes = LARGE_ROOM / 8;
+        let door = door("large", bytes);
         let mut sleepers = Vec::new();
-        for _ in 0..LARGE_ANSWERS {
+        for _ in 0..8 {
             sleepers.push(door.say(b"GET /v1 HTTP/1.1\r\nhost: x\r\n\r\n").await);
         }
         let begun = Instant::now();
