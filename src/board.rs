@@ -1,5 +1,5 @@
 //! A few numbers in a file in memory that outlive the process that wrote them: who was master and when it last said so,
-//! and since when each thread is busy. The vrrp thread writes with plain stores (no system call, no lock, no disk); the
+//! and since when each thread is busy. The vrrp thread writes with plain stores (no lock, no disk, and a system call twice a second at most, for the [`Bell`]); the
 //! supervisor watches the threads by it, and the next process reads what the last one was.
 //!
 //! The file lies on tmpfs only: a page of a disk's file could make a store wait for the disk.
@@ -11,13 +11,17 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+
+mod bell;
+
+pub use bell::Bell;
 
 /// `TandemBd` and the version of this layout.
 const MAGIC: u64 = u64::from_be_bytes(*b"TandemB1");
@@ -36,6 +40,8 @@ const AT_SPACE: usize = 2;
 const AT_ALIVE: usize = 3;
 const AT_OUTDATED: usize = 4;
 const AT_OWNER: usize = 5;
+const AT_EVENT: usize = 6;
+const AT_JOURNAL: usize = 7;
 const AT_BEATS: usize = 8;
 /// Words of a slot: whose it is, master or not, when it last advertised, and how long others wait for the next advert.
 const OF_NAME: usize = 0;
@@ -135,6 +141,8 @@ pub struct Board {
     words: NonNull<AtomicU64>,
     /// Its lock goes with the process.
     _file: Option<Flock<File>>,
+    /// Wakes the supervisor should the vrrp thread hang.
+    bell: OnceLock<Bell>,
 }
 
 // SAFETY: the mapping is only reached as atomics, which any thread may use, and lives as long as the board.
@@ -180,7 +188,7 @@ impl Board {
             let _ = file.set_len(0);
             return Err(wrap(error));
         }
-        let board = Self { words: map(&file).map_err(wrap)?, _file: Some(file) };
+        let board = Self { words: map(&file).map_err(wrap)?, _file: Some(file), bell: OnceLock::new() };
         let ours = whole
             && board.read(AT_MAGIC) == MAGIC
             && board.read(AT_BOOT) == boot()
@@ -209,7 +217,7 @@ impl Board {
         if u64::from_ne_bytes(magic) != MAGIC {
             return None;
         }
-        let board = Self { words: map(&file).ok()?, _file: None };
+        let board = Self { words: map(&file).ok()?, _file: None, bell: OnceLock::new() };
         (board.read(AT_OWNER) == u64::from(owner)).then_some(board)
     }
 
@@ -230,9 +238,38 @@ impl Board {
         self.write(AT_OUTDATED, 0);
     }
 
-    /// A thread has something to do, since then.
+    /// The last event of the journal has this number: the file beside the board may not have it yet when we die.
+    pub fn event(&self, number: u64) {
+        self.write(AT_EVENT, number);
+    }
+
+    /// The number of the last event; 0 = there was none.
+    pub fn last_event(&self) -> u64 {
+        self.read(AT_EVENT)
+    }
+
+    /// What the journal is called by which these numbers are; `fresh` from now on where it has no name yet. Never 0.
+    pub fn journal(&self, fresh: u64) -> u64 {
+        if self.read(AT_JOURNAL) == 0 {
+            self.write(AT_JOURNAL, fresh.max(1));
+        }
+        self.read(AT_JOURNAL)
+    }
+
+    /// A thread has something to do, since then; so the process lives.
     pub fn busy(&self, thread: Thread, since: Duration) {
         self.write(AT_BEATS + thread as usize, micros(since).max(1));
+        self.alive(since);
+        if thread == Thread::Vrrp
+            && let Some(bell) = self.bell.get()
+        {
+            bell.wind(since);
+        }
+    }
+
+    /// From now on that bell is wound up whenever the vrrp thread has something to do.
+    pub fn hang(&self, bell: Bell) {
+        let _ = self.bell.set(bell);
     }
 
     /// A thread waits for something to do.

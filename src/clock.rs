@@ -37,6 +37,27 @@ pub fn utc(at: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
+/// The time of a text of [`utc`]'s form; `None` = it has another one, or there is no such time.
+pub fn of_utc(text: &str) -> Option<SystemTime> {
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    if year < 1970 || !(1..=12).contains(&month) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // As above, the other way round: years begin in March, eras of 400 years repeat.
+    let (shifted, of_year) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (shifted / 400, shifted % 400);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100
+        + (153 * of_year + 2) / 5
+        + day.checked_sub(1)?;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let seconds = days * 86_400 + hour * 3600 + minute * 60 + second;
+    let at = SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))?;
+    // A 31st of February is none.
+    (utc(at) == text).then_some(at)
+}
+
 /// A time as the machine's own time zone has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
@@ -98,6 +119,17 @@ pub fn of_local(parts: &Parts) -> Option<u64> {
     u64::try_from(secs).ok()
 }
 
+/// A time since 1970 as UTC, to the millisecond: `2026-11-21T18:00:00.123Z`.
+pub fn utc_millis(since_1970: std::time::Duration) -> String {
+    let text = utc(SystemTime::UNIX_EPOCH + since_1970);
+    format!("{}.{:03}Z", text.trim_end_matches('Z'), since_1970.subsec_millis())
+}
+
+/// The wall clock, since 1970.
+pub fn since_1970() -> std::time::Duration {
+    wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Time since the machine started, suspended times included.
 pub fn since_boot() -> std::time::Duration {
     let read = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
@@ -124,7 +156,24 @@ mod tests {
             (1_795_284_061, "2026-11-21T18:01:01Z"),
             (4_107_542_399, "2100-02-28T23:59:59Z"),
         ] {
-            assert_eq!(utc(SystemTime::UNIX_EPOCH + Duration::from_secs(secs)), wanted);
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+            assert_eq!((utc(at).as_str(), of_utc(wanted)), (wanted, Some(at)));
         }
+        for day in 0..60_000 {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400 + day % 86_400);
+            assert_eq!(of_utc(&utc(at)), Some(at), "day {day}");
+        }
+        for none in [
+            "",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2026-11-21 18:01:01Z",
+            "2026-11-21T18:01:01",
+            "é026-11-21T18:01:0Z",
+        ] {
+            assert_eq!(of_utc(none), None, "{none}");
+        }
+        assert_eq!(utc_millis(Duration::from_millis(1_795_284_061_007)), "2026-11-21T18:01:01.007Z");
     }
 }

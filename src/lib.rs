@@ -9,6 +9,7 @@
 //! - [`vrrp`]: who owns the addresses (RFC 9568, RFC 3768): pure machine, a driver on a thread of its own.
 //! - [`bfd`]: is the way to a neighbour open (RFC 5880): pure sessions, a driver on a thread of its own.
 //! - [`check`]: who is healthy, and the IPVS table that follows from it.
+//! - [`channel`]: what the two directors of a pair say to each other.
 //! - [`ipvs`]: the kernel's virtual server tables: table, diff, codec, programmer.
 //! - [`net`]: links and addresses: the monitor and the writer, over rtnetlink.
 //! - [`notify`]: what people's programs are told, and in which order.
@@ -16,9 +17,11 @@
 //! - [`observe`]: what people and programs see of it: keepalived's dump files, as values and renderings.
 //! - [`config`]: text to model, both file forms, with diagnostics.
 //! - [`control`]: the local door: HTTP and JSON over a unix socket, for commands.
+//! - [`metrics`]: the status as OpenMetrics.
 //! - [`pattern`]: PCRE2, for what a file says (does it compile) and for the pages that it is looked for in.
 //! - [`board`]: who was master and who is busy, for the supervisor and for the next process.
 //! - [`realtime`]: how threads are scheduled.
+//! - [`alarm`]: timers of the kernel's, for what happens seldom.
 //! - [`clock`]: the one reader of clocks.
 
 #![cfg_attr(
@@ -30,8 +33,10 @@
     )
 )]
 
+pub mod alarm;
 pub mod bfd;
 pub mod board;
+pub mod channel;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -39,6 +44,7 @@ pub mod config;
 pub mod control;
 pub mod core;
 pub mod ipvs;
+pub mod metrics;
 pub mod net;
 pub mod notify;
 pub mod observe;

@@ -56,6 +56,26 @@ fn what_could_not_be_written_is_no_longer_so() {
 }
 
 #[test]
+fn numbers_of_events_go_on() {
+    let folder = folder("events");
+    let (board, _) = Board::take(&folder, "").unwrap();
+    assert_eq!((board.last_event(), board.journal(7), board.journal(8)), (0, 7, 7));
+    board.event(105);
+    drop(board);
+    // Whatever the last one was killed with: the next one knows how far it was.
+    let (board, _) = Board::take(&folder, "").unwrap();
+    assert_eq!((board.last_event(), board.journal(9)), (105, 7));
+    drop(board);
+    let file = folder.join("board");
+    let mut other_boot = std::fs::read(&file).unwrap();
+    other_boot[AT_BOOT * 8] ^= 1;
+    std::fs::write(&file, other_boot).unwrap();
+    let (board, _) = Board::take(&folder, "").unwrap();
+    assert_eq!((board.last_event(), board.journal(0)), (0, 1), "another journal");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn threads_are_seen_by_another_process() {
     let folder = folder("threads");
     let own = std::process::id();

@@ -86,6 +86,8 @@ pub fn plan(
         server: ServerName::At(server),
         order: change.order.clone(),
         persist: true,
+        pair: false,
+        lasting: None,
     };
     let decided = decide_over(&base, &read, &lines, &exact, said).map_err(|mut failure| {
         failure.problem = format!("the files on the disk do not allow it: {}", failure.problem);

@@ -11,9 +11,12 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 
 use super::systemd;
+use crate::board::Bell;
 
 /// The environment variable that names the descriptor.
 pub(super) const VARIABLE: &str = "TANDEM_LIFELINE";
+/// The one that names the bell: see [`Bell`].
+const BELL: &str = "TANDEM_BELL";
 /// Set for a worker that takes the place of one that died after the start script, or left, and for a supervisor that takes that of
 /// another program: to the name of the daemon there, behind [`NAME`].
 pub(super) const AGAIN: &str = "TANDEM_AGAIN";
@@ -21,6 +24,22 @@ pub(super) const AGAIN: &str = "TANDEM_AGAIN";
 pub(super) const NAME: &str = "name ";
 /// How one begins that says which pid file it has written.
 pub(super) const FILE: &str = "file ";
+
+/// How long the vrrp thread may be busy with one and the same thing: its turns take microseconds, and a peer of adverts of a
+/// second takes over after three. Whoever has been busy for so long is looked at once more a moment later.
+pub(super) const VRRP_LIMIT: Duration = Duration::from_millis(1800);
+
+/// For a worker that is about to be started: what it has beside the line. Without it the supervisor looks often.
+pub(super) fn bell_for(worker: &mut std::process::Command) -> Option<Bell> {
+    let bell = Bell::cast(VRRP_LIMIT).ok()?;
+    worker.env(BELL, bell.number().ok()?.to_string());
+    Some(bell)
+}
+
+/// The bell that the supervisor gave us, if there is one. Call it once.
+pub(super) fn bell() -> Option<Bell> {
+    Bell::inherited(std::env::var(BELL).ok()?.parse().ok()?, VRRP_LIMIT)
+}
 
 /// What a supervisor asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]

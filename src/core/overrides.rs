@@ -37,6 +37,8 @@ pub struct Said {
     pub by: String,
     /// UTC: `2026-11-21T18:00:00Z`.
     pub at: String,
+    /// When it ends by itself, likewise.
+    pub until: Option<String>,
 }
 
 /// True for the override of that real server.
@@ -82,7 +84,7 @@ pub fn decide_over(
     if old.is_none() && !change.persist && find(&before, &service, server).is_none() {
         needs_persist(base, &service, server, change)?;
     }
-    let entry = next(&service, server, old, base, &before, change)?;
+    let entry = next(&service, server, old, base, &before, (change, said.until.as_ref()))?;
     let mut overrides = current.to_vec();
     match (at, entry) {
         (Some(_), None) => overrides.retain(|one| !is_of(one, &service, server)),
@@ -173,7 +175,7 @@ fn next(
     old: Option<RealServerOverride>,
     base: &Config,
     before: &Config,
-    change: &Change,
+    (change, until): (&Change, Option<&String>),
 ) -> Result<Option<RealServerOverride>, Failure> {
     let in_base = find(base, service, server);
     let there = find(before, service, server).is_some();
@@ -185,7 +187,7 @@ fn next(
             return Err(Failure::new(409, "deleted", problem, "enable it first, which brings it back"));
         }
         (Order::Weight(weight), _) => entry.weight = Some(*weight),
-        (Order::State(state), _) => entry.state = Some(*state),
+        (Order::State(state), _) => (entry.state, entry.until) = (Some(*state), until.cloned()),
         (Order::Enable, Some(OverrideKind::Add { .. })) if in_base.is_none() => {
             if !there {
                 // Its virtual server or its model has gone.
@@ -221,7 +223,38 @@ fn next(
             entry.kind = OverrideKind::Delete;
         }
     }
+    if !matches!(change.order, Order::Weight(_) | Order::State(_)) {
+        entry.until = None;
+    }
     Ok(Some(entry).filter(|entry| !entry.is_empty()))
+}
+
+/// When the first of them ends by itself.
+pub fn next_end(overrides: &[RealServerOverride]) -> Option<&str> {
+    // Texts of that form are in the order of their times.
+    overrides.iter().filter_map(|one| one.until.as_deref()).min()
+}
+
+/// The first of them whose time is over, and what becomes of all then: what else was said of that real server stays. `now`: UTC, in
+/// the form of `until`.
+pub fn ended(
+    base: &Config,
+    current: &[RealServerOverride],
+    now: &str,
+) -> Option<(RealServerOverride, Decided)> {
+    let at = current.iter().position(|one| one.until.as_deref().is_some_and(|end| end <= now))?;
+    let over = current.get(at)?.clone();
+    let mut overrides = current.to_vec();
+    if let Some(one) = overrides.get_mut(at) {
+        (one.state, one.until) = (None, None);
+    }
+    overrides.retain(|one| !one.is_empty());
+    let (mut before, mut config) = (base.clone(), base.clone());
+    apply(&mut before, current);
+    apply(&mut config, &overrides);
+    let (service, server) = (over.service.clone(), over.server);
+    let words = words(&before, &config, &service, server);
+    Some((over, Decided { service, server, overrides, config, words }))
 }
 
 /// What is wanted of a real server by a configuration; `None`: it is not there.
@@ -438,12 +471,15 @@ pub fn over(below: Option<RealServerOverride>, above: &RealServerOverride) -> Op
         joined.weight = above.weight.or(below.weight);
         joined.state = above.state.or(below.state);
     }
+    if above.state.is_none() {
+        joined.until = below.until;
+    }
     Some(joined)
 }
 
 /// What an override does, in the words of the file: `weight 5 drain`.
 pub fn change_words(one: &RealServerOverride) -> String {
-    let bare = RealServerOverride { by: None, at: None, ..one.clone() };
+    let bare = RealServerOverride { until: None, by: None, at: None, ..one.clone() };
     let name = format!("{} {} ", bare.service, bare.server);
     let line = bare.to_string();
     line.strip_prefix(&name).unwrap_or(&line).to_owned()

@@ -21,7 +21,7 @@ impl Default for Parts {
 
 impl Parts {
     /// Takes out of a configuration what does not run. Without BFD nobody tracks a session either: one that is not there
-    /// would count as down.
+    /// would count as down; nor a virtual server without checks, whose quorum nobody would ever know.
     pub fn strip(self, config: &mut Config) {
         if !self.vrrp {
             config.vrrp_instance.clear();
@@ -46,6 +46,8 @@ impl Parts {
             // What others have in the table may be what the daemon of the virtual servers has there.
             config.global_defs.lvs_flush = false;
             config.global_defs.lvs_flush_on_stop = None;
+            config.vrrp_instance.iter_mut().for_each(|instance| instance.track_virtual_server.clear());
+            config.vrrp_sync_group.iter_mut().for_each(|group| group.track_virtual_server.clear());
         }
         if !self.bfd {
             config.bfd_instance.clear();
@@ -63,7 +65,8 @@ mod tests {
     use crate::config::resolve::Facts;
 
     const ALL: &str = "global_defs {\n lvs_flush\n lvs_flush_on_stop\n lvs_sync_daemon eth0 inst A\n}\nbfd_instance b { neighbor_ip 10.0.0.9 }\nvrrp_script s { script /bin/true }\n\
-        vrrp_instance A {\n interface eth0\n virtual_router_id 7\n virtual_ipaddress { 10.0.0.1 }\n track_bfd { b }\n}\n\
+        vrrp_instance A {\n interface eth0\n virtual_router_id 7\n virtual_ipaddress { 10.0.0.1 }\n track_bfd { b }\n\
+        track_virtual_server 10.0.0.1 80 TCP\n}\n\
         static_ipaddress { 10.0.0.3 dev eth0 }\n\
         virtual_server 10.0.0.1 80 {\n protocol TCP\n real_server 10.0.0.2 80 { BFD_CHECK { name b } }\n}\n";
 
@@ -87,6 +90,8 @@ mod tests {
         );
         let vrrp = only(Parts { check: false, ..Parts::default() });
         assert_eq!((vrrp.vrrp_instance.len(), vrrp.virtual_server.len(), vrrp.bfd_instance.len()), (1, 0, 1));
+        assert!(vrrp.vrrp_instance[0].track_virtual_server.is_empty(), "nobody would ever know its quorum");
+        assert_eq!(all.vrrp_instance[0].track_virtual_server[0].name, "TCP 10.0.0.1:80");
         let check = only(Parts { vrrp: false, ..Parts::default() });
         assert_eq!((check.vrrp_instance.len(), check.virtual_server.len()), (0, 1));
         assert!(check.static_ipaddress.is_empty() && check.vrrp_script.is_empty());

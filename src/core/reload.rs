@@ -113,22 +113,33 @@ impl Difference {
     }
 }
 
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Difference {
+    /// Which objects come, go and change, without what of them: values of settings are nobody's but the administrator's.
+    pub fn objects(&self) -> String {
+        self.told(|changed| changed.object.clone())
+    }
+
+    fn told(&self, words: impl Fn(&Changed) -> String) -> String {
         if self.is_empty() {
-            return f.write_str("nothing changed");
+            return "nothing changed".to_owned();
         }
         let mut parts = Vec::new();
         if let Some(global) = &self.global {
-            parts.push(format!("changed: {global}"));
+            parts.push(format!("changed: {}", words(global)));
         }
-        let changed: Vec<String> = self.changed.iter().map(ToString::to_string).collect();
+        let changed: Vec<String> = self.changed.iter().map(words).collect();
         for (what, names) in [("added", &self.added), ("changed", &changed), ("removed", &self.removed)] {
             if !names.is_empty() {
                 parts.push(format!("{what}: {}", names.join(", ")));
             }
         }
-        f.write_str(&parts.join("; "))
+        parts.join("; ")
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(Changed::to_string))
     }
 }
 
@@ -260,10 +271,16 @@ mod tests {
             virtual_server: vec![server("10.0.0.3", 1).into(), server("10.0.0.2", 7).into()],
             ..Config::default()
         };
+        let difference = Difference::between(&old, &new);
         assert_eq!(
-            Difference::between(&old, &new).to_string(),
+            difference.to_string(),
             "added: virtual_server 10.0.0.3 80 UDP; changed: virtual_server 10.0.0.2 80 UDP (weight 1 -> \
              7); removed: virtual_server 10.0.0.1 80 UDP"
+        );
+        assert_eq!(
+            difference.objects(),
+            "added: virtual_server 10.0.0.3 80 UDP; changed: virtual_server 10.0.0.2 80 UDP; removed: \
+             virtual_server 10.0.0.1 80 UDP"
         );
     }
 }

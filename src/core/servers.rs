@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::overrides::change_words;
+use super::status::stamp;
 use crate::check::connections::Connections;
 use crate::check::plan::Plan;
 use crate::check::quorum::Serving;
@@ -120,12 +121,18 @@ struct Service<'a> {
 
 impl Service<'_> {
     fn view(&self, name: &str, counted: &BTreeMap<(String, String), u64>) -> VirtualServerView {
-        let status: BTreeMap<&str, &RealStatus> = self
-            .status
-            .iter()
-            .flat_map(|service| &service.reals)
-            .map(|real| (real.name.as_str(), real))
-            .collect();
+        let known = self.status.map_or(&[][..], |service| service.reals.as_slice());
+        let mut by_name: BTreeMap<&str, &RealStatus> = BTreeMap::new();
+        // Nearly always both lists are the same file's, in its order: of ten thousand servers a look into a map is dear.
+        let mut find = |n: usize, name: &str| match known.get(n).filter(|real| real.name == name) {
+            Some(real) => Some(real),
+            None => {
+                if by_name.is_empty() {
+                    by_name.extend(known.iter().map(|real| (real.name.as_str(), real)));
+                }
+                by_name.get(name).copied()
+            }
+        };
         let base: BTreeMap<SocketAddr, u32> = self
             .base
             .iter()
@@ -136,12 +143,16 @@ impl Service<'_> {
             .server
             .real_server
             .iter()
-            .map(|real| {
+            .enumerate()
+            .map(|(n, real)| {
                 let at = self.server.at(real);
                 there.insert(at);
-                let status = status.get(at.to_string().as_str()).copied();
-                let mut view = self.real(real, at, base.get(&at).copied(), status);
-                view.connections = counted.get(&(name.to_owned(), view.name.clone())).copied();
+                let own = at.to_string();
+                let status = find(n, &own);
+                let mut view = self.real(real, own, base.get(&at).copied(), status);
+                if !counted.is_empty() {
+                    view.connections = counted.get(&(name.to_owned(), view.name.clone())).copied();
+                }
                 view
             })
             .collect();
@@ -156,6 +167,7 @@ impl Service<'_> {
         }
         VirtualServerView {
             name: name.to_owned(),
+            suspended: self.status.is_some_and(|status| status.suspended),
             quorum_up: self.status.is_some_and(|status| status.quorum_up),
             quorum: self.status.map_or(0, |status| status.quorum),
             weight: self.status.map_or(0, |status| status.weight),
@@ -177,22 +189,27 @@ impl Service<'_> {
                     connections: one.connections,
                 })
                 .collect(),
+            active_on: self.server.active_on.clone(),
+            ..VirtualServerView::default()
         }
     }
 
     fn real(
         &self,
         real: &RealServer,
-        at: SocketAddr,
+        name: String,
         in_base: Option<u32>,
         status: Option<&RealStatus>,
     ) -> RealServerView {
         let state = real.admin_state.unwrap_or_default();
         let ago = |since: Instant| self.now.saturating_duration_since(since).as_secs_f64();
+        let unchecked = status.and_then(|status| self.unchecked(status));
         RealServerView {
-            name: at.to_string(),
+            overridden: self.of(&name),
+            name,
             admin_state: state.word().to_owned(),
-            up: status.map(|status| status.up),
+            up: status.filter(|_| unchecked.is_none()).map(|status| status.up),
+            unchecked: unchecked.map(str::to_owned),
             weight_configured: in_base,
             weight: status
                 .filter(|_| state == AdminState::Enabled)
@@ -201,9 +218,23 @@ impl Service<'_> {
                 .and_then(|status| status.last_failure.as_ref())
                 .map(|(reason, at)| LastFailure { reason: reason.clone(), ago: ago(*at) }),
             warning: status.and_then(|status| status.warning.clone()),
+            certificate_ends: status.and_then(|status| status.certificate_ends).map(|ends| {
+                // One that ended before 1970 is no less at its end.
+                stamp(Duration::from_secs(u64::try_from(ends).unwrap_or_default()))
+            }),
             changed_ago: status.and_then(|status| status.last_change).map(ago),
             connections: None,
-            overridden: self.of(&at.to_string()),
+            ..RealServerView::default()
+        }
+    }
+
+    /// Why its checks have said nothing that holds now; `None`: they have.
+    fn unchecked(&self, real: &RealStatus) -> Option<&'static str> {
+        match self.status {
+            Some(service) if service.suspended => Some("suspended"),
+            _ if !real.assumed() => None,
+            _ if real.checkers.is_empty() => Some("no_checks"),
+            _ => Some("no_result"),
         }
     }
 
@@ -235,6 +266,7 @@ fn view(one: &RealServerOverride, persisted: bool, without_effect: Option<String
         change: change_words(one),
         by: one.by.clone(),
         at: one.at.clone(),
+        until: one.until.clone(),
         persisted,
         without_effect,
     }

@@ -181,7 +181,7 @@ fn word(key: &str) -> String {
 }
 
 fn is_secret(key: &str) -> bool {
-    ["pass", "secret", "hmac_key"].iter().any(|part| key.contains(part))
+    ["pass", "secret", "hmac_key", "login"].iter().any(|part| key.contains(part))
 }
 
 /// A program with its arguments: one value.
@@ -221,7 +221,8 @@ fn text(key: &str, value: &Value) -> String {
 mod tests {
     use super::*;
     use crate::config::model::{
-        AuthType, Authentication, Command, Config, HttpGet, Instance, RealServer, Secret, Url, VirtualServer,
+        AuthType, Authentication, Command, Config, Global, HttpGet, Instance, RealServer, Secret, Url,
+        VirtualServer,
     };
     use crate::config::resolve::Facts;
     use crate::config::units::Secs;
@@ -344,6 +345,8 @@ mod tests {
         };
         let changed = lines(&with("sesame"), &with("mellon"));
         assert_eq!(changed, ["authentication: auth_pass XXXXXX (another) -> XXXXXX"]);
+        let login = |word: &str| Global { smtp_login: Some(word.to_owned()), ..Global::default() };
+        assert_eq!(lines(&login("sesame"), &login("mellon")), ["smtp_login XXXXXX (another) -> XXXXXX"]);
         let gone = lines(&with("sesame"), &instance()).join("\n");
         assert!(gone.contains("authentication") && !gone.contains("sesame"), "{gone}");
     }

@@ -19,11 +19,12 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::error::Error;
-use super::lifeline::{AGAIN, FILE, NAME, VARIABLE, Word, patience_of};
+use super::lifeline::{AGAIN, FILE, NAME, VARIABLE, Word, bell_for, patience_of};
+use super::memory::{self, SETTLED};
 use super::options::Options;
 use super::pidfile::{self, PidFile};
 use super::{exit, release, remember, systemd};
-use crate::board::{Board, Thread};
+use crate::board::{Bell, Board, Thread};
 use crate::clock;
 use beginning::{Beginning, START_PATIENCE};
 use policy::{Cure, Death, Policy, Sight, Verdict, Watch};
@@ -35,8 +36,10 @@ mod program;
 pub use program::start_workers_here;
 pub(super) use program::take_name;
 
-/// Longest pause between two looks at the worker.
+/// Longest pause between two looks at a worker that begins, or that has no bell.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// At one whose vrrp thread rings a bell when it hangs: all others may take a minute and more.
+const LOOK_SELDOM: Duration = Duration::from_secs(15);
 /// Signals with names that are passed on; those without are in [`ours`].
 const FORWARDED: [Signal; 3] = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
 
@@ -60,6 +63,7 @@ pub fn daemon_pid() -> u32 {
 /// # Errors
 /// When there can be no worker at all. Addresses that an earlier one left for this one are off this machine then.
 pub fn run(options: &Options) -> Result<i32, Error> {
+    memory::note_program();
     take_name();
     let mut name = named_before();
     let result = look_after(options, &mut name);
@@ -148,6 +152,10 @@ struct Worker {
     beginning: Beginning,
     watch: Watch,
     board: Option<Board>,
+    /// Rings when its vrrp thread has not gone on for as long as it may.
+    bell: Option<Bell>,
+    /// Pages of the program that only the start needed are given back.
+    settled: bool,
     stopped: Option<Duration>,
     /// It was asked to end, until then.
     ending: Option<Instant>,
@@ -261,6 +269,7 @@ impl Supervisor<'_> {
                 self.name.as_ref().map_or_else(|| "1".to_owned(), |name| format!("{NAME}{name}")),
             );
         }
+        let bell = bell_for(&mut command);
         let child = command.spawn()?;
         drop(theirs);
         tracing::debug!("worker {} started", child.id());
@@ -271,6 +280,8 @@ impl Supervisor<'_> {
             beginning: Beginning::new(clock::now()),
             watch: Watch::default(),
             board: None,
+            bell,
+            settled: false,
             stopped: None,
             ending: None,
             leaving: false,
@@ -285,11 +296,10 @@ impl Supervisor<'_> {
         loop {
             let pause = self.look(&mut worker);
             let ready = {
-                let line_open = worker.line.get_ref();
-                let mut fds = [
-                    PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-                    PollFd::new(line_open.as_fd(), PollFlags::POLLIN),
-                ];
+                let line = worker.line.get_ref().as_fd();
+                // Without one the line stands twice in the list.
+                let bell = worker.bell.as_ref().map_or(line, |bell| bell.as_fd());
+                let mut fds = [self.signals.as_fd(), line, bell].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
                 let timeout =
                     PollTimeout::try_from(pause + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
                 // EINTR only means another turn.
@@ -298,6 +308,11 @@ impl Supervisor<'_> {
             };
             if ready[1] {
                 self.hear(&mut worker);
+            }
+            if ready[2]
+                && let Some(bell) = &worker.bell
+            {
+                bell.silence();
             }
             while ready[0]
                 && let Ok(Some(info)) = self.signals.read_signal()
@@ -321,7 +336,9 @@ impl Supervisor<'_> {
             systemd::alive();
             self.barked = Some(now);
         }
-        let soon = LOOK_EVERY.min(self.watchdog.unwrap_or(LOOK_EVERY));
+        let rings = worker.settled && worker.board.is_some() && worker.bell.is_some();
+        let soon = if rings { LOOK_SELDOM } else { LOOK_EVERY };
+        let soon = soon.min(self.watchdog.unwrap_or(soon));
         if let Some(limit) = worker.ending {
             if limit <= now {
                 tracing::error!("the worker does not end within {:?}: killing it", worker.patience);
@@ -338,6 +355,11 @@ impl Supervisor<'_> {
             );
             let _ = worker.child.kill();
             self.release();
+        }
+        if worker.ready && !worker.settled && now.saturating_duration_since(worker.begun) >= SETTLED {
+            worker.settled = true;
+            memory::give_back();
+            memory::forget_program();
         }
         if worker.board.is_none() && worker.ready {
             let folder = remember::folder(self.options.run_directory.as_deref());

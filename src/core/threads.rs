@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::fault;
 use super::scheduling::{Reins, of_checks};
+use crate::alarm::Awake;
 use crate::board::{Board, Thread};
 use crate::check;
 use crate::check::outside::Outside;
@@ -114,7 +115,7 @@ pub(super) struct Check {
     pub(super) carried: watch::Sender<Arc<BTreeSet<IpAddr>>>,
     /// The table that should be in the kernel.
     pub(super) table: watch::Receiver<Arc<Table>>,
-    /// Servers and quorums that came and went.
+    /// Servers and quorums that came and went, to be told; nothing is decided by them, since a full channel loses some.
     pub(super) events: mpsc::Receiver<check::Event>,
     /// Who wants to know what the checks know of every server asks here.
     pub(super) asker: check::status::Asker,
@@ -148,14 +149,14 @@ impl Check {
     }
 }
 
-/// Starts the checkers.
+/// Starts the checkers. Beside them comes the end of whoever goes by their quorums.
 pub(super) fn check(
     config: Arc<Config>,
     outside: Outside,
     recalled: Recalled,
     seed: u64,
     board: Option<&Arc<Board>>,
-) -> io::Result<Check> {
+) -> io::Result<(Check, check::tracked::Follower)> {
     let reins = Reins::new(of_checks(&config.global_defs));
     let prepare = reins.prepare();
     let (outside_out, outside) = watch::channel(Arc::new(outside));
@@ -164,7 +165,8 @@ pub(super) fn check(
     let (table_out, table) = watch::channel(Arc::new(Table::new()));
     let (events_out, events) = mpsc::channel(EVENTS);
     let (asker, asked) = check::status::asker();
-    let outputs = check::driver::Outputs { table: table_out, events: events_out, asked };
+    let (follower, quorums) = check::tracked::channel();
+    let outputs = check::driver::Outputs { table: table_out, events: events_out, quorums, asked };
     let runtime = runtime_of(Thread::Check, board)?;
     let thread = spawn("check", move || {
         prepare();
@@ -175,7 +177,7 @@ pub(super) fn check(
             }
         });
     })?;
-    Ok(Check {
+    let check = Check {
         config: Some(config_out),
         outside: outside_out,
         carried: carried_out,
@@ -184,7 +186,8 @@ pub(super) fn check(
         asker,
         thread,
         reins,
-    })
+    };
+    Ok((check, follower))
 }
 
 /// The ipvs thread's ends.
@@ -245,24 +248,31 @@ fn runtime_that_says(
     every: Duration,
 ) -> io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
+    let mut awake = None;
     if let Some(board) = board {
+        let timer = Arc::new(Awake::new(every)?);
         let (idle, busy) = (Arc::clone(board), Arc::clone(board));
-        builder.on_thread_park(move || idle.idle(thread));
-        builder.on_thread_unpark(move || busy.busy(thread, clock::since_boot()));
+        let (parks, wakes) = (Arc::clone(&timer), Arc::clone(&timer));
+        builder.on_thread_park(move || {
+            parks.parks();
+            idle.idle(thread);
+        });
+        builder.on_thread_unpark(move || {
+            busy.busy(thread, clock::since_boot());
+            wakes.wakes();
+        });
+        awake = Some((Arc::clone(board), timer));
     }
     builder.thread_keep_alive(FOR_EVER).max_blocking_threads(HELPERS);
     let runtime = builder.enable_all().build()?;
     if HELPED.contains(&thread) {
         drop(runtime.spawn_blocking(|| ()));
     }
-    if let Some(board) = board.cloned() {
+    if let Some((board, awake)) = awake {
         // A task among the others: it has its turn as long as none of them holds the thread up. With no other the thread goes
         // on to wait, and says that.
         runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(every).await;
-                board.busy(thread, clock::since_boot());
-            }
+            awake.each(|| board.busy(thread, clock::since_boot())).await;
         });
     }
     Ok(runtime)
@@ -273,8 +283,30 @@ pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
+/// A thread; main hears of its end.
 pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(body)
+    let whole = move || {
+        let _end = End;
+        body();
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(whole)
+}
+
+/// Some thread has ended, in whichever way.
+static ENDED: Notify = Notify::const_new();
+
+/// Tells it, also when the thread panics.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        ENDED.notify_one();
+    }
+}
+
+/// A thread is about to be gone: a moment later its handle says so.
+pub(super) async fn one_ends() {
+    ENDED.notified().await;
 }
 
 #[cfg(test)]

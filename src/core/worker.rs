@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::SigSet;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::alarm::Alarm;
 use crate::bfd::report::SessionStates;
 use crate::board::Thread;
 use crate::check;
@@ -17,7 +18,6 @@ use crate::clock;
 use crate::config::diagnostic::{Diagnostic, Level};
 use crate::config::model::Config;
 use crate::config::rereader::Rereader;
-use crate::control::routes::Request;
 use crate::control::server::Reply;
 use crate::net::address::Wanted;
 use crate::net::monitor;
@@ -37,42 +37,54 @@ use super::dumper::Dumper;
 use super::error::Error;
 use super::kept::Keeper;
 use super::lastgood::or_last_good;
-use super::lifeline::{Lifeline, Line, Order, Word};
+use super::lifeline::{self, Lifeline, Line, Order, Word};
 use super::marking::Marking;
 use super::options::Options;
 use super::outside::outside;
 use super::overlay::{self, Overlay};
+use super::peering::Peering;
+use super::status::Facts;
 use super::teller::Teller;
 use super::telling::Happening;
 use super::{exit, fault, memory, scripts, secrets, supervisor, threads};
+use chronicle::Chronicle;
 use commands::kept_overrides;
 use disk::Disk;
 use ending::{End, FALLEN};
+use orders::Ordering;
 use programming::Wish;
+use quorums::Quorums;
 use restart::Restart;
 use upkeep::Upkeep;
 
+mod chronicle;
 mod commands;
 mod disk;
 mod dumps;
 mod ending;
 mod life;
+mod orders;
+mod pair;
 mod programming;
+mod quorums;
 mod reloading;
 mod reports;
 mod restart;
 mod saving;
 mod startup;
+mod status;
 mod timing;
 mod upkeep;
+mod watched;
 
 /// How often the main thread looks at what has no event of its own: each look wakes an idle machine.
-const PULSE: Duration = Duration::from_secs(2);
-/// The same where something is awaited: BFD sessions that come up, a disk.
+const PULSE: Duration = Duration::from_secs(20);
+/// The same where something is awaited: BFD sessions that come up, a disk, the end of a thread.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Runs the daemon until SIGTERM or SIGINT.
 pub fn run(options: &Options) -> Result<(), Error> {
+    memory::note_program();
     supervisor::take_name();
     let line = Line::take();
     let mut rereader = Rereader::default();
@@ -97,6 +109,9 @@ pub fn run(options: &Options) -> Result<(), Error> {
     line.name(&options.instance);
     process::raise_descriptors();
     let mut restart = Restart::look(options, home);
+    if let (Some(board), Some(bell)) = (&restart.board, lifeline::bell()) {
+        board.hang(bell);
+    }
     let runtime = threads::runtime_of(Thread::Main, restart.board.as_ref())?;
     // Before the pid file: whoever finds a pid there may send it a signal.
     let signals = {
@@ -167,7 +182,11 @@ struct Worker {
     /// What a reload need not read again.
     rereader: Rereader,
     keeper: Arc<Keeper>,
+    ordering: Ordering,
+    quorums: Quorums,
+    chronicle: Chronicle,
     door: Door,
+    peering: Peering,
     dumper: Dumper,
     /// Threads have the names that the file asks for.
     named: bool,
@@ -176,6 +195,10 @@ struct Worker {
     lifeline: Lifeline,
     restart: Restart,
     upkeep: Upkeep,
+    /// What is told of the daemon itself.
+    facts: Facts,
+    /// The last answer of those that are dear.
+    told: Arc<status::Shared>,
     /// Who asked for another program in our place.
     upgrading: Option<oneshot::Sender<Reply>>,
 }
@@ -234,7 +257,9 @@ impl Worker {
         marking.configure(&config);
         let plan = devices.configure(&config).await;
         let needed = !plan.devices.is_empty() || !plan.sysctls.is_empty();
-        let setup = setup(&config, plan);
+        let ordering = Ordering::kept(orders::keeper(options, overlay.base()), &config);
+        let mut setup = setup(&config, plan);
+        setup.orders = ordering.orders.in_force(&config);
         // Interfaces and filter before the first address. Nothing is waited for where neither is asked for.
         let links = if needed || devices.filters() {
             devices.settled().await;
@@ -261,8 +286,9 @@ impl Worker {
         // Files are read by now; sessions have not begun.
         let known = outside(&trackers.values(), &SessionStates::new(), clock::now());
         let recalled = std::mem::take(&mut restart.memory.verdicts);
-        let check = threads::check(Arc::clone(&config), known, recalled, seed(), board.as_ref())?;
+        let (check, quorums) = threads::check(Arc::clone(&config), known, recalled, seed(), board.as_ref())?;
         let ipvs = threads::ipvs(board.as_ref(), space)?;
+        let quorums = Quorums::start(&config, quorums);
         restart.remember(options, check.asker.clone());
         let (flush, inherited) = (config.global_defs.lvs_flush, restart.memory.services().collect());
         let teller = Teller::start(&config, net.generation.clone());
@@ -270,11 +296,8 @@ impl Worker {
         let mut bfd = Bfd::new();
         bfd.configure(&config)?;
         let active = Active::of(&config);
-        let door = Door::open(
-            options.control.as_deref(),
-            config.global_defs.control_group.as_deref(),
-            board.as_ref(),
-        );
+        let door = Door::open(options.control.as_deref(), &config.global_defs, board.as_ref());
+        let chronicle = Chronicle::begin(&mut restart, &door);
         tracing::info!(
             "Tandem {} runs {}: {} VRRP instances, {} virtual servers",
             env!("CARGO_PKG_VERSION"),
@@ -304,7 +327,11 @@ impl Worker {
             overlay,
             rereader,
             keeper: Arc::new(keeper),
+            ordering,
+            quorums,
+            chronicle,
             door,
+            peering: Peering::new(),
             dumper: Dumper::default(),
             named: false,
             disk: Disk::default(),
@@ -312,6 +339,8 @@ impl Worker {
             upkeep: Upkeep::new(options, restart.board.is_some() && supervisor::is_worker()),
             lifeline,
             restart,
+            facts: Facts::new(&options.instance, options.config.clone(), clock::now()),
+            told: Arc::default(),
             upgrading: None,
         })
     }
@@ -324,13 +353,15 @@ impl Worker {
         self.look_after();
         self.keep_good();
         self.save(Arc::clone(self.overlay.base()), "at the start");
+        self.tell_pair();
         let mut planned = false;
-        let mut pulse_at = clock::now();
+        let (mut alarm, mut pulsed) = (Alarm::new(), None);
         let mut strike = std::pin::pin!(fault::strike(Thread::Main));
         let vrrp = self.vrrp.mailbox.clone();
         let mut strike_vrrp =
             std::pin::pin!(fault::strike_other(Thread::Vrrp, move |what| vrrp.happen(what)));
         loop {
+            let pulse = self.pulse_after(pulsed);
             tokio::select! {
                 biased;
                 _ = self.signals.terminate.recv() => {
@@ -360,7 +391,12 @@ impl Worker {
                     self.program_settings();
                     self.program_active();
                 }
-                Some(report) = self.bfd.reports.recv() => log_bfd(&report),
+                Some(report) = self.bfd.reports.recv() => {
+                    log_bfd(&report);
+                    self.chronicle.bfd(&report);
+                }
+                () = self.quorums.changed() => self.take_quorums(),
+                () = self.ordering.over() => self.orders_over(),
                 Some(change) = self.tracker_changes.recv() => self.take_tracker(change),
                 Ok(()) = self.bfd.states.changed() => self.take_bfd(),
                 Some(event) = self.check.events.recv() => self.take_check(&event),
@@ -383,7 +419,7 @@ impl Worker {
                     }
                 }
                 _ = self.signals.hangup.recv() => {
-                    drop(self.reload().await);
+                    drop(self.reload(None).await);
                     planned = false;
                 }
                 () = self.upkeep.timing.due() => {
@@ -391,14 +427,19 @@ impl Worker {
                     planned = false;
                 }
                 done = self.disk.done() => self.take_disk(done),
-                () = tokio::time::sleep_until(pulse_at.into()) => {
-                    let idle = self.config.bfd_instance.is_empty() && self.named && self.disk.is_idle();
-                    pulse_at = clock::now() + if idle { PULSE } else { SOON };
+                () = threads::one_ends() => self.upkeep.stirred = true,
+                Some(note) = self.peering.notes.recv() => self.take_note(note),
+                Some(incoming) = self.peering.orders.recv() => self.take_push(incoming),
+                () = alarm.at(pulse) => {
+                    pulsed = Some(clock::now());
                     self.beat();
+                    self.upkeep.settle(clock::now());
+                    self.end_drains(clock::wall());
                     self.named = self.named || startup::name_threads(&self.config);
                     if let Some(thread) = self.dead_thread() {
                         return Err(Error::ThreadDied(thread.name()));
                     }
+                    self.look_at_pair();
                     self.disk.tell_slow(&self.override_file(), clock::now());
                     self.keep_again(clock::now());
                     if !self.config.bfd_instance.is_empty() {
@@ -415,15 +456,26 @@ impl Worker {
                 }
                 what = self.signals.dumps.next() => self.dump(what),
                 // Last: however many clients ask, all the rest has its turn.
-                Some(ask) = self.door.asks.recv() => match ask.request {
-                    Request::Life(order) => {
-                        if let Some(end) = self.life(order, ask).await {
-                            return Ok(end);
-                        }
-                    }
-                    _ => self.command(ask),
+                Some(ask) = self.door.asks.recv() => if let Some(end) = self.take_ask(ask).await {
+                    return Ok(end);
                 },
             }
+        }
+    }
+
+    /// When to look next, after a look then.
+    fn pulse_after(&self, last: Option<Instant>) -> Instant {
+        let Some(last) = last else { return clock::now() };
+        let idle = self.config.bfd_instance.is_empty()
+            && self.named
+            && self.restart.is_ready()
+            && self.disk.is_calm()
+            && self.upkeep.is_calm();
+        let usual = last + if idle { PULSE } else { SOON };
+        // By the wall clock, which somebody may set: looked at with each pulse.
+        match self.next_drain_ends(clock::wall()) {
+            Some(left) => usual.min(clock::now() + left),
+            None => usual,
         }
     }
 
@@ -445,13 +497,15 @@ impl Worker {
         let up = self.bfd.states.borrow_and_update().iter().map(|(name, at)| (name.clone(), at.up)).collect();
         for flip in self.trackers.set_bfd(&up, clock::now()) {
             tracing::info!("{flip}");
+            self.chronicle.flip(&flip);
         }
         self.vrrp.mailbox.trackers(self.trackers.values());
         self.tell_check();
     }
 
     /// The check room has logged it with its reason; here people and programs are told.
-    fn take_check(&self, event: &check::Event) {
+    fn take_check(&mut self, event: &check::Event) {
+        self.chronicle.check(event);
         self.teller.tell(Happening::Checked(event), &self.config, 0);
         self.remember();
     }
@@ -463,6 +517,7 @@ impl Worker {
             for error in &applied.errors {
                 tracing::error!("addresses: {error}");
             }
+            self.chronicle.addresses(&applied);
             applied.missing.clone()
         };
         self.tell_ready();

@@ -90,6 +90,9 @@ fn scene() -> (Seen, Status) {
             wants_master: false,
             own,
             priority,
+            own_priority: priority,
+            order: None,
+            peers: Vec::new(),
             fault: None,
             trackers,
             last_advert: None,
@@ -104,6 +107,7 @@ fn scene() -> (Seen, Status) {
                 since_1970: Duration::new(1_795_296_113, 781_483_000),
             })),
             counters,
+            transitions: BTreeMap::new(),
             refused: if settings.name == "VI_1" {
                 BTreeMap::from([("password", 2), ("auth_missing", 1), ("checksum", 9)])
             } else {
@@ -268,11 +272,13 @@ fn virtual_servers_are_as_keepalived_shows_them() {
             .map(|service| ServiceStatus {
                 name: service.name.clone(),
                 members: Vec::new(),
+                suspended: false,
                 quorum_up: service.reals.len() == 1,
                 quorum: 1,
                 weight: 0,
                 serving: crate::check::quorum::Serving::RealServers,
                 tiers: vec![true],
+                counts: crate::check::counts::ServiceCounts::default(),
                 draining: Vec::new(),
                 reals: service
                     .reals
@@ -283,6 +289,7 @@ fn virtual_servers_are_as_keepalived_shows_them() {
                         RealStatus {
                             name: real.name().to_string(),
                             warning: None,
+                            certificate_ends: None,
                             key: real.key,
                             up,
                             weight: real.weight,

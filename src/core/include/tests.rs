@@ -30,8 +30,15 @@ impl Place {
         let service = "TCP 10.0.0.1:80".parse().unwrap();
         let server: std::net::SocketAddr = server.parse().unwrap();
         let kept = kept.map(|text| format!("{service} {server} {text}").parse().unwrap());
-        let change = Change { service: None, server: ServerName::At(server), order, persist: true };
-        let said = Said { by: "me".to_owned(), at: "now".to_owned() };
+        let change = Change {
+            service: None,
+            server: ServerName::At(server),
+            order,
+            persist: true,
+            pair: false,
+            lasting: None,
+        };
+        let said = Said { by: "me".to_owned(), at: "now".to_owned(), until: None };
         let main = self.0.join("t.conf");
         let planned = plan(&main, &file_of(&main, None), (&service, server), kept.as_ref(), &change, &said)?;
         let written = planned.write()?;
@@ -111,8 +118,14 @@ fn yaml_is_refused_with_what_to_write() {
     fs::write(&main, config::yaml::to_yaml(&config).unwrap()).unwrap();
     let service = "TCP 10.0.0.1:80".parse().unwrap();
     let server = "10.1.0.1:80".parse().unwrap();
-    let change =
-        Change { service: None, server: ServerName::At(server), order: Order::Weight(9), persist: true };
+    let change = Change {
+        service: None,
+        server: ServerName::At(server),
+        order: Order::Weight(9),
+        persist: true,
+        pair: false,
+        lasting: None,
+    };
     let refused =
         plan(&main, &file_of(&main, None), (&service, server), None, &change, &Said::default()).unwrap_err();
     assert_eq!(refused.code, "yaml");

@@ -34,7 +34,7 @@ fn persisted(
     after: Option<&str>,
 ) -> Result<Overlay, Failure> {
     let server = ServerName::At("10.1.0.1:80".parse().unwrap());
-    let change = Change { service: None, server, order, persist: true };
+    let change = Change { service: None, server, order, persist: true, pair: false, lasting: None };
     let decided = decide(layers.base(), layers.overrides(), &change, &Said::default())?;
     let planned = Planned { before: before.map(read), after: after.map(read), ..Planned::default() };
     layers.persisted((&decided.service, decided.server), &planned, false)

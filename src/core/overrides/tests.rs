@@ -40,6 +40,8 @@ fn change(text: &str) -> Change {
         server: server.parse().unwrap(),
         order,
         persist: false,
+        pair: false,
+        lasting: None,
     }
 }
 
@@ -47,7 +49,7 @@ fn change(text: &str) -> Change {
 fn said(changes: &[&str]) -> (Vec<String>, String) {
     let (base, mut overrides, mut answer) = (base(), Vec::new(), String::new());
     for text in changes {
-        let me = Said { by: "me".to_owned(), at: "now".to_owned() };
+        let me = Said { by: "me".to_owned(), at: "now".to_owned(), until: None };
         match decide(&base, &overrides, &change(text), &me) {
             Ok(decided) => {
                 answer = decided.words;
@@ -311,4 +313,42 @@ fn one_override_over_another() {
     ] {
         assert_eq!(joined(below, above), wanted.map(str::to_owned), "{below} | {above}");
     }
+}
+
+#[test]
+fn a_drain_ends_by_itself_and_nothing_else_does() {
+    let base = base();
+    let (one, two) = ("TCP 10.0.0.1:80 10.1.0.1:80", "TCP 10.0.0.1:80 10.1.0.2:80");
+    let say = |old: &[RealServerOverride], text: &str, until: Option<&str>| {
+        let me = Said { by: "me".to_owned(), at: "now".to_owned(), until: until.map(str::to_owned) };
+        decide(&base, old, &change(text), &me).unwrap().overrides
+    };
+    let shown = |all: &[RealServerOverride]| -> Vec<String> {
+        all.iter().map(|one| one.to_string().replace(" by me at now", "")).collect()
+    };
+    let at = |second: u32| format!("2026-11-21T19:00:{second:02}Z");
+    let all = say(&[], "weight 10.1.0.1:80 9", None);
+    let all = say(&all, "drain 10.1.0.1:80", Some(&at(10)));
+    let all = say(&all, "disable 10.1.0.2:80", Some(&at(20)));
+    assert_eq!(
+        shown(&all),
+        [format!("{one} weight 9 drain until {}", at(10)), format!("{two} disabled until {}", at(20))]
+    );
+    assert_eq!(next_end(&all), Some(at(10).as_str()));
+    assert!(ended(&base, &all, &at(9)).is_none());
+    // Another word on it leaves the time as it is; the same one without a time makes it last, and so does enable end it.
+    assert_eq!(
+        shown(&say(&all, "weight 10.1.0.1:80 8", None))[0],
+        format!("{one} weight 8 drain until {}", at(10))
+    );
+    assert_eq!(shown(&say(&all, "drain 10.1.0.1:80", None))[0], format!("{one} weight 9 drain"));
+    assert_eq!(next_end(&say(&all, "enable 10.1.0.1:80", None)), Some(at(20).as_str()));
+
+    let (over, decided) = ended(&base, &all, &at(30)).unwrap();
+    assert_eq!(over.until, Some(at(10)), "one after the other");
+    assert_eq!(shown(&decided.overrides)[0], format!("{one} weight 9"));
+    assert!(decided.words.contains("enabled"), "{}", decided.words);
+    let (_, decided) = ended(&base, &decided.overrides, &at(30)).unwrap();
+    assert_eq!(shown(&decided.overrides), [format!("{one} weight 9")]);
+    assert!(ended(&base, &decided.overrides, &at(59)).is_none());
 }

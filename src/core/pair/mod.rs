@@ -6,6 +6,7 @@
 //! what the files say, and `verdict` judges the answers.
 
 mod addresses;
+mod channel;
 pub mod election;
 mod roles;
 mod services;
@@ -221,6 +222,7 @@ pub fn compare(a: &Config, b: &Config) -> PairReport {
     let sides = [&side_a, &side_b];
     let mut findings = Findings::default();
     wire::globals(sides, &mut findings);
+    channel::compare(sides, &mut findings);
     let matched = wire::matches(sides, &mut findings);
     let mut instances = Vec::new();
     // What a group does takes the hearing of all its members.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::super::lifeline::VRRP_LIMIT;
 use crate::board::Thread;
 
 /// A worker that lived for so long is started again at once.
@@ -32,11 +33,14 @@ pub(super) fn stop_patience(each: Duration) -> Duration {
     each.saturating_add(BESIDE).clamp(STOP_PATIENCE, LONGEST_PATIENCE)
 }
 
-/// How long a thread may be busy with one and the same thing. The vrrp thread's turns take microseconds; a peer of adverts
-/// of a second takes over after three. Main reads files of any size; the others ask kernels and disks.
+/// Whoever has been busy for too long is looked at once more after this time, in which the machine runs: one that was held up with
+/// it goes on then.
+const SECOND_LOOK: Duration = Duration::from_millis(100);
+
+/// How long a thread may be busy with one and the same thing. Main reads files of any size; the others ask kernels and disks.
 const fn limit(thread: Thread) -> Duration {
     match thread {
-        Thread::Vrrp => Duration::from_millis(1900),
+        Thread::Vrrp => VRRP_LIMIT,
         Thread::Main | Thread::Check | Thread::Bfd | Thread::Control => Duration::from_secs(60),
         Thread::Net | Thread::Ipvs | Thread::Devices => Duration::from_secs(120),
     }
@@ -151,6 +155,8 @@ pub(super) struct Watch {
     expected: Option<Duration>,
     /// Nobody is judged by what was before: then the machine held everybody up.
     excused: Duration,
+    /// The thread that was busy for too long at the last look, since when with what, and when that look was.
+    suspect: Option<(Thread, Duration, Duration)>,
 }
 
 impl Watch {
@@ -161,6 +167,7 @@ impl Watch {
         }
         let mut next = now + soon;
         let mut cure = None;
+        let before = self.suspect.take();
         if let Some(since) = sight.stopped {
             let until = since.max(self.excused) + STOPPED_LIMIT;
             if until <= now { cure = Some(Cure::Continue) } else { next = next.min(until) }
@@ -170,8 +177,17 @@ impl Watch {
                 let since = (*since).max(self.excused);
                 let until = since + limit(*thread);
                 if until <= now {
-                    let busy = now.saturating_sub(since);
-                    cure.get_or_insert(Cure::Kill { thread: *thread, busy });
+                    let first = match before {
+                        Some((suspect, then, at)) if (suspect, then) == (*thread, since) => at,
+                        _ => now,
+                    };
+                    if first + SECOND_LOOK <= now {
+                        let busy = now.saturating_sub(since);
+                        cure.get_or_insert(Cure::Kill { thread: *thread, busy });
+                    } else {
+                        self.suspect.get_or_insert((*thread, since, first));
+                        next = next.min(first + SECOND_LOOK);
+                    }
                 } else {
                     next = next.min(until);
                 }
@@ -262,9 +278,24 @@ mod tests {
             Sight { busy: vec![(Thread::Main, ms(10_100)), (Thread::Vrrp, ms(10_200))], stopped: None };
         // It looks again exactly when it must.
         assert_eq!(watch.look(&hangs, ms(11_000), SOON), (None, ms(12_000)));
+        // And once more: it may have been held up with the machine.
         assert_eq!(watch.look(&hangs, ms(12_000), SOON), (None, ms(12_100)));
+        assert_eq!(watch.look(&hangs, ms(12_050), SOON), (None, ms(12_100)));
         let (cure, _) = watch.look(&hangs, ms(12_100), SOON);
         assert_eq!(cure, Some(Cure::Kill { thread: Thread::Vrrp, busy: ms(1900) }));
+    }
+
+    #[test]
+    fn who_goes_on_between_two_looks_does_not_hang() {
+        let mut watch = Watch::default();
+        let busy = |since: u64| Sight { busy: vec![(Thread::Vrrp, ms(since))], stopped: None };
+        assert_eq!(watch.look(&busy(10_000), ms(10_100), ms(10_000)), (None, ms(11_800)));
+        // The machine stood still for a while, not long enough to be noticed.
+        assert_eq!(watch.look(&busy(10_000), ms(12_200), ms(10_000)), (None, ms(12_300)));
+        assert_eq!(watch.look(&busy(12_201), ms(12_300), ms(10_000)), (None, ms(14_001)));
+        // Another thing that takes long begins to count anew.
+        assert_eq!(watch.look(&busy(12_201), ms(14_001), ms(10_000)), (None, ms(14_101)));
+        assert_eq!(watch.look(&Sight::default(), ms(14_101), ms(10_000)), (None, ms(24_101)));
     }
 
     #[test]
@@ -274,7 +305,8 @@ mod tests {
         assert_eq!(watch.look(&hangs, ms(10_100), SOON), (None, ms(11_100)));
         // A snapshot of 60 s.
         assert_eq!(watch.look(&hangs, ms(71_100), SOON), (None, ms(72_100)));
-        assert_eq!(watch.look(&hangs, ms(72_100), SOON), (None, ms(73_000)), "the excuse holds");
+        assert_eq!(watch.look(&hangs, ms(72_100), SOON), (None, ms(72_900)), "the excuse holds");
+        assert_eq!(watch.look(&hangs, ms(72_900), SOON), (None, ms(73_000)), "one more look");
         let (cure, _) = watch.look(&hangs, ms(73_000), SOON);
         assert!(matches!(cure, Some(Cure::Kill { .. })), "it hangs all the same");
     }

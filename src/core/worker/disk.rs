@@ -41,7 +41,9 @@ pub(super) struct Wish {
 
 impl Wish {
     pub(super) fn new(change: Change, caller: Caller, reply: oneshot::Sender<Reply>) -> Self {
-        let said = Said { by: caller.to_string(), at: clock::utc(clock::wall()) };
+        let now = clock::wall();
+        let until = change.lasting.and_then(|lasting| now.checked_add(lasting)).map(clock::utc);
+        let said = Said { by: caller.to_string(), at: clock::utc(now), until };
         Self { change, said, caller, reply: Some(reply), since: clock::now() }
     }
 
@@ -136,6 +138,11 @@ impl Disk {
     /// Nothing is being written into the include file any more.
     pub(super) fn is_idle(&self) -> bool {
         self.writing.as_ref().is_none_or(|one| one.work.is_finished())
+    }
+
+    /// Nothing is being written, and nothing waits to be: nobody need look.
+    pub(super) const fn is_calm(&self) -> bool {
+        self.writing.is_none() && self.keeping.is_none() && self.again.is_none()
     }
 
     /// A lasting change that is being written; what it comes to is not known.
@@ -268,7 +275,7 @@ impl Worker {
         match next {
             Ok(layers) => {
                 let reply = wish.reply.is_some();
-                let changed = self.take_over(layers, &decided, &wish, Some(written.persisted));
+                let changed = self.take_over(layers, &decided, &wish.caller, Some(written.persisted));
                 if !reply {
                     tracing::warn!("the disk took {} s for that", wish.since.elapsed().as_secs());
                 }

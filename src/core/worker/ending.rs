@@ -13,6 +13,7 @@ use crate::core::lifeline::Word;
 use crate::core::scripts;
 use crate::vrrp::track;
 
+use super::chronicle::LEFT;
 use super::{Worker, log_bfd};
 
 /// How long each part may take to leave at stop, where the file does not say (`child_wait_time`).
@@ -24,8 +25,6 @@ const STOP_SCRIPTS: Duration = Duration::from_secs(1);
 /// What is left of that when no advert leaves any more, because another process is about to go on: pipes are read to their
 /// end, and scripts are told of what happened in the last moment.
 const LAST_TOLD: Duration = Duration::from_millis(100);
-/// How long an answer takes to leave the control socket.
-const LAST_ANSWER: Duration = Duration::from_millis(20);
 
 /// Exit code of a worker that fell: another one goes on.
 pub(super) const FALLEN: i32 = 70;
@@ -72,8 +71,8 @@ impl Worker {
     pub(super) async fn leave(mut self) {
         tracing::info!("leaving everything as it is for the process that goes on");
         let patience = patience(&self.config);
-        // Whoever asked for it gets his answer first.
-        tokio::time::sleep(LAST_ANSWER).await;
+        self.chronicle.daemon("info", LEFT, "leaves everything as it is for the process that goes on");
+        // Whoever asked for it gets his answer first: the door waits for that.
         self.door.close();
         let kept = self.keep_last();
         self.teller.settle(STOP_SCRIPTS).await;
@@ -99,6 +98,7 @@ impl Worker {
         // Scripts that run are ended: the next process starts them anew.
         self.trackers.configure(track::Plan::default(), clock::now());
         self.restart.remember_last().await;
+        self.chronicle.end().await;
         self.teller.finish(LAST_TOLD).await;
         tracing::info!("left");
         // What threads hold is not taken down: whoever goes on finds it.
@@ -109,6 +109,7 @@ impl Worker {
     pub(super) async fn stop(mut self) {
         self.lifeline.say(Word::Stopping);
         let patience = patience(&self.config);
+        self.chronicle.daemon("info", "stopped", "stops");
         // Before all that a disk or a client could hold up: until then the peer does not take over.
         if self.options.keep_addresses {
             self.vrrp.mailbox.leave();
@@ -146,6 +147,7 @@ impl Worker {
         }
         while let Ok(report) = self.bfd.reports.try_recv() {
             log_bfd(&report);
+            self.chronicle.bfd(&report);
         }
         leave("ipvs", self.ipvs.thread, patience).await;
         if !self.options.keep_addresses {
@@ -158,6 +160,7 @@ impl Worker {
         }
         self.upkeep.good.forget();
         self.upkeep.elsewhere.end(&self.config);
+        self.chronicle.end().await;
         self.teller.finish(STOP_SCRIPTS).await;
         scripts::run_around(scripts::Around::Shutdown, &self.config.global_defs).await;
         if !wait_for(patience, || kept.is_finished() && self.disk.is_idle()).await {

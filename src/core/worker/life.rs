@@ -3,7 +3,7 @@
 use crate::config::Loaded;
 use crate::config::model::Config;
 use crate::control::answer::{Answer, Failure};
-use crate::control::routes::Life;
+use crate::control::routes::{Life, Request};
 use crate::control::server::{Ask, Reply};
 use crate::control::view::Done;
 use crate::core::lifeline::Word;
@@ -14,8 +14,24 @@ use super::Worker;
 use super::ending::End;
 
 impl Worker {
+    /// What a client asks, if it still wants to know. `Some`: that is the end of this process.
+    pub(super) async fn take_ask(&mut self, ask: Ask) -> Option<End> {
+        // It may have waited behind a long reload, and given up.
+        let Some(ask) = ask.wanted() else {
+            tracing::info!("a client has gone before its turn came: what it asked for is not done");
+            return None;
+        };
+        match ask.request {
+            Request::Life(order) => self.life(order, ask).await,
+            _ => {
+                self.command(ask);
+                None
+            }
+        }
+    }
+
     /// Does it; `Some`: that is the end of this process.
-    pub(super) async fn life(&mut self, order: Life, ask: Ask) -> Option<End> {
+    async fn life(&mut self, order: Life, ask: Ask) -> Option<End> {
         let Ask { caller, reply, .. } = ask;
         if matches!(order, Life::Upgrade | Life::Leave)
             && let Some(why) = self.hinders(order)
@@ -23,6 +39,7 @@ impl Worker {
             let path = self.options.config.display();
             let problem = format!("{path}: {why}; this process goes on");
             tracing::error!("{caller} asks to leave everything for another process: refused: {problem}");
+            self.chronicle.refused(refusal(order), &problem, Some(caller.to_string()));
             let cure = format!("mend it (tandem check {path} says more), then ask again");
             let _ = reply.send(Reply::Now(Failure::new(409, "no-successor", problem, cure).into()));
             return None;
@@ -30,7 +47,7 @@ impl Worker {
         match order {
             Life::Reload => {
                 tracing::info!("{caller} asks for a reload");
-                let answer = match self.reload().await {
+                let answer = match self.reload(Some(&caller.to_string())).await {
                     Ok(done) => Answer::of(&done),
                     Err(failure) => failure.into(),
                 };
@@ -40,11 +57,18 @@ impl Worker {
             Life::Upgrade if !self.lifeline.is_held() => {
                 let problem = "this daemon runs without its supervisor, which would start the new program";
                 let cure = "stop it and start it again without --no-supervisor";
+                self.chronicle.refused(refusal(order), problem, Some(caller.to_string()));
                 let _ = reply.send(Reply::Now(Failure::new(409, "no-supervisor", problem, cure).into()));
                 None
             }
             Life::Upgrade => {
                 tracing::info!("{caller} asks for an upgrade");
+                self.chronicle.command(
+                    "",
+                    "upgrade",
+                    "the installed program is to go on in this one's place",
+                    &caller,
+                );
                 // The answer is that of the supervisor: a refusal, or our end.
                 self.upgrading = Some(reply);
                 self.lifeline.say(Word::Upgrade);
@@ -52,6 +76,7 @@ impl Worker {
             }
             Life::Leave => {
                 tracing::info!("{caller} asks to leave everything as it is");
+                self.chronicle.command("", "leave", "everything is to be left as it is", &caller);
                 self.lifeline.say(Word::Stopping);
                 let done = Done { done: "leaving everything as it is".to_owned(), ..Done::default() };
                 let _ = reply.send(Reply::Now(Answer::of(&done)));
@@ -78,6 +103,15 @@ impl Worker {
             let done = Done { done: "another program goes on".to_owned(), ..Done::default() };
             let _ = reply.send(Reply::Now(Answer::of(&done)));
         }
+    }
+}
+
+/// What is refused, as a sentence of the journal.
+const fn refusal(order: Life) -> &'static str {
+    match order {
+        Life::Upgrade => "an upgrade was refused",
+        Life::Leave => "leaving everything as it is was refused",
+        Life::Reload => "a reload was refused",
     }
 }
 

@@ -130,6 +130,7 @@ impl Worker {
     pub(super) fn take_ipvs(&mut self) {
         // Its errors are logged by the thread itself, once each.
         self.tell_ready();
+        self.chronicle.ipvs(&self.ipvs.report.borrow());
         self.marking.follow(&self.config, &self.ipvs.report.borrow_and_update().table);
         self.upkeep.elsewhere.retry(&self.config);
         // Not before: settings of IPVS exist only once its module is loaded.

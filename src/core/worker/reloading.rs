@@ -14,7 +14,7 @@ use crate::control::view::Done;
 use crate::core::active::Active;
 use crate::core::lifeline::Word;
 use crate::core::overlay;
-use crate::core::reload::judge;
+use crate::core::reload::{Difference, judge};
 use crate::core::{memory, role, scripts, threads};
 use crate::process;
 use crate::vrrp::addresses;
@@ -24,11 +24,12 @@ use crate::vrrp::track;
 const NAMED: usize = 10;
 
 impl Worker {
-    /// A good file is taken over, only its differences; a bad one changes nothing and says why.
+    /// A good file is taken over, only its differences; a bad one changes nothing and says why. `by`: who asked, where it
+    /// was no signal.
     ///
     /// # Errors
     /// Why nothing was changed.
-    pub(super) async fn reload(&mut self) -> Result<Done, Failure> {
+    pub(super) async fn reload(&mut self, by: Option<&str>) -> Result<Done, Failure> {
         let path = self.options.config.clone();
         let _under_way = ReloadFile::make(&self.config.global_defs);
         tracing::info!("SIGHUP: reading {} again", path.display());
@@ -37,11 +38,15 @@ impl Worker {
         let outcome = self.take_file(&path).await;
         self.look_after();
         self.save_state("post");
+        self.facts.reloaded(outcome.as_ref().err().map(|failure| failure.problem.as_str()));
         self.lifeline.say(Word::Reloaded);
-        outcome
+        let told =
+            outcome.as_ref().map(|(_, difference)| difference).map_err(|failure| failure.problem.as_str());
+        self.chronicle.reload(told, &path.display().to_string(), by);
+        outcome.map(|(done, _)| done)
     }
 
-    async fn take_file(&mut self, path: &Path) -> Result<Done, Failure> {
+    async fn take_file(&mut self, path: &Path) -> Result<(Done, Difference), Failure> {
         let (mut loaded, mut bare) = overlay::load(&self.options, &mut self.rereader);
         for config in [Some(&mut loaded.config), bare.as_mut()].into_iter().flatten() {
             fwmarks::assign(config, Some(&self.config));
@@ -72,19 +77,19 @@ impl Worker {
         let running = std::mem::replace(&mut self.config, config);
         self.before = Arc::new(role::instances_alone(&running));
         log_without(&without);
-        let group = self.config.global_defs.control_group.as_deref();
-        self.door.allow(group);
-        // Its folder may have been full, or read-only.
-        self.door.open_again(self.options.control.as_deref(), group, self.restart.board.as_ref());
+        self.door.configure(&self.config.global_defs);
+        self.door.open_again(self.options.control.as_deref(), &self.config.global_defs);
         process::set_policy(scripts::policy(&self.config.global_defs));
         threads::size_buffers(&self.config.global_defs);
         self.teller.configure(&self.config);
         self.trackers.configure(track::Plan::of(&self.config, scripts::tracked(&self.config)), clock::now());
         self.vrrp.mailbox.trackers(self.trackers.values());
         let plan = self.devices.configure(&self.config).await;
-        let setup = setup(&self.config, plan);
+        let mut setup = setup(&self.config, plan);
+        setup.orders = self.ordering.orders.in_force(&self.config);
         self.restart.own(&setup);
         self.vrrp.mailbox.reload(setup);
+        self.tell_order_news(&running);
         self.net.fixed.send_modify(|current| {
             let mut next = addresses::fixed(&self.config);
             next.inherit(current);
@@ -92,6 +97,7 @@ impl Worker {
         });
         self.tell_check();
         self.check.configure(Arc::clone(&self.config));
+        self.quorums.configure(&self.config);
         self.configure_bfd();
         self.active = Active::of(&self.config);
         self.marking.configure(&self.config);
@@ -103,6 +109,7 @@ impl Worker {
         self.remember_addresses();
         self.keep_elsewhere();
         self.follow_parts();
+        self.tell_pair();
         if !self.unseen {
             if running.global_defs.director_sysctl == Some(true) {
                 // What is put back now is judged as it was before us.
@@ -114,7 +121,8 @@ impl Worker {
         drop(running);
         memory::give_back();
         tracing::info!("reloaded {}: {difference}", path.display());
-        Ok(Done { done: format!("reloaded {}: {difference}", path.display()), findings })
+        let done = format!("reloaded {}: {difference}", path.display());
+        Ok((Done { done, findings }, difference))
     }
 }
 

@@ -14,6 +14,7 @@ impl Worker {
         let name = report.instance.as_str();
         // Empty for the thread itself.
         let instance = Some(name).filter(|name| !name.is_empty());
+        self.chronicle.report(report);
         match &report.told {
             Told::Transition { transition, .. } if self.restart.silent(name, &transition.cause) => {
                 tracing::info!(instance, "vrrp {name}: {}", report.told);
@@ -85,6 +86,7 @@ impl Worker {
     pub(super) fn take_tracker(&mut self, change: track::Change) {
         if let Some(flip) = self.trackers.take(change) {
             tracing::info!("{flip}");
+            self.chronicle.flip(&flip);
             self.vrrp.mailbox.trackers(self.trackers.values());
             self.tell_check();
             self.remember();

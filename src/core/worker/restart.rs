@@ -1,6 +1,7 @@
 //! What goes over a restart: what this process takes over from the last one, and what it keeps for the next.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::check::status::Asker;
 use crate::clock;
 use crate::config::fwmarks::{self, Marks};
 use crate::config::model::Config;
+use crate::core::journal::{Journal, book};
 use crate::core::lifeline::{AGAIN, Line, Word};
 use crate::core::options::Options;
 use crate::core::pidfile::Held;
@@ -49,6 +51,8 @@ pub(super) struct Restart {
     pub(super) line: Option<Line>,
     /// They go with the daemon.
     pub(super) pid_files: Held,
+    /// What happened before, and where it is kept; nowhere, where another daemon of our name is.
+    pub(super) journal: (Journal, Option<PathBuf>),
     /// Addresses of the instances.
     ours: BTreeSet<AddressKey>,
     begun: std::time::Instant,
@@ -80,6 +84,10 @@ impl Restart {
             memory: board
                 .as_ref()
                 .map_or_else(Document::default, |_| remember::read(folder, &options.instance, gone)),
+            journal: board.as_ref().map_or_else(Default::default, |_| {
+                let path = book::file(folder, &options.instance);
+                (book::read(&path), Some(path))
+            }),
             board,
             past,
             resumed: BTreeSet::new(),
@@ -94,6 +102,11 @@ impl Restart {
             begun: clock::now(),
             ready: false,
         }
+    }
+
+    /// The supervisor, or systemd, knows that this process is ready.
+    pub(super) const fn is_ready(&self) -> bool {
+        self.ready
     }
 
     /// A configuration, and what it is without its overrides, with the marks that the last process had: a group that came
@@ -236,6 +249,8 @@ impl Worker {
     /// The supervisor could not do what a client asked for.
     pub(super) fn refused_upgrade(&mut self, why: &str) {
         tracing::error!("no upgrade: {why}");
+        // Who asked for it stands in the event before.
+        self.chronicle.refused("an upgrade was refused", why, None);
         if let Some(reply) = self.upgrading.take() {
             let cure = "install a Tandem that runs on this machine under the same path, then ask again";
             let failure = crate::control::answer::Failure::new(409, "upgrade", why.to_owned(), cure);

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::board;
-use crate::config::model::{Config, Global, Secret};
+use crate::config::model::{Config, Global};
 use crate::config::{self, Loaded};
 use crate::core::door::default_path;
 use crate::core::error::Error;
@@ -13,6 +13,7 @@ use crate::core::name::Name;
 use crate::core::options::Options;
 use crate::core::pidfile::{Held, PidFile};
 use crate::core::recall::Home;
+use crate::core::secrets::masked;
 use crate::core::{release, remember, supervisor};
 
 /// What the daemon is called once its file has been read: its options under that name, and where all that it remembers
@@ -38,7 +39,7 @@ pub(super) fn may_run(options: &Options, loaded: &Loaded) -> Result<(), Error> {
         return Err(Error::IncludeMissing);
     }
     if options.dump_config {
-        match config::to_conf(&masked(&loaded.config)) {
+        match config::to_conf(&masked(&loaded.config, "XXXXXX")) {
             Ok(text) => text.lines().for_each(|line| tracing::info!("{line}")),
             Err(why) => {
                 tracing::warn!("the configuration cannot be shown as keepalived.conf: {}", why.join("; "));
@@ -46,26 +47,6 @@ pub(super) fn may_run(options: &Options, loaded: &Loaded) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The configuration without what nobody may read in a log.
-fn masked(config: &Config) -> Config {
-    let mut config = config.clone();
-    let secret = || Secret("XXXXXX".to_owned());
-    let global = &mut config.global_defs;
-    global.smtp_password = global.smtp_password.is_some().then(secret);
-    if let Some(ssl) = &mut config.ssl {
-        ssl.password = ssl.password.is_some().then(secret);
-    }
-    for instance in &mut config.vrrp_instance {
-        if let Some(authentication) = &mut instance.authentication {
-            authentication.auth_pass = secret();
-        }
-        for key in instance.auth_hmac.iter_mut().flat_map(|hmac| &mut hmac.key) {
-            key.secret = secret();
-        }
-    }
-    config
 }
 
 /// Takes the pid files, and tells whoever waits for us that we run.

@@ -2,9 +2,12 @@
 //! and of the namespace that IPVS is in.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::clock;
 use crate::core::director::elsewhere::Elsewhere;
 use crate::core::lastgood::LastGood;
+use crate::core::memory::{self, SETTLED};
 use crate::core::options::Options;
 use crate::core::scheduling::Common;
 
@@ -24,6 +27,10 @@ pub(super) struct Upkeep {
     pub(super) elsewhere: Elsewhere,
     /// Locked memory and limits.
     pub(super) common: Common,
+    /// Some thread has ended since the last look.
+    pub(super) stirred: bool,
+    /// When what the start or a reload needed is given back.
+    settles: Option<Instant>,
 }
 
 impl Upkeep {
@@ -35,6 +42,21 @@ impl Upkeep {
             good: LastGood::new(options, keeps),
             elsewhere: Elsewhere::default(),
             common: Common::default(),
+            stirred: false,
+            settles: None,
+        }
+    }
+
+    /// Nobody waits for the next look.
+    pub(super) const fn is_calm(&self) -> bool {
+        !self.stirred && self.settles.is_none()
+    }
+
+    /// A look, at that time.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.stirred = false;
+        if self.settles.take_if(|at| *at <= now).is_some() {
+            memory::forget_program();
         }
     }
 }
@@ -43,6 +65,7 @@ impl Worker {
     /// At start and after each reload, whatever became of it: the configuration in force counts.
     pub(super) fn look_after(&mut self) {
         self.tell_patience();
+        self.upkeep.settles = Some(clock::now() + SETTLED);
         let global = &self.config.global_defs;
         self.upkeep.timing.configure(global);
         self.upkeep.common.configure(global);
@@ -57,6 +80,6 @@ impl Worker {
     /// `reload_time_file`: it is time.
     pub(super) async fn timed_reload(&mut self) {
         self.upkeep.timing.begins();
-        drop(self.reload().await);
+        drop(self.reload(Some("reload_time_file")).await);
     }
 }
