@@ -1,5 +1,7 @@
-//! Commands that go to the running daemon: `servers`, `overrides`, `weight`, `drain`, `disable`, `enable`, `add`, `delete`.
+//! Commands that go to the running daemon: `servers`, `overrides`, `weight`, `drain`, `disable`, `enable`, `add`, `delete`;
+//! below it `status`, `check-now`, `config`, `reload`, `upgrade`, `leave`, orders to VRRP, and what happened.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,20 +11,33 @@ use serde_json::{Value, json};
 use crate::clock;
 use crate::control::client::{self, Error};
 use crate::control::routes::{ServerName, encoded};
-use crate::control::view::{Changed, Overrides, RealServerView, Refused, Servers};
+use crate::control::view::{Changed, Overrides, PairedView, RealServerView, Refused, Servers};
 use crate::core::door::default_path;
 use crate::core::remember::folder;
 
+mod check_now;
+mod config;
+mod history;
 mod life;
+mod orders;
+mod status;
 mod table;
+pub(super) mod text;
 
+pub use check_now::{CheckNow, check_now};
+pub use config::{ShowConfig, config};
+pub use history::{History, Why, history, why};
 pub use life::{Leave, Life, leave, reload, upgrade};
+pub use orders::{
+    Failback, Maintenance, Order, Release, failback, maintenance, release, step_down, take_over,
+};
+pub use status::{Status, status};
 
 /// How often `--wait` looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Which daemon is asked.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct Daemon {
     /// Its control socket [default: /run/tandem/control.sock, with --instance control-NAME.sock].
     #[arg(long, value_name = "PATH")]
@@ -32,7 +47,7 @@ pub struct Daemon {
     instance: String,
     /// Print the daemon's JSON.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Which real server a command is about.
@@ -51,11 +66,22 @@ pub struct Target {
     daemon: Daemon,
 }
 
+/// Whether the other director is asked as well.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Both {
+    /// The same on the other director of the pair (pair_peer), which must take changes (pair_accept_changes). The change here
+    /// stands whatever the other one says; exit code 4: it is done here and not there.
+    #[arg(long, conflicts_with = "persist")]
+    pair: bool,
+}
+
 /// Words of `tandem weight`.
 #[derive(clap::Args, Debug)]
 pub struct Weight {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    both: Both,
     /// 0 to 65535.
     #[arg(value_name = "WEIGHT")]
     weight: u16,
@@ -66,14 +92,53 @@ pub struct Weight {
 pub struct Drain {
     #[command(flatten)]
     target: Target,
+    #[command(flatten)]
+    both: Both,
+    #[command(flatten)]
+    lasting: Lasting,
     /// Return when it has no connections left, or fail after so many seconds.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300")]
+    #[arg(long, visible_alias = "until-idle", value_name = "SECONDS", num_args = 0..=1, default_missing_value = "300")]
     wait: Option<u64>,
 }
 
-/// Words of `tandem disable`, `enable` and `delete`.
+/// How long it lasts.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Lasting {
+    /// It ends by itself after this time: 30, 30s, 10m, 2h, 1d. A weight that was given stays. Without it it stands until
+    /// it is taken back (enable).
+    #[arg(long = "for", value_name = "TIME", value_parser = orders::time, conflicts_with = "persist")]
+    lasting: Option<Duration>,
+}
+
+impl Lasting {
+    fn body(self) -> Value {
+        self.lasting.map_or(Value::Null, |lasting| json!({ "for_seconds": lasting.as_secs() }))
+    }
+}
+
+/// Words of `tandem disable`.
+#[derive(clap::Args, Debug)]
+pub struct Disable {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    both: Both,
+    #[command(flatten)]
+    lasting: Lasting,
+}
+
+/// Words of `tandem enable`.
 #[derive(clap::Args, Debug)]
 pub struct Plain {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    both: Both,
+}
+
+/// Words of `tandem delete`.
+#[derive(clap::Args, Debug)]
+pub struct Delete {
     #[command(flatten)]
     target: Target,
 }
@@ -115,108 +180,178 @@ enum Outcome {
     Refused,
     /// `--wait` was over before the connections were.
     Waits,
+    /// It is done here, and not at the other director.
+    Half,
     /// There is no daemon, or no answer.
     Silent(Error),
 }
 
-/// Exit codes: 0 done, 1 no answer, 2 refused, 3 still connections.
+/// Prints a line, or several. That nobody reads it any more (`| head`) is no defect, and changes nothing of what was done.
+pub(super) fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let told = writeln!(out, "{}", text.strip_suffix('\n').unwrap_or(text)).and_then(|()| out.flush());
+    if let Err(error) = told
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        complain(&format!("standard output cannot be written: {error}"));
+    }
+}
+
+/// The same for what went wrong.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Exit codes: 0 done, 1 no answer, 2 refused, 3 still connections, 4 done here and not at the other director.
 fn finish(result: Result<Outcome, Error>) -> i32 {
     match result.unwrap_or_else(Outcome::Silent) {
         Outcome::Done => 0,
         Outcome::Refused => 2,
         Outcome::Waits => 3,
+        Outcome::Half => 4,
         Outcome::Silent(error) => {
-            eprintln!("{error}");
+            complain(&error.to_string());
             1
         }
     }
 }
 
 impl Daemon {
-    /// Asks. `Ok(None)`: it was refused, which has been printed.
-    fn ask<T: DeserializeOwned>(
+    /// Where it listens.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.control.clone().unwrap_or_else(|| default_path(folder(None), &self.instance))
+    }
+
+    /// Asks: the document and its text, or the text of a refusal and what it says.
+    #[allow(clippy::type_complexity, reason = "two ends of one question")]
+    pub(super) fn asked<T: DeserializeOwned>(
         &self,
         method: &str,
         target: &str,
         body: &Value,
-    ) -> Result<Option<(T, String)>, Error> {
-        let socket = self.control.clone().unwrap_or_else(|| default_path(folder(None), &self.instance));
+    ) -> Result<Result<(T, String), (String, Refused)>, Error> {
+        let socket = self.socket();
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let (status, answer) = client::ask(&socket, method, target, body)?;
         let text = String::from_utf8_lossy(&answer).into_owned();
         let broken = |problem: String| Error::Broken { path: socket.clone(), problem };
         if status == 200 {
             let document = serde_json::from_slice(&answer).map_err(|error| broken(error.to_string()))?;
-            return Ok(Some((document, text)));
+            return Ok(Ok((document, text)));
         }
-        if self.json {
-            println!("{text}");
-            return Ok(None);
-        }
-        let refused: Refused =
-            serde_json::from_slice(&answer).map_err(|_| broken(format!("HTTP status {status}")))?;
-        eprintln!("refused: {}", refused.error.problem);
-        for candidate in &refused.error.candidates {
-            eprintln!("    {candidate}");
-        }
-        eprintln!("    what to do: {}", refused.error.cure);
+        let refused = serde_json::from_slice(&answer).map_err(|_| broken(format!("HTTP status {status}")))?;
+        Ok(Err((text, refused)))
+    }
+
+    /// Asks. `Ok(None)`: it was refused, which has been printed.
+    pub(super) fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        target: &str,
+        body: &Value,
+    ) -> Result<Option<(T, String)>, Error> {
+        let (text, refused) = match self.asked(method, target, body)? {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(refused) => refused,
+        };
+        self.refused(&text, &refused);
         Ok(None)
+    }
+
+    /// Prints a refusal.
+    fn refused(&self, text: &str, refused: &Refused) {
+        if self.json {
+            say(text);
+            return;
+        }
+        complain(&format!("refused: {}", refused.error.problem));
+        for candidate in &refused.error.candidates {
+            complain(&format!("    {candidate}"));
+        }
+        complain(&format!("    what to do: {}", refused.error.cure));
     }
 }
 
 impl Target {
-    fn path(&self, verb: &str) -> String {
+    fn path(&self, verb: &str, pair: bool) -> String {
         let service = encoded(self.service.as_deref().unwrap_or("-"));
         let server = encoded(&self.server.to_string());
         let verb = if verb.is_empty() { String::new() } else { format!("/{verb}") };
-        let persist = if self.persist { "?persist=true" } else { "" };
-        format!("/v1/real-servers/{service}/{server}{verb}{persist}")
+        let query = match (self.persist, pair) {
+            (true, _) => "?persist=true",
+            (false, true) => "?pair=true",
+            (false, false) => "",
+        };
+        format!("/v1/real-servers/{service}/{server}{verb}{query}")
     }
 
-    fn change(&self, method: &str, verb: &str, body: &Value) -> Result<Option<Changed>, Error> {
-        let Some((changed, text)) = self.daemon.ask::<Changed>(method, &self.path(verb), body)? else {
+    fn change(&self, method: &str, verb: &str, body: &Value, pair: bool) -> Result<Option<Changed>, Error> {
+        let Some((changed, text)) = self.daemon.ask::<Changed>(method, &self.path(verb, pair), body)? else {
             return Ok(None);
         };
         if self.daemon.json {
-            println!("{text}");
+            say(&text);
         } else {
-            println!("real server {} of {}: {}", changed.real_server, changed.virtual_server, changed.change);
+            let (real, service) = (&changed.real_server, &changed.virtual_server);
+            say(&format!("real server {real} of {service}: {}", changed.change));
+            if let Some(end) = &changed.until {
+                say(&format!("it ends by itself at {end}"));
+            }
             if let Some(file) = &changed.persisted {
-                println!("written into {file}");
+                say(&format!("written into {file}"));
             }
             for note in &changed.notes {
-                println!("note: {note}");
+                say(&format!("note: {note}"));
+            }
+            if let Some(pair) = &changed.pair {
+                paired(pair);
             }
         }
         Ok(Some(changed))
     }
 
-    fn plain(&self, method: &str, verb: &str, body: &Value) -> i32 {
-        finish(self.change(method, verb, body).map(|changed| match changed {
-            Some(_) => Outcome::Done,
-            None => Outcome::Refused,
-        }))
+    fn plain(&self, method: &str, verb: &str, body: &Value, pair: bool) -> i32 {
+        finish(self.change(method, verb, body, pair).map(|changed| changed.map_or(Outcome::Refused, half)))
+    }
+}
+
+/// What became of a change at both directors.
+fn half(changed: Changed) -> Outcome {
+    let done = changed.pair.is_none_or(|pair| pair.done);
+    if done { Outcome::Done } else { Outcome::Half }
+}
+
+/// Prints what the other director said.
+fn paired(pair: &PairedView) {
+    if pair.done {
+        println!("the peer {}: {}", pair.peer, pair.said);
+    } else {
+        eprintln!("NOT DONE at the peer {}: {}", pair.peer, pair.said);
+        eprintln!("    the change here stands");
+    }
+    for note in &pair.notes {
+        println!("note of the peer: {note}");
     }
 }
 
 /// `tandem weight`.
 pub fn weight(args: &Weight) -> i32 {
-    args.target.plain("POST", "weight", &json!({ "weight": args.weight }))
+    args.target.plain("POST", "weight", &json!({ "weight": args.weight }), args.both.pair)
 }
 
 /// `tandem disable`.
-pub fn disable(args: &Plain) -> i32 {
-    args.target.plain("POST", "disable", &Value::Null)
+pub fn disable(args: &Disable) -> i32 {
+    args.target.plain("POST", "disable", &args.lasting.body(), args.both.pair)
 }
 
 /// `tandem enable`.
 pub fn enable(args: &Plain) -> i32 {
-    args.target.plain("POST", "enable", &Value::Null)
+    args.target.plain("POST", "enable", &Value::Null, args.both.pair)
 }
 
 /// `tandem delete`.
-pub fn delete(args: &Plain) -> i32 {
-    args.target.plain("DELETE", "", &Value::Null)
+pub fn delete(args: &Delete) -> i32 {
+    args.target.plain("DELETE", "", &Value::Null, false)
 }
 
 /// `tandem add`.
@@ -228,7 +363,7 @@ pub fn add(args: &Add) -> i32 {
     if let Some(like) = args.like {
         body["like"] = json!(like.to_string());
     }
-    args.target.plain("POST", "add", &body)
+    args.target.plain("POST", "add", &body, false)
 }
 
 /// `tandem drain`.
@@ -237,10 +372,14 @@ pub fn drain(args: &Drain) -> i32 {
 }
 
 fn drained(args: &Drain) -> Result<Outcome, Error> {
-    let Some(changed) = args.target.change("POST", "drain", &Value::Null)? else {
+    let Some(changed) = args.target.change("POST", "drain", &args.lasting.body(), args.both.pair)? else {
         return Ok(Outcome::Refused);
     };
-    let Some(patience) = args.wait else { return Ok(Outcome::Done) };
+    let patience = match args.wait {
+        // Whoever waits takes this director's connections for those of both.
+        Some(patience) if changed.pair.as_ref().is_none_or(|pair| pair.done) => patience,
+        _ => return Ok(half(changed)),
+    };
     let until = clock::now() + Duration::from_secs(patience);
     let path = format!("/v1/real-servers?service={}", encoded(&changed.virtual_server));
     loop {
@@ -252,7 +391,7 @@ fn drained(args: &Drain) -> Result<Outcome, Error> {
         let mut reals = servers.virtual_servers.iter().flat_map(|server| &server.real_servers);
         let found = reals.find(|real| real.name == changed.real_server);
         if let Some((outcome, says)) = waited(found, clock::now() >= until, patience) {
-            eprintln!("{says}");
+            complain(&says);
             return Ok(outcome);
         }
     }
@@ -285,9 +424,9 @@ pub fn servers(args: &List) -> i32 {
     finish(args.daemon.ask::<Servers>("GET", &path, &Value::Null).map(|answer| match answer {
         Some((servers, text)) => {
             if args.daemon.json {
-                println!("{text}");
+                say(&text);
             } else {
-                print!("{}", table::servers(&servers));
+                say(&table::servers(&servers));
             }
             Outcome::Done
         }
@@ -300,9 +439,9 @@ pub fn overrides(args: &ListOverrides) -> i32 {
     finish(args.daemon.ask::<Overrides>("GET", "/v1/overrides", &Value::Null).map(|answer| match answer {
         Some((overrides, text)) => {
             if args.daemon.json {
-                println!("{text}");
+                say(&text);
             } else {
-                print!("{}", table::overrides(&overrides));
+                say(&table::overrides(&overrides));
             }
             Outcome::Done
         }

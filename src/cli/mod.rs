@@ -8,12 +8,14 @@ pub mod door;
 pub mod genhash;
 pub mod keepalived;
 mod log;
+pub mod paint;
 mod pair;
 pub mod plan;
 pub mod release;
 mod report;
 pub mod run;
 pub mod schema;
+pub mod top;
 
 /// A pair of Linux machines as one highly available layer-4 load balancer: VRRP, IPVS and health checks.
 #[derive(Parser, Debug)]
@@ -37,6 +39,11 @@ enum Command {
     Genhash(genhash::Args),
     /// Show what would change on this machine if a file were applied now.
     Plan(plan::Args),
+    /// Show how everything stands: instances with the arithmetic of their priorities, virtual servers with their real
+    /// servers, connections and rates. Exit codes: 0 shown, 1 no daemon answers, 2 refused.
+    Status(door::Status),
+    /// Watch the real servers live: connections, rates, health. Keys: ? tells them.
+    Top(top::Args),
     /// Show the real servers of the running daemon: health, weights, overrides, connections of those that drain.
     Servers(door::List),
     /// Show what commands and real_server_override lines have made different, by whom and when.
@@ -46,13 +53,34 @@ enum Command {
     /// Send a real server nothing new; its connections go on.
     Drain(door::Drain),
     /// Take a real server out; its checks go on.
-    Disable(door::Plain),
+    Disable(door::Disable),
     /// Let a real server be what the file says again.
     Enable(door::Plain),
     /// Add a real server like another one.
     Add(door::Add),
     /// Take a real server away; drain_on_removal drains it first.
-    Delete(door::Plain),
+    Delete(door::Delete),
+    /// Have real servers checked at once, and show what came of it. Exit codes: 0 all are up, 1 no daemon answers, 2 refused,
+    /// 3 some are down or were not checked.
+    CheckNow(door::CheckNow),
+    /// Show the configuration in force, overrides included, without its secrets.
+    Config(door::ShowConfig),
+    /// Let a peer be master of an instance: this director yields to any peer until the order ends, and takes the addresses
+    /// only if nobody else is there.
+    StepDown(door::Order),
+    /// Be master of an instance now, over a peer of higher priority: with priority 254 until the order ends.
+    TakeOver(door::Order),
+    /// Take an order back: the ordinary election decides.
+    EndOrder(door::Release),
+    /// Give an instance back what its priority is enough for: ends an order, and takes over from a lower master once,
+    /// nopreempt or not.
+    Failback(door::Failback),
+    /// Step down everywhere and stay out of elections until it is off; checks and the table go on.
+    Maintenance(door::Maintenance),
+    /// Show what happened, and why.
+    History(door::History),
+    /// Show how an instance or a server stands, and the last changes with their causes.
+    Why(door::Why),
     /// Have the running daemon read its configuration again, and say what has changed or why nothing has.
     Reload(door::Life),
     /// Have the installed program go on in the place of the running one: addresses, table and connections stay.
@@ -94,6 +122,8 @@ pub fn main() -> i32 {
         Command::Schema => schema::run(),
         Command::Genhash(args) => genhash::run(args),
         Command::Plan(args) => plan::run(&args),
+        Command::Status(args) => door::status(&args),
+        Command::Top(args) => top::run(&args),
         Command::Servers(args) => door::servers(&args),
         Command::Overrides(args) => door::overrides(&args),
         Command::Weight(args) => door::weight(&args),
@@ -102,9 +132,28 @@ pub fn main() -> i32 {
         Command::Enable(args) => door::enable(&args),
         Command::Add(args) => door::add(&args),
         Command::Delete(args) => door::delete(&args),
+        Command::CheckNow(args) => door::check_now(&args),
+        Command::Config(args) => door::config(&args),
+        Command::StepDown(args) => door::step_down(&args),
+        Command::TakeOver(args) => door::take_over(&args),
+        Command::EndOrder(args) => door::release(&args),
+        Command::Failback(args) => door::failback(&args),
+        Command::Maintenance(args) => door::maintenance(&args),
+        Command::History(args) => door::history(&args),
+        Command::Why(args) => door::why(&args),
         Command::Reload(args) => door::reload(&args),
         Command::Upgrade(args) => door::upgrade(&args),
         Command::Leave(args) => door::leave(&args),
         Command::Release(args) => release::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_arguments_of_a_command_have_one_name() {
+        Cli::command().debug_assert();
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{Daemon, Outcome, finish};
+use super::{Daemon, Outcome, complain, finish, say};
 use crate::clock;
 use crate::control::client::Error;
 use crate::control::view::{About, Done};
@@ -65,14 +65,12 @@ fn upgraded(daemon: &Daemon) -> Result<Outcome, Error> {
         if let Ok(Some((after, _))) = &after
             && after.pid != before.pid
         {
-            println!(
-                "Tandem {} (pid {}) goes on for {} (pid {})",
-                after.tandem, after.pid, before.tandem, before.pid
-            );
+            let (new, old) = ((&after.tandem, after.pid), (&before.tandem, before.pid));
+            say(&format!("Tandem {} (pid {}) goes on for {} (pid {})", new.0, new.1, old.0, old.1));
             return Ok(Outcome::Done);
         }
         if clock::now() >= limit {
-            eprintln!("no new process answers within {} s: see the log", PATIENCE.as_secs());
+            complain(&format!("no new process answers within {} s: see the log", PATIENCE.as_secs()));
             return after.map(|_| Outcome::Waits);
         }
     }
@@ -83,12 +81,10 @@ fn done(daemon: &Daemon, path: &str) -> Result<Outcome, Error> {
         return Ok(Outcome::Refused);
     };
     if daemon.json {
-        println!("{text}");
+        say(&text);
     } else {
-        for finding in &done.findings {
-            println!("{finding}");
-        }
-        println!("{}", done.done);
+        done.findings.iter().for_each(|finding| say(finding));
+        say(&done.done);
     }
     Ok(Outcome::Done)
 }

@@ -1,5 +1,6 @@
 //! Aligned columns for people.
 
+use super::text::unchecked;
 use crate::control::view::{OverrideView, Overrides, RealServerView, Servers};
 
 /// Rows under a head, each column as wide as its widest cell.
@@ -42,13 +43,14 @@ fn said(one: &OverrideView) -> String {
         (None, None) => String::new(),
     };
     let file = if one.persisted { " (file)" } else { "" };
-    format!("{}{who}{file}", one.change)
+    let until = one.until.as_ref().map(|end| format!(" until {end}")).unwrap_or_default();
+    format!("{}{until}{who}{file}", one.change)
 }
 
 fn real(real: &RealServerView) -> Vec<String> {
     let health = match (real.admin_state.as_str(), real.up) {
         ("deleted", _) => "-".to_owned(),
-        (_, None) => "unknown".to_owned(),
+        (_, None) => unchecked(real).0.to_owned(),
         (_, Some(up)) => {
             let since = real.changed_ago.map(|secs| format!(" {}", ago(secs))).unwrap_or_default();
             format!("{}{since}", if up { "up" } else { "down" })
@@ -76,7 +78,13 @@ fn real(real: &RealServerView) -> Vec<String> {
 pub(super) fn servers(servers: &Servers) -> String {
     let mut text = String::new();
     for server in &servers.virtual_servers {
-        let quorum = if server.quorum_up { "quorum" } else { "NO QUORUM" };
+        let quorum = match (server.quorum_up, server.suspended) {
+            _ if server.serving == "unknown" => "quorum not known",
+            (true, false) => "quorum",
+            (true, true) => "quorum when it was last checked here",
+            (false, false) => "NO QUORUM",
+            (false, true) => "NO QUORUM when it was last checked here",
+        };
         let serving = match server.serving.as_str() {
             "sorry_server" => ", the sorry server serves".to_owned(),
             "sorry_pool" => ", sorry servers serve".to_owned(),
@@ -113,11 +121,12 @@ pub(super) fn overrides(overrides: &Overrides) -> String {
             if one.persisted { "file" } else { "command" }.to_owned(),
             dash(&one.by),
             dash(&one.at),
+            dash(&one.until),
             one.without_effect.as_ref().map(|why| format!("no effect: {why}")).unwrap_or_default(),
         ]
     };
     let rows: Vec<Vec<String>> = overrides.overrides.iter().map(row).collect();
-    aligned("", &["real server", "virtual server", "change", "from", "by", "at", ""], &rows)
+    aligned("", &["real server", "virtual server", "change", "from", "by", "at", "until", ""], &rows)
 }
 
 #[cfg(test)]
