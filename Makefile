@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-memory bench-vrrp bench-core test-faults
+.PHONY: help build documents deb test-deb setup demo test lint unit ipvs lab-shell fuzz bench-config bench-addresses bench-check bench-memory bench-vrrp bench-core bench-status test-faults
 
 help:
 	@echo "make demo       watch a pair fail over, on this machine alone"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-memory      bytes that each checked server takes, part by part"
 	@echo "make bench-ipvs        the table at scale: first load, stop, reload, beside keepalived (as root)"
 	@echo "make bench-core        start, idle cost, stop, size: beside keepalived (as root)"
+	@echo "make bench-status      the status of 10,000 real servers: how soon it is told, what it does to adverts (as root)"
 	@echo "make bench-vrrp        takeover, many addresses, many instances, load: beside keepalived (as root)"
 
 setup:
@@ -89,6 +90,10 @@ bench-core:
 	@mkdir -p target/bench
 	@cp target/release/tandem target/bench/tandem
 	@TANDEM_BIN=$$PWD/target/bench/tandem cargo bench --locked --bench core
+
+# COUNT=10000 real servers, WINDOW=20 seconds that adverts are watched for.
+bench-status:
+	@cargo bench --locked --bench status
 
 bench-memory:
 	@cargo bench --locked --bench memory

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use tandem::check::driver::{self, Outputs};
 use tandem::check::status;
+use tandem::check::tracked;
 use tandem::config::diagnostic::Level;
 use tandem::config::rereader::Rereader;
 use tandem::config::resolve::Facts;
@@ -36,6 +37,12 @@ const WINDOW: u64 = 5;
 const BARE: usize = 10_000;
 /// Every tenth server listens on the second port.
 const PORTS: [u16; 2] = [18_480, 18_481];
+
+/// What the checks know now.
+fn ask(asker: &status::Asker) -> Arc<status::Status> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(asker.ask()).unwrap()
+}
 
 fn main() {
     // A fresh limit of descriptors, as the daemon takes it.
@@ -215,7 +222,9 @@ fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
     let thread = std::thread::spawn(move || {
         tell.send(nix::unistd::gettid().as_raw()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let out = Outputs { table: table_out, events: events_out, asked };
+        // Nobody goes by its quorums.
+        let (_, quorums) = tracked::channel();
+        let out = Outputs { table: table_out, events: events_out, quorums, asked };
         runtime.block_on(driver::run(configs, 7, out));
     });
     let id = told.recv().unwrap();
@@ -225,8 +234,8 @@ fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
 
     // Before anybody asks: a status of all servers is as large as a part of the rest.
     let memory = pss();
-    let under_way = asker.ask_blocking().unwrap().in_flight;
-    let checks = || asker.ask_blocking().unwrap().checks;
+    let under_way = ask(&asker).in_flight;
+    let checks = || ask(&asker).checks;
     let (from, began, cpu) = (checks(), Instant::now(), ran(id));
     std::thread::sleep(Duration::from_secs(WINDOW));
     let done = checks() - from;
@@ -265,7 +274,7 @@ fn measure(name: &str, check: &str, count: usize, listeners: &[Server]) {
         done as f64 / took.as_secs_f64(),
         spent as f64 / 1e9 / (done.max(1) as f64) * 10_000.0,
     );
-    let failures = asker.ask_blocking().unwrap().failures.clone();
+    let failures = ask(&asker).failures.clone();
     println!("{:<10} failures by name, those of the turned-off tenth included: {failures:?}", "");
     drop(config);
     thread.join().unwrap();

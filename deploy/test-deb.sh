@@ -116,6 +116,27 @@ expect 0 "bash reads its completion" bash -n /usr/share/bash-completion/completi
 expect 0 "an example of the documents is good" tandem check --text-only --pair \
     /usr/share/doc/tandem/examples/config/lvs-nat/director-1.conf /usr/share/doc/tandem/examples/config/lvs-nat/director-2.conf
 
+for file in prometheus/tandem.rules.yml grafana/tandem.json tandem.schema.json openapi.json; do
+    expect 0 "/usr/share/tandem/$file is there for other programs" test -s "/usr/share/tandem/$file"
+done
+if command -v python3 >/dev/null; then
+    for file in /usr/share/tandem/*.json /usr/share/tandem/grafana/*.json; do
+        expect 0 "$file is JSON" python3 -m json.tool "$file" /dev/null
+    done
+fi
+if command -v promtool >/dev/null; then
+    expect 0 "Prometheus takes the alert rules" promtool check rules /usr/share/tandem/prometheus/tandem.rules.yml
+fi
+# Of the documents in one folder each link leads to a file of the package.
+links() {
+    local lost
+    lost=$(cd /usr/share/doc/tandem && grep -oE '\]\([^)#: ]+[)#]' ./*.md | tr -d ')#' | sed 's/:\](/ /' | while read -r page link; do
+        test -e "$link" || echo "$page: $link"
+    done)
+    [ -z "$lost" ] || { echo "$lost"; return 1; }
+}
+expect 0 "links between the documents lead somewhere" links
+
 echo "--- upgrade"
 echo '# Mine.' >>/etc/tandem/tandem.conf
 mine=$(md5sum </etc/tandem/tandem.conf)

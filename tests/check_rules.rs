@@ -540,6 +540,8 @@ fn any_change() -> impl Strategy<Value = Change> {
         server: ServerName::At((address(last), 80).into()),
         order,
         persist: false,
+        pair: false,
+        lasting: None,
     })
 }
 
@@ -607,7 +609,7 @@ proptest! {
             let without = config::overrides::apply(&mut config, overrides).len();
             (Plan::new(&config), without)
         };
-        let said = Said { by: "me".to_owned(), at: "now".to_owned() };
+        let said = Said { by: "me".to_owned(), at: "now".to_owned(), until: None };
         let mut world = World::new(Plan::new(&base));
         for (next, changes, answers, secs) in rounds {
             if let Some(next) = next {

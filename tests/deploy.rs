@@ -9,8 +9,10 @@ use std::process::{Command, Output};
 
 #[path = "../examples/documents/completions.rs"]
 mod completions;
+mod made;
 #[path = "../examples/documents/pages.rs"]
 mod pages;
+mod promtool;
 #[path = "../examples/documents/words.rs"]
 mod words;
 
@@ -303,4 +305,150 @@ fn the_profile_lets_dumps_be_written() {
         assert!(allows(path), "{path} cannot be written");
     }
     assert!(!allows("/etc/passwd") && !allows("/tmp/other"));
+}
+
+/// What stands in braces behind the name of a metric, and functions of it: the names alone.
+fn metrics_of(text: &str) -> Vec<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = text.split(|c| !word(c)).filter(|name| name.starts_with("tandem_")).map(str::to_owned);
+    words.collect()
+}
+
+/// Each metric that the alert rules and the dashboard ask for is one that the daemon tells.
+#[test]
+fn rules_and_dashboard_ask_for_metrics_that_there_are() {
+    use tandem::control::routes::{Detail, MetricsForm};
+    let mut status = made::status(400, 0);
+    let reading = tandem::control::view::BfdView { name: "b".to_owned(), ..Default::default() };
+    status.bfd.push(reading);
+    let order = tandem::control::view::OrderView { order: "step_down".to_owned(), ..Default::default() };
+    status.instances[0].order = Some(order);
+    status.pair = Some(tandem::control::view::PairView {
+        state: "differs".to_owned(),
+        heard_ago: Some(1.0),
+        agrees: Some(false),
+        accepts_changes: Some(false),
+        ..Default::default()
+    });
+    let took = tandem::metrics::Spread { bounds: &[1_000], cumulative: vec![1, 2], sum: 0.1 };
+    let kind = tandem::metrics::KindChecks { kind: "TCP_CHECK", took, ..Default::default() };
+    let checks = tandem::metrics::Checks { kinds: vec![kind], ..Default::default() };
+    let seen = tandem::metrics::Seen { status, checks: Some(checks), pair_digest: Some("x".to_owned()) };
+    let text = tandem::metrics::render(&seen, MetricsForm::Prometheus, Detail::RealServers);
+    let told: std::collections::BTreeSet<String> = metrics_of(&text).into_iter().collect();
+    let series: Vec<Selected> =
+        text.lines().filter(|line| !line.starts_with('#')).flat_map(selected).collect();
+    let (mut asked, mut judged) = (0, 0);
+    for file in ["deploy/prometheus/tandem.rules.yml", "deploy/grafana/tandem.json"] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        // Quotes are quoted there.
+        let text = if file.ends_with(".json") { text.replace("\\\"", "\"") } else { text };
+        for name in metrics_of(&text) {
+            assert!(told.contains(&name), "{file} asks for {name}, which is not told");
+            asked += 1;
+        }
+        for (name, matchers) in selected(&text) {
+            for (label, operator, value) in matchers {
+                // The first three come from Prometheus.
+                if ["pair", "instance", "job"].contains(&label.as_str()) {
+                    continue;
+                }
+                let of = series.iter().filter(|(own, _)| *own == name).flat_map(|(_, labels)| labels);
+                let values: Vec<&str> =
+                    of.filter(|(own, ..)| *own == label).map(|(.., value)| value.as_str()).collect();
+                assert!(!values.is_empty(), "{file}: {name} has no label {label}");
+                let fits = operator != "=" || values.contains(&value.as_str());
+                assert!(fits, "{file}: no {name} has {label}={value}: {values:?}");
+                judged += 1;
+            }
+        }
+    }
+    assert!(asked > 40 && judged > 8, "{asked} {judged}");
+}
+
+/// Name, and label, operator and value of what stands in its braces.
+type Selected = (String, Vec<(String, String, String)>);
+
+/// What has braces behind its name, in queries and in the text of metrics.
+fn selected(text: &str) -> Vec<Selected> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("tandem_") {
+        let rest = &text[at..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let Some(inside) = rest[end..].strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+            continue;
+        };
+        let matchers = inside.0.split("\",").filter_map(|one| {
+            let (name, value) = one.split_once('"')?;
+            let label: String = name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let operator = name[label.len()..].to_owned();
+            Some((label, operator, value.trim_end_matches('"').to_owned()))
+        });
+        found.push((rest[..end].to_owned(), matchers.collect()));
+    }
+    found
+}
+
+#[test]
+fn a_selector_is_read_as_it_is_written() {
+    let text = "sum(tandem_a{b=\"c\",d=~\"$e\"} == 1) + tandem_f";
+    let matcher =
+        |label: &str, operator: &str, value: &str| (label.to_owned(), operator.to_owned(), value.to_owned());
+    assert_eq!(
+        selected(text),
+        [("tandem_a".to_owned(), vec![matcher("b", "=", "c"), matcher("d", "=~", "$e")])]
+    );
+}
+
+#[test]
+fn the_dashboard_is_whole() {
+    let text = fs::read_to_string(root().join("deploy/grafana/tandem.json")).unwrap();
+    let board: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let panels = board["panels"].as_array().unwrap();
+    assert!(panels.len() >= 12);
+    let mut taken = std::collections::BTreeSet::new();
+    for panel in panels {
+        assert!(taken.insert(panel["id"].as_u64().unwrap()), "{panel}");
+        for target in panel["targets"].as_array().unwrap() {
+            let expr = target["expr"].as_str().unwrap();
+            assert_eq!(expr.matches('(').count(), expr.matches(')').count(), "{expr}");
+            assert!(expr.contains("$director"), "{expr} does not obey the choice of directors");
+        }
+        // Nothing lies over another one.
+        let at = |name: &str| panel["gridPos"][name].as_u64().unwrap();
+        for other in panels.iter().filter(|other| other["id"] != panel["id"]) {
+            let of = |name: &str| other["gridPos"][name].as_u64().unwrap();
+            let apart = at("x") + at("w") <= of("x")
+                || of("x") + of("w") <= at("x")
+                || at("y") + at("h") <= of("y")
+                || of("y") + of("h") <= at("y");
+            assert!(apart, "{} and {}", panel["title"], other["title"]);
+        }
+    }
+}
+
+/// Prometheus' own tool reads the rules, and they fire when they should.
+#[test]
+fn alert_rules_fire_when_they_should() {
+    let Some(promtool) = promtool::promtool() else {
+        return skip("promtool is not installed");
+    };
+    for words in [["check", "rules", "tandem.rules.yml"], ["test", "rules", "tandem.test.yml"]] {
+        let out = Command::new(promtool)
+            .args(words)
+            .current_dir(root().join("deploy/prometheus"))
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{words:?}: {}", said(&out));
+    }
+    // Every alert says what to do, and has a test in which it fires.
+    let rules = fs::read_to_string(root().join("deploy/prometheus/tandem.rules.yml")).unwrap();
+    assert_eq!(rules.matches("- alert:").count(), rules.matches("description:").count());
+    let tests = fs::read_to_string(root().join("deploy/prometheus/tandem.test.yml")).unwrap();
+    for alert in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        assert!(
+            tests.contains(&format!("alertname: {alert}\n        exp_alerts:\n")),
+            "{alert} is not tried"
+        );
+    }
 }

@@ -3,6 +3,8 @@
 
 mod lab;
 
+#[path = "lab_vrrp/channel.rs"]
+mod channel;
 #[path = "lab_vrrp/config.rs"]
 mod config;
 #[path = "lab_vrrp/faults.rs"]
@@ -23,6 +25,8 @@ mod ipv6;
 mod life;
 #[path = "lab_vrrp/mixed.rs"]
 mod mixed;
+#[path = "lab_vrrp/orders.rs"]
+mod orders;
 #[path = "lab_vrrp/restart.rs"]
 mod restart;
 #[path = "lab_vrrp/rights.rs"]
@@ -37,6 +41,8 @@ mod takeover;
 mod telling;
 #[path = "lab_vrrp/tracking.rs"]
 mod tracking;
+#[path = "lab_vrrp/why.rs"]
+mod why;
 
 use std::time::{Duration, Instant};
 

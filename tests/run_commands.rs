@@ -450,3 +450,54 @@ fn clients_that_mean_no_good_cost_the_daemon_nothing() {
     assert!(tandem(place, "overrides").1.starts_with("no overrides"));
     assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
 }
+
+/// `--for`: what was said for a time ends by itself, in this process or in the next one, and leaves the rest as it is.
+#[test]
+fn a_drain_ends_by_itself() {
+    let place = place("for");
+    let place = place.0.as_path();
+    let daemon = Daemon::start(place);
+    settles(place, &["127.0.0.1:8080 enabled 4/4", "127.0.0.2:8080 enabled 2/2"]);
+    assert_eq!(tandem(place, "weight 127.0.0.1 9").0, Some(0));
+    let (code, said) = tandem(place, "drain 127.0.0.1 --for 2s");
+    assert!(code == Some(0) && said.contains("it ends by itself at 20"), "{said}");
+    settles(place, &["127.0.0.1:8080 drain 0/4", "127.0.0.2:8080 enabled 2/2"]);
+    let (_, said) = tandem(place, "overrides");
+    assert!(said.contains("drain") && said.contains("until"), "{said}");
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 enabled 2/2"]);
+    assert!(daemon.log().contains("the time is over that root(uid=0,pid="), "{}", daemon.log());
+    let (_, said) = tandem(place, "history --kind command");
+    assert!(said.contains("drain -> enabled") && said.contains("tandem(uid=0)"), "{said}");
+
+    // Over while nobody was there.
+    assert_eq!(tandem(place, "disable 127.0.0.2 --for 1s").0, Some(0));
+    let kept = || fs::read_to_string(place.join("state/overrides.json")).unwrap_or_default();
+    until("it is kept", || kept().contains("disabled until 20"));
+    assert_eq!(daemon.end(Signal::SIGKILL), None);
+    std::thread::sleep(Duration::from_millis(1500));
+    let daemon = Daemon::start(place);
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 enabled 2/2"]);
+    until("it is forgotten", || !kept().contains("disabled"));
+
+    // What cannot end by itself says so, and nothing is changed.
+    for (path, body) in [
+        ("weight", "{\"weight\": 3, \"for_seconds\": 5}"),
+        ("enable", "{\"for_seconds\": 5}"),
+        ("drain", "{\"for_seconds\": 0}"),
+        ("drain", "{\"for_seconds\": 5, \"persist\": true}"),
+    ] {
+        let mut stream = UnixStream::connect(place.join("run/c.sock")).unwrap();
+        let length = body.len();
+        let target = format!("/v1/real-servers/-/127.0.0.1:8080/{path}");
+        write!(stream, "POST {target} HTTP/1.1\r\nhost: tandem\r\ncontent-length: {length}\r\n\r\n{body}")
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 400") && answer.contains("for-seconds"),
+            "{path} {body}: {answer}"
+        );
+    }
+    settles(place, &["127.0.0.1:8080 enabled 9/4", "127.0.0.2:8080 enabled 2/2"]);
+    assert_eq!(daemon.end(Signal::SIGTERM), Some(0));
+}

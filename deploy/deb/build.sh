@@ -74,16 +74,25 @@ ln -s ../../bin/tandem "$root/usr/libexec/tandem/keepalived"
 to=/etc/tandem put 640 deploy/tandem.conf
 to=/usr/lib/systemd/system put 644 deploy/systemd/tandem.service deploy/systemd/tandem@.service
 to=/usr/lib/sysusers.d put 644 deploy/sysusers.d/tandem.conf
-to=/usr/share/tandem put 644 config/tandem.schema.json
+to=/usr/share/tandem put 644 config/tandem.schema.json src/control/openapi.json
+# What other programs are pointed at as it is: examples are not for that.
+to=/usr/share/tandem/prometheus put 644 deploy/prometheus/tandem.rules.yml
+to=/usr/share/tandem/grafana put 644 deploy/grafana/tandem.json
 to=/usr/share tree "$documents"
 find "$root/usr/share/man" -type f -exec gzip -9n {} +
 to=/usr/share/doc/tandem put 644 README.md docs/*.md
+to=/usr/share/doc/tandem/images put 644 docs/images/*.png
+# Here the documents lie in one folder, and what they lead to beside them. README's links to the source lead nowhere.
+sed -i -E 's#\]\(docs/#](#g; s#\]\((\.\./)?deploy/(prometheus/tandem\.rules\.yml|grafana/tandem\.json)\)#](/usr/share/tandem/\2)#g
+    s#\]\(\.\./README\.md#](README.md#g; s#\]\((\.\./)?config/examples/#](examples/config/#g; s#\]\((\.\./)?deploy/#](examples/#g' \
+    "$root"/usr/share/doc/tandem/*.md
 gzip -9nc CHANGELOG.md >"$root/usr/share/doc/tandem/CHANGELOG.md.gz"
 to=/usr/share/doc/tandem/examples/config tree config/examples
 to=/usr/share/doc/tandem/examples/systemd put 644 deploy/systemd/drop-ins/*.conf
 for part in sysctl.d real-server apparmor ansible docker; do
     to=/usr/share/doc/tandem/examples/$part tree deploy/$part
 done
+to=/usr/share/doc/tandem/examples/prometheus put 644 deploy/prometheus/prometheus.example.yml
 
 # Which libraries the program needs, by the packages of this machine that bring them.
 mkdir -p "$work/debian"

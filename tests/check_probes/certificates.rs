@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
@@ -36,11 +37,15 @@ fn begin(name: &str, key: &PKey<Private>, from: i64, to: i64) -> X509Builder {
     builder.set_serial_number(&serial).unwrap();
     builder.set_subject_name(&subject.build()).unwrap();
     builder.set_pubkey(key).unwrap();
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    let now = now();
     builder.set_not_before(&Asn1Time::from_unix(now + from).unwrap()).unwrap();
     builder.set_not_after(&Asn1Time::from_unix(now + to).unwrap()).unwrap();
     builder
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
 impl Authority {
@@ -205,9 +210,29 @@ fn the_log_warns_once_of_a_certificate_that_ends_soon() {
         let warning = |status: &Status| status.services[0].reals[0].warning.clone();
         let soon = ", in 10 days (tls_expiry_warn 14): renew it";
         running.status("the warning", |status| warning(status).is_some_and(|one| one.ends_with(soon))).await;
+        // Its end is told with it, to the second as far as the certificate says it.
+        let ends = |status: &Status| status.services[0].reals[0].certificate_ends;
+        let within = |days: i64| {
+            let wanted = now() + days * DAY;
+            move |ends: i64| (wanted - 60..=wanted + 60).contains(&ends)
+        };
+        running.status("its end", |status| ends(status).is_some_and(within(10))).await;
         drop(server);
         ours.sign(&files, "good", &["www.example.org"], -DAY, 100 * DAY, MessageDigest::sha256());
-        let _server = s_server(&files, "good", "");
+        let server = s_server(&files, "good", "");
         running.status("no warning", |status| warning(status).is_none()).await;
+        running.status("the new end", |status| ends(status).is_some_and(within(100))).await;
+
+        // Nobody need ask for it, and one that has ended long ago is told as well.
+        drop((running, server));
+        ours.sign(&files, "good", &["www.example.org"], -20 * DAY, -3 * DAY, MessageDigest::sha256());
+        let _server = s_server(&files, "good", "");
+        let plain = "virtual_server 192.0.2.1 80 {\n protocol TCP\n real_server 127.0.0.1 4433 {\n SSL_GET {\n delay_loop 0.1\n \
+                     url {\n path /\n}\n}\n}\n real_server 127.0.0.1 4434 {\n TCP_CHECK {\n delay_loop 0.1\n}\n}\n}\n";
+        let running = Running::start(load(plain), Default::default());
+        let old = |status: &Status| ends(status).is_some_and(within(-3)) && status.services[0].reals[0].up;
+        running.status("the old end", old).await;
+        let other = |status: &Status| status.services[0].reals[1].certificate_ends.is_none();
+        running.status("a check without TLS is shown none", other).await;
     });
 }

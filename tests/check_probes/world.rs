@@ -15,6 +15,7 @@ use tandem::check::outcome::{Failure, Success};
 use tandem::check::outside::Outside;
 use tandem::check::plan::{Kind, Plan, Target};
 use tandem::check::status::{self, Asker, Status};
+use tandem::check::tracked;
 use tandem::config;
 use tandem::config::diagnostic::Level;
 use tandem::config::model::Config;
@@ -189,7 +190,8 @@ impl Running {
         let (table_out, table) = watch::channel(Arc::default());
         let (asker, asked) = status::asker();
         let (events_out, events) = mpsc::channel(10_000);
-        let out = Outputs { table: table_out, events: events_out, asked };
+        let (_, quorums) = tracked::channel();
+        let out = Outputs { table: table_out, events: events_out, quorums, asked };
         tokio::spawn(driver::run_with(
             configs,
             outsides,

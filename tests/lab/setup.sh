@@ -1,6 +1,8 @@
 #!/bin/bash
 # Makes a Debian machine ready for `make test` and `make demo`. Does nothing, quickly, when all is there.
 # Needs root or sudo for the packages; the virtual environment goes below target/lab.
+#
+#     tests/lab/setup.sh [--tests]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -40,6 +42,15 @@ vm_packages=(
     busybox-static      # its first programs
     python3-venv        # virtme-ng, which puts the three together, comes from PyPI
 )
+# With `--tests` alone: 100 MB to fetch that no demonstration needs. What cannot be had leaves its tests skipped, which they
+# say.
+test_packages=(
+    chromium-headless-shell   # the status page in a real browser; the smallest one there is
+    python3-prometheus-client # reads the metrics by rules of its own
+)
+# Reads metrics and alert rules as Prometheus does. Taken out of its package alone: that brings a server with a user of its own
+# and a web of scripts as well.
+promtool=target/lab/bin/promtool
 virtme_ng='virtme-ng==1.42'
 
 as_root() {
@@ -71,9 +82,27 @@ for package in "${packages[@]}"; do
     esac
     [ "$state" = installed ] || missing+=("$package")
 done
-if [ ${#missing[@]} -gt 0 ]; then
-    say "installing ${missing[*]}"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
+extra=() needs_promtool=no
+if [ "${1:-}" = --tests ]; then
+    for package in "${test_packages[@]}"; do
+        state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+        case $package in
+            chromium-headless-shell) (command -v chromium || command -v google-chrome) >/dev/null && state=installed ;;
+        esac
+        [ "$state" = installed ] || extra+=("$package")
+    done
+    command -v promtool >/dev/null || [ -x $promtool ] || needs_promtool=yes
+fi
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 "$@"; }
+get() { apt_get install -y --no-install-recommends "$@"; }
+
+if [ $((${#missing[@]} + ${#extra[@]})) -gt 0 ] || [ $needs_promtool = yes ]; then
+    # A foreign source that does not answer is no reason to give up: what is there decides.
+    apt_get update || say "not every package list could be fetched: going on with what is there"
+fi
+if [ $((${#missing[@]} + ${#extra[@]})) -gt 0 ]; then
+    say "installing ${missing[*]} ${extra[*]}"
     # Services of these packages must not start: the lab runs them itself.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e $policy ]; then
@@ -81,7 +110,32 @@ if [ ${#missing[@]} -gt 0 ]; then
         as_root chmod 755 $policy
         trap 'as_root rm -f $policy' EXIT
     fi
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+    if [ ${#missing[@]} -gt 0 ]; then get "${missing[@]}"; fi
+    # Together, for one run of dpkg; one by one where one of them cannot be had.
+    if [ ${#extra[@]} -gt 0 ] && ! get "${extra[@]}"; then
+        for package in "${extra[@]}"; do
+            get "$package" || say "$package cannot be had: the tests that need it are skipped"
+        done
+    fi
+fi
+
+# take_out PACKAGE FILE INTO: that file of that package. Nothing is installed, nobody's rights are needed.
+take_out() (
+    into=$(realpath -m "$3")
+    unpacked=$(mktemp -d)
+    trap 'rm -rf "$unpacked"' EXIT
+    cd "$unpacked"
+    apt-get download -q -o Acquire::Retries=3 "$1" && dpkg-deb --fsys-tarfile ./"$1"_*.deb | tar -x "./$2" || exit 1
+    mkdir -p "$(dirname "$into")"
+    # Whole or not at all, and not for others to change.
+    install -m 755 "$2" "$into.new" && mv "$into.new" "$into"
+)
+if [ $needs_promtool = yes ]; then
+    say "taking promtool out of the package prometheus"
+    if ! take_out prometheus usr/bin/promtool $promtool || ! $promtool --version >/dev/null 2>&1; then
+        rm -f $promtool
+        say "promtool cannot be had: the tests that need it are skipped"
+    fi
 fi
 
 if [ $needs_vm = yes ] && [ ! -x target/lab/venv/bin/vng ]; then
@@ -95,7 +149,7 @@ fi
 # Debian packages from 13 on.
 if ! command -v cargo >/dev/null && [ -n "$(apt-cache policy rustup 2>/dev/null | sed -n 's/.*Candidate: \([0-9].*\)/\1/p')" ]; then
     say "installing rustup and the stable tool chain"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustup
+    get rustup
     rustup default stable
 fi
 if ! command -v cargo >/dev/null; then

@@ -7,7 +7,7 @@
 # has none. A test that cannot do its work on this machine prints a line "SKIPPED: reason" and is counted as skipped.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-tests/lab/setup.sh || exit 1
+tests/lab/setup.sh --tests || exit 1
 began=$SECONDS
 out=target/lab/test
 rm -rf "$out"
