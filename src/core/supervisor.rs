@@ -384,12 +384,15 @@ impl Supervisor<'_> {
                 let _ = worker.child.kill();
                 worker.board = None;
             }
-            Some(Cure::Continue) => {
-                tracing::error!(
-                    "the worker was stopped by a signal, and goes on: a stopped director keeps its addresses and serves \
-                     nobody. To end it use SIGTERM"
-                );
+            Some(Cure::Continue { tell }) => {
                 let _ = kill(pid(worker), Signal::SIGCONT);
+                if let Some(times) = tell {
+                    let times = if times > 1 { format!(" {times} times") } else { String::new() };
+                    tracing::error!(
+                        "the worker was stopped by a signal{times}, and goes on: a stopped director keeps its addresses and \
+                         serves nobody. To end it use SIGTERM"
+                    );
+                }
             }
             None => {}
         }

@@ -17,6 +17,11 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A stopped worker is let on after so long: whoever holds it as a debugger does so by other means.
 const STOPPED_LIMIT: Duration = Duration::from_secs(1);
+/// Who is stopped again so soon after it was let on is let on at once: somebody stops it again and again, and each second that it
+/// were given is a second without adverts.
+const STOPPED_AGAIN: Duration = Duration::from_secs(10);
+/// That is told so often at most.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// The supervisor woke so late that it was held up itself: nobody is judged by that time.
 const OWN_LATENESS: Duration = Duration::from_millis(500);
 
@@ -145,7 +150,10 @@ pub(super) enum Cure {
         busy: Duration,
     },
     /// SIGCONT.
-    Continue,
+    Continue {
+        /// To be told, and for how many stops since it was last told; `None` = it has been, a moment ago.
+        tell: Option<u32>,
+    },
 }
 
 /// The looks at one worker. Times are those since boot: they go on while the machine sleeps, as the peer's do.
@@ -157,6 +165,11 @@ pub(super) struct Watch {
     excused: Duration,
     /// The thread that was busy for too long at the last look, since when with what, and when that look was.
     suspect: Option<(Thread, Duration, Duration)>,
+    /// When it was last let on.
+    let_on: Option<Duration>,
+    /// When that was last told, and how often it was let on since.
+    told: Option<Duration>,
+    untold: u32,
 }
 
 impl Watch {
@@ -169,8 +182,9 @@ impl Watch {
         let mut cure = None;
         let before = self.suspect.take();
         if let Some(since) = sight.stopped {
-            let until = since.max(self.excused) + STOPPED_LIMIT;
-            if until <= now { cure = Some(Cure::Continue) } else { next = next.min(until) }
+            let again = self.let_on.is_some_and(|at| since.saturating_sub(at) < STOPPED_AGAIN);
+            let until = if again { since } else { since.max(self.excused) + STOPPED_LIMIT };
+            if until <= now { cure = Some(self.let_on(now)) } else { next = next.min(until) }
         } else {
             // Nobody moves in a stopped process: only of one that runs is it anybody's fault.
             for (thread, since) in &sight.busy {
@@ -195,6 +209,17 @@ impl Watch {
         }
         self.expected = Some(next);
         (cure, next)
+    }
+
+    fn let_on(&mut self, now: Duration) -> Cure {
+        self.let_on = Some(now);
+        self.untold += 1;
+        let silent = self.told.is_some_and(|at| now.saturating_sub(at) < TELL_EVERY);
+        let tell = (!silent).then(|| std::mem::take(&mut self.untold));
+        if tell.is_some() {
+            self.told = Some(now);
+        }
+        Cure::Continue { tell }
     }
 
     /// It runs again after it was stopped: what it was busy with meanwhile does not count.
@@ -316,9 +341,29 @@ mod tests {
         let mut watch = Watch::default();
         let stopped = Sight { busy: vec![(Thread::Vrrp, ms(5000))], stopped: Some(ms(10_000)) };
         assert_eq!(watch.look(&stopped, ms(10_100), SOON), (None, ms(11_000)));
-        assert_eq!(watch.look(&stopped, ms(11_000), SOON).0, Some(Cure::Continue));
+        assert_eq!(watch.look(&stopped, ms(11_000), SOON).0, Some(Cure::Continue { tell: Some(1) }));
         watch.continued(ms(11_001));
         let runs = Sight { stopped: None, ..stopped };
         assert_eq!(watch.look(&runs, ms(11_100), SOON).0, None);
+    }
+
+    #[test]
+    fn who_is_stopped_again_and_again_is_let_on_at_once() {
+        let mut watch = Watch::default();
+        let stopped = |since: u64| Sight { busy: Vec::new(), stopped: Some(ms(since)) };
+        let on = |tell| Some(Cure::Continue { tell });
+        assert_eq!(watch.look(&stopped(10_000), ms(10_001), SOON), (None, ms(11_000)));
+        assert_eq!(watch.look(&stopped(10_000), ms(11_000), SOON).0, on(Some(1)));
+        watch.continued(ms(11_001));
+        for turn in 1_u64..90 {
+            let at = 11_000 + turn * 100;
+            assert_eq!(watch.look(&stopped(at), ms(at + 1), SOON).0, on(None), "{turn}");
+            watch.continued(ms(at + 2));
+        }
+        assert_eq!(watch.look(&stopped(21_000), ms(21_001), SOON).0, on(Some(90)), "all of them are told");
+        watch.continued(ms(21_002));
+        // Much later it is somebody else, who may have a reason.
+        assert_eq!(watch.look(&stopped(31_100), ms(31_101), ms(5000)), (None, ms(32_100)));
+        assert_eq!(watch.look(&stopped(31_100), ms(32_100), SOON).0, on(Some(1)));
     }
 }
