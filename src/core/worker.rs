@@ -24,7 +24,7 @@ use crate::net::monitor;
 use crate::net::space::Space;
 use crate::process;
 use crate::vrrp::params::{Faults, Host, Setup};
-use crate::vrrp::report::Report;
+use crate::vrrp::report::{Report, STATES_ROOM};
 use crate::vrrp::track::{self, Trackers};
 use crate::vrrp::vmac::Plan;
 use crate::vrrp::{addresses, driver};
@@ -248,7 +248,7 @@ impl Worker {
         }
         trackers.configure(track::Plan::of(&config, scripts::tracked(&config)), clock::now());
         let (wanted_out, wanted) = watch::channel(Arc::new(Wanted::default()));
-        let (reports_out, reports) = mpsc::channel(threads::EVENTS);
+        let (reports_out, reports) = mpsc::channel(STATES_ROOM);
         let (links_out, links_in) = watch::channel(Arc::clone(&links));
         let board = restart.board.clone();
         let space = Space::of_ipvs(config.net_namespace_ipvs.as_deref());

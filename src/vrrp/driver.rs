@@ -89,7 +89,8 @@ pub enum StartError {
 pub struct Outputs {
     /// The addresses that should be there, latest wins.
     pub wanted: watch::Sender<Arc<Wanted>>,
-    /// What happened. When nobody reads, reports are dropped and counted, never waited for.
+    /// What happened: room for [`STATES_ROOM`](super::report::STATES_ROOM) of them. When nobody reads, reports are dropped and
+    /// counted, never waited for; those of states last.
     pub reports: mpsc::Sender<Report>,
     /// The first addresses of a new master are put in place by a thread of the vrrp thread's own, before the wish is
     /// read by anybody. Without it only the wish is published.

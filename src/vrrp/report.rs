@@ -148,6 +148,23 @@ pub enum Told {
     },
 }
 
+/// Reports that nobody has read yet: so many, and there is room for changes of a state alone.
+pub const ROOM: usize = 1024;
+/// So many, and there is room for nothing: an hour of a thousand instances that change once a minute. The queue takes memory only
+/// for what waits in it.
+pub const STATES_ROOM: usize = 65_536;
+
+impl Told {
+    /// May it join so many that wait? What it says of a state somebody goes by (scripts, services of `active_on`, what people see),
+    /// and nobody says it twice.
+    pub(super) const fn fits(&self, waiting: usize) -> bool {
+        match self {
+            Self::Transition { .. } | Self::Deleted { .. } | Self::Group { .. } => waiting < STATES_ROOM,
+            _ => waiting < ROOM,
+        }
+    }
+}
+
 /// A hardware address as people write it.
 struct Mac([u8; 6]);
 
@@ -243,6 +260,33 @@ impl fmt::Display for Told {
                 )
             }
             Self::ReportsDropped { count } => write!(f, "{count} reports were lost: the log was too slow"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_find_room_where_words_do_not() {
+        let group = Told::Group {
+            from: StateName::Backup,
+            to: StateName::Master,
+            cause: "all are".to_owned(),
+            generation: 1,
+        };
+        let deleted = Told::Deleted { generation: 1, priority: 100 };
+        let words = Told::ReportsDropped { count: 1 };
+        for (waiting, of_states, of_others) in [
+            (0, true, true),
+            (ROOM - 1, true, true),
+            (ROOM, true, false),
+            (STATES_ROOM - 1, true, false),
+            (STATES_ROOM, false, false),
+        ] {
+            let fit = [&group, &deleted, &words].map(|told| told.fits(waiting));
+            assert_eq!(fit, [of_states, of_states, of_others], "{waiting}");
         }
     }
 }

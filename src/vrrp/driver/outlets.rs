@@ -173,7 +173,8 @@ impl Driver {
             | Told::Group { generation, .. } => *generation = self.generation,
             _ => {}
         }
-        if self.out.reports.try_send(report).is_err() {
+        let waiting = self.out.reports.max_capacity().saturating_sub(self.out.reports.capacity());
+        if !report.told.fits(waiting) || self.out.reports.try_send(report).is_err() {
             self.dropped_reports = self.dropped_reports.saturating_add(1);
         }
     }
