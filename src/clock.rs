@@ -31,10 +31,18 @@ pub const fn civil(days: u64) -> (u64, u64, u64) {
 
 /// A time as UTC, to the second: `2026-11-21T18:00:00Z`.
 pub fn utc(at: SystemTime) -> String {
-    let secs = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    whole(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()) + "Z"
+}
+
+/// A time since 1970 as UTC, to the millisecond: `2026-11-21T18:00:00.123Z`.
+pub fn utc_millis(since_1970: std::time::Duration) -> String {
+    format!("{}.{:03}Z", whole(since_1970.as_secs()), since_1970.subsec_millis())
+}
+
+fn whole(secs: u64) -> String {
     let (year, month, day) = civil(secs / 86_400);
     let of_day = secs % 86_400;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
 }
 
 /// The time of a text of [`utc`]'s form; `None` = it has another one, or there is no such time.
@@ -117,12 +125,6 @@ pub fn of_local(parts: &Parts) -> Option<u64> {
     #[allow(unsafe_code)]
     let secs = unsafe { libc::mktime(&raw mut tm) };
     u64::try_from(secs).ok()
-}
-
-/// A time since 1970 as UTC, to the millisecond: `2026-11-21T18:00:00.123Z`.
-pub fn utc_millis(since_1970: std::time::Duration) -> String {
-    let text = utc(SystemTime::UNIX_EPOCH + since_1970);
-    format!("{}.{:03}Z", text.trim_end_matches('Z'), since_1970.subsec_millis())
 }
 
 /// The wall clock, since 1970.

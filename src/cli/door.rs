@@ -324,13 +324,13 @@ fn half(changed: Changed) -> Outcome {
 /// Prints what the other director said.
 fn paired(pair: &PairedView) {
     if pair.done {
-        println!("the peer {}: {}", pair.peer, pair.said);
+        say(&format!("the peer {}: {}", pair.peer, pair.said));
     } else {
-        eprintln!("NOT DONE at the peer {}: {}", pair.peer, pair.said);
-        eprintln!("    the change here stands");
+        complain(&format!("NOT DONE at the peer {}: {}", pair.peer, pair.said));
+        complain("    the change here stands");
     }
     for note in &pair.notes {
-        println!("note of the peer: {note}");
+        say(&format!("note of the peer: {note}"));
     }
 }
 

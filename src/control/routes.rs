@@ -15,7 +15,7 @@ mod status;
 pub mod table;
 mod watch;
 
-pub use orders::{EventQuery, InstanceOrder, Maintenance, Verb, WhyQuery};
+pub use orders::{EventQuery, InstanceOrder, Maintenance, Verb, WhyQuery, lasting};
 pub use status::{CheckNow, Form, Part, Want};
 pub use watch::{Detail, MetricsForm};
 
@@ -225,7 +225,7 @@ pub fn route(method: &str, target: &str, body: &[u8]) -> Result<Request, Failure
             if pair {
                 for_both(&order, persist)?;
             }
-            let lasting = orders::lasting(body.for_seconds)?;
+            let lasting = lasting(body.for_seconds)?;
             if lasting.is_some() {
                 may_end(&order, persist)?;
             }

@@ -16,7 +16,7 @@ use crate::board::Bell;
 /// The environment variable that names the descriptor.
 pub(super) const VARIABLE: &str = "TANDEM_LIFELINE";
 /// The one that names the bell: see [`Bell`].
-const BELL: &str = "TANDEM_BELL";
+pub(super) const BELL: &str = "TANDEM_BELL";
 /// Set for a worker that takes the place of one that died after the start script, or left, and for a supervisor that takes that of
 /// another program: to the name of the daemon there, behind [`NAME`].
 pub(super) const AGAIN: &str = "TANDEM_AGAIN";

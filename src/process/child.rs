@@ -23,7 +23,7 @@ use super::{Outcome, Program, RunAs, script, script_check};
 
 /// Variables that would let the daemon's environment steer a program (keepalived 2.4 removes the same), and those that
 /// speak of the daemon itself: a program that tells systemd something would speak for us.
-const REMOVED: [&str; 8] = [
+const REMOVED: [&str; 9] = [
     "IFS",
     "LD_PRELOAD",
     "LD_LIBRARY_PATH",
@@ -32,6 +32,7 @@ const REMOVED: [&str; 8] = [
     "WATCHDOG_PID",
     "TANDEM_LIFELINE",
     "TANDEM_AGAIN",
+    "TANDEM_BELL",
 ];
 /// Between two looks whether a process, or a group that was told to end, has ended.
 const LOOK: Duration = Duration::from_millis(20);

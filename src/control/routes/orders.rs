@@ -190,7 +190,7 @@ fn document<T: serde::de::DeserializeOwned>(body: &[u8], cure: &str) -> Result<T
 ///
 /// # Errors
 /// No time at all, or more than a year.
-pub(super) fn lasting(seconds: Option<u64>) -> Result<Option<Duration>, Failure> {
+pub fn lasting(seconds: Option<u64>) -> Result<Option<Duration>, Failure> {
     match seconds {
         None => Ok(None),
         Some(seconds) if (1..=LONGEST).contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),

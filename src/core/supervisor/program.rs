@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::core::error::Error;
-use crate::core::lifeline::{AGAIN, NAME, VARIABLE};
+use crate::core::lifeline::{AGAIN, BELL, NAME, VARIABLE};
 
 /// How long a new program may take to say its version.
 pub(super) const TRIAL: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub(super) fn again(program: &Path) -> Command {
         // By its descriptor: its name may mean another folder by now.
         command.current_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     }
-    command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN);
+    command.args(arguments).env_remove(VARIABLE).env_remove(AGAIN).env_remove(BELL);
     command
 }
 
@@ -42,7 +42,7 @@ pub(super) fn program() -> Result<PathBuf, Error> {
 pub(super) fn trial(program: &Path) -> Result<String, String> {
     let named = |why: String| format!("{}: {why}", program.display());
     let mut command = Command::new(program);
-    command.arg0("tandem").arg("--version").env_remove(VARIABLE).env_remove(AGAIN);
+    command.arg0("tandem").arg("--version").env_remove(VARIABLE).env_remove(AGAIN).env_remove(BELL);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| named(error.to_string()))?;
     let limit = clock::now() + TRIAL;

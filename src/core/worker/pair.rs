@@ -1,7 +1,5 @@
 //! The other director of the pair: what is worth a line of it, what it wants done here, and what is handed to it.
 
-use std::time::Duration;
-
 use tokio::sync::{mpsc, oneshot};
 
 use super::Worker;
@@ -11,7 +9,7 @@ use crate::channel::message::{By, Push, Said, clean};
 use crate::channel::watch::{Note, Problem};
 use crate::config::model::AdminState;
 use crate::control::answer::{Answer, Failure};
-use crate::control::routes::{Change, Order, Request, ServerName};
+use crate::control::routes::{Change, Order, Request, ServerName, lasting};
 use crate::control::server::{Ask, Caller, Reply};
 use crate::control::view::{Changed, PairedView, Refused};
 use crate::core::journal::events::event;
@@ -172,7 +170,7 @@ fn meant(push: &Push) -> Result<Change, String> {
     };
     let service = push.service.parse().map_err(|problem: String| clean(&problem))?;
     let server: ServerName = push.server.parse().map_err(|problem: String| clean(&problem))?;
-    let lasting = push.for_seconds.map(Duration::from_secs);
+    let lasting = lasting(push.for_seconds).map_err(|failure| clean(&failure.problem))?;
     if lasting.is_some() && !matches!(order, Order::State(_)) {
         return Err("only a drain, or that a real server is disabled, can end by itself".to_owned());
     }
@@ -232,6 +230,30 @@ mod tests {
         ] {
             let problem = meant(&push).unwrap_err();
             assert!(problem.contains(says), "{push:?}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_drain_of_a_peer_lasts_as_long_as_one_of_a_person_may() {
+        let timed = |order: &Order, for_seconds| {
+            let named = Push {
+                service: "TCP 10.0.0.1:80".to_owned(),
+                server: "10.1.0.1:80".to_owned(),
+                ..worded(order)
+            };
+            meant(&Push { for_seconds: Some(for_seconds), ..named })
+        };
+        let drain = Order::State(AdminState::Drain);
+        assert_eq!(timed(&drain, 600).unwrap().lasting, Some(std::time::Duration::from_secs(600)));
+        for (order, seconds, says) in [
+            (&drain, 0, "for_seconds is 0"),
+            (&drain, 366 * 86_400 + 1, "for_seconds is"),
+            // No clock reaches that far: it would never end.
+            (&drain, u64::MAX, "for_seconds is"),
+            (&Order::Weight(1), 60, "can end by itself"),
+        ] {
+            let problem = timed(order, seconds).unwrap_err();
+            assert!(problem.contains(says), "{order:?} {seconds}: {problem}");
         }
     }
 
