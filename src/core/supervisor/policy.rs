@@ -363,7 +363,7 @@ mod tests {
         assert_eq!(watch.look(&stopped(21_000), ms(21_001), SOON).0, on(Some(90)), "all of them are told");
         watch.continued(ms(21_002));
         // Much later it is somebody else, who may have a reason.
-        assert_eq!(watch.look(&stopped(31_100), ms(31_101), ms(5000)), (None, ms(32_100)));
-        assert_eq!(watch.look(&stopped(31_100), ms(32_100), SOON).0, on(Some(1)));
+        assert_eq!(watch.look(&stopped(31_100), ms(31_101), ms(5000)), (None, ms(32_101)));
+        assert_eq!(watch.look(&stopped(31_100), ms(32_101), SOON).0, on(Some(1)));
     }
 }
