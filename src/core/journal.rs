@@ -5,7 +5,7 @@
 //! begins another journal, which has another name. What is forgotten is the oldest; but a thousand real servers that fail at
 //! once take no more than half of the room, so that the last transition and what led to it are still there afterwards.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::control::routes::EventQuery;
@@ -145,6 +145,30 @@ impl Journal {
 /// An event is about this instance, group, virtual server, tracker or real server.
 pub fn is_about(event: &EventView, name: &str) -> bool {
     event.subject == name || event.real_server.as_deref() == Some(name)
+}
+
+/// Since when each instance is MASTER whose last transitions say so, by its name. One that went on as the master that it was, after a
+/// restart, is so since before.
+pub fn masters_since<'a>(
+    events: impl DoubleEndedIterator<Item = &'a Arc<EventView>>,
+) -> BTreeMap<String, String> {
+    let (mut since, mut known) = (BTreeMap::new(), BTreeSet::new());
+    for event in events.rev().filter(|event| event.kind == "transition") {
+        let (name, master) = (event.subject.as_str(), event.to.as_deref() == Some("MASTER"));
+        if known.contains(name) {
+            continue;
+        }
+        if master {
+            since.insert(name.to_owned(), event.at.clone());
+        }
+        let went_on = master && event.cause.as_deref() == Some("resumed");
+        if !went_on {
+            known.insert(name);
+        }
+    }
+    // Of one that only ever went on the beginning is forgotten.
+    since.retain(|name, _| known.contains(name.as_str()));
+    since
 }
 
 /// What of the journal an answer is made from, elsewhere than where it grows.

@@ -162,6 +162,7 @@ fn seen() -> Seen {
             priority: 140,
             base_priority: 150,
             in_state: 60.5,
+            master_since: None,
             trackers: vec![TrackerView {
                 kind: "script".to_owned(),
                 name: "chk".to_owned(),

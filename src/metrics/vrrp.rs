@@ -42,7 +42,7 @@ pub(super) fn write(status: &StatusView, out: &mut Writer) {
         out,
         &all,
         Family::seconds("tandem_vrrp_state_since_seconds", "Since when, seconds since 1970"),
-        |view| Some(at - view.in_state),
+        |view| Some(view.master_since.as_deref().and_then(unix).unwrap_or(at - view.in_state)),
     );
     let about = "Its addresses should be on this machine";
     each(out, &all, Family::gauge("tandem_vrrp_addresses_wanted", about), |view| Some(view.wants_addresses));

@@ -57,11 +57,20 @@ pub(super) fn no_trace(pair: &Pair, out: &std::path::Path, since: Instant) {
 #[test]
 fn a_killed_worker_is_replaced_and_nobody_notices() {
     let Some((pair, d1, _d2, out)) = two("reswork") else { return };
+    let master_since = || {
+        let said = orders::told(&pair, "d1", &["status", "--json"]);
+        let view: serde_json::Value = serde_json::from_str(&said).expect("a status");
+        view["instances"][0]["master_since"].as_str().expect("it is known").to_owned()
+    };
+    let was = master_since();
     let first = worker(&d1);
     let since = now();
     signal(first, Signal::SIGKILL);
     wait("another worker", patience(), || worker(&d1) != first);
     no_trace(&pair, &out, since);
+    assert_eq!(master_since(), was, "nobody has noticed that it was away");
+    let said = orders::told(&pair, "d1", &["status"]);
+    assert!(said.contains(&format!("MASTER since {was}")), "{said}");
     measured("worker_killed_longest_silence", pair.longest_silence("d1", since), s(1), ms(1500));
     assert!(d1.said().contains("going on as master of VI_1"), "{}", d1.said());
     assert!(d1.said().contains("ended by signal 9"));

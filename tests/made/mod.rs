@@ -220,6 +220,7 @@ fn instances() -> Vec<InstanceView> {
             "no advert was heard for 3.414 s (limit 3.414 s); priority 140",
         ),
         in_state: 7421.0,
+        master_since: None,
         counters,
         transitions: BTreeMap::from([("started".to_owned(), 1), ("master_down".to_owned(), 1)]),
         refused: BTreeMap::from([("checksum".to_owned(), 2)]),
@@ -239,6 +240,7 @@ fn instances() -> Vec<InstanceView> {
         peers: vec![PeerView { address: "fe80::3".to_owned(), priority: 200, ago: 0.4, adverts: 7000 }],
         last: transition("MASTER", "BACKUP", 63.0, "higher_priority", "fe80::3 has the higher priority 200"),
         in_state: 63.0,
+        master_since: None,
         ..web.clone()
     };
     let db = InstanceView {
@@ -258,6 +260,7 @@ fn instances() -> Vec<InstanceView> {
         peers: Vec::new(),
         last: transition("BACKUP", "FAULT", 340.0, "fault", "interface eth2 is down"),
         in_state: 340.0,
+        master_since: None,
         ..web.clone()
     };
     vec![web, web6, db]

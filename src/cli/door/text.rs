@@ -289,6 +289,12 @@ fn notes(one: &InstanceView, colours: bool) -> Vec<String> {
     if let Some(last) = &one.last {
         let text = format!("{} -> {} {} ago: {}", last.from, last.to, ago(last.ago), last.why);
         notes.push(Style::Faint.paint(&text, colours));
+        if let Some(since) = &one.master_since
+            && last.cause == "resumed"
+        {
+            let text = format!("MASTER since {since}: its peers have not noticed the restart");
+            notes.push(Style::Faint.paint(&text, colours));
+        }
     }
     if let Some(fault) = &one.fault {
         notes.push(Style::Bad.paint(&format!("fault: {fault}"), colours));

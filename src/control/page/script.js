@@ -300,7 +300,7 @@ function card(one) {
       one.order ? field('Order', `${one.order.order.replace('_', ' ')} by ${one.order.by}` + (isPlain(one.order.seconds_left) ? '' : `, ${span(one.order.seconds_left)} left`)) : [],
       addresses.length ? field('Addresses', addresses) : [],
       field('Peers', peers.length ? peers : h('span', { class: 'quiet' }, 'none heard')),
-      field('Since', one.last ? [span(one.last.ago) + ' ago ', h('span', { class: 'quiet' }, one.last.why)] : [span(one.in_state), h('span', { class: 'quiet' }, ' no transition since the start')])));
+      field('Since', one.last ? [span(one.last.ago) + ' ago ', h('span', { class: 'quiet' }, one.last.why + (one.last.cause === 'resumed' && one.master_since ? `; MASTER since ${one.master_since}` : ''))] : [span(one.in_state), h('span', { class: 'quiet' }, ' no transition since the start')])));
 }
 function matches(one) {
   return !query || [one.name, one.interface, one.state, one.group || '', one.fault || '', String(one.vrid), ...one.addresses, ...one.peers.map(peer => peer.address)].some(words => words.toLowerCase().includes(query));

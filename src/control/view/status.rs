@@ -117,6 +117,10 @@ pub struct InstanceView {
     pub last: Option<TransitionView>,
     /// Seconds in this state; without a transition since this process began, as far as `last` is `null`, of its running time.
     pub in_state: f64,
+    /// Since when it is MASTER, UTC, restarts of the daemon that no peer noticed left aside; `null` = it is not, or that is not known
+    /// any more.
+    #[serde(default)]
+    pub master_since: Option<String>,
     /// An order of a person that is in force.
     pub order: Option<OrderView>,
     /// What it has sent and accepted.

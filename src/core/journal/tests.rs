@@ -165,3 +165,27 @@ proptest! {
         prop_assert_eq!(journal.last(), last);
     }
 }
+
+#[test]
+fn a_master_that_went_on_is_one_since_before() {
+    let mut journal = Journal::default();
+    let mut tell = |at: u32, name: &str, to: &str, cause: &str| {
+        let mut event = events::event("info", "transition", name, "x");
+        (event.at, event.to, event.cause) = (at.to_string(), Some(to.to_owned()), Some(cause.to_owned()));
+        journal.push(event);
+    };
+    tell(1, "lost", "MASTER", "master_down");
+    tell(2, "taken", "MASTER", "master_down");
+    tell(3, "forgotten", "MASTER", "resumed");
+    tell(4, "back", "MASTER", "master_down");
+    tell(5, "back", "FAULT", "fault");
+    tell(6, "taken", "MASTER", "resumed");
+    tell(7, "lost", "BACKUP", "higher_priority");
+    tell(8, "taken", "MASTER", "resumed");
+    tell(9, "back", "MASTER", "master_down");
+    tell(10, "odd", "FAULT", "fault");
+    tell(11, "odd", "MASTER", "resumed");
+    let since = masters_since(journal.all());
+    let since: Vec<(&str, &str)> = since.iter().map(|(name, at)| (name.as_str(), at.as_str())).collect();
+    assert_eq!(since, [("back", "9"), ("odd", "11"), ("taken", "2")]);
+}

@@ -67,6 +67,8 @@ fn view(
             .last
             .as_ref()
             .map_or(running, |last| status.at.saturating_duration_since(last.at).as_secs_f64()),
+        // The journal knows.
+        master_since: None,
         order: one.order.as_ref().map(|order| orders::view(order, status.at)),
         counters: counters(&one.counters),
         refused: one.refused.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),

@@ -1,6 +1,7 @@
 //! Asks the rooms, and has the document made of their answers: on a thread of whoever wants to know, never on one that
 //! others wait for. A room that does not answer in time is named in the document, and all else is told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -120,6 +121,8 @@ pub struct Maker {
     pub facts: Facts,
     /// What is known of the other director; `None`: the file names none.
     pub peer: Option<Arc<Peer>>,
+    /// Since when instances are MASTER, as the journal has it.
+    pub masters_since: BTreeMap<String, String>,
 }
 
 impl Maker {
@@ -206,6 +209,9 @@ impl Maker {
             since_1970,
         };
         let mut view = view(&seen, want);
+        for one in view.instances.iter_mut().filter(|one| one.state == "MASTER") {
+            one.master_since = self.masters_since.remove(&one.name);
+        }
         view.pair = self.peer.map(|peer| pairing::view(&peer, seen.picture.now));
         Ok((view, told.then(|| Arc::clone(&seen.picture.status))))
     }

@@ -15,6 +15,7 @@ use crate::control::openapi;
 use crate::control::routes::{CheckNow, Form, Part, Request, Want};
 use crate::control::server::{Caller, Make, Reply};
 use crate::control::view::{CheckedView, ConfigView, PlanView, PlannedView, ResetView};
+use crate::core::journal::masters_since;
 use crate::core::options::Options;
 use crate::core::overlay::{self, Overlay};
 use crate::core::reload::{Changed, judge};
@@ -56,6 +57,7 @@ impl Worker {
             wanted: self.wish.number(),
             facts: self.facts.clone().under(maintenance),
             peer: self.peering.peer(),
+            masters_since: masters_since(self.chronicle.journal().all()),
         }
     }
 
