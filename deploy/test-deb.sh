@@ -209,8 +209,9 @@ expect 0 "tandem is removed while keepalived.service is Tandem" dpkg -r tandem
 expect 0 "its own units are stopped, and that one is not" same "$(sort -u /tmp/invoked | tr '\n' ' ')" "stop tandem.service stop tandem@left.service "
 expect 0 "what that one remembers stays" test -e /run/tandem/memory.json
 for daemon in $daemons; do
+    # The supervisor first: it would start another worker, which waits for that file without hearing that it is alone.
     # shellcheck disable=SC2046 # numbers
-    kill -9 $(cat "/proc/$daemon/task/$daemon/children") "$daemon"
+    kill -9 "$daemon" $(cat "/proc/$daemon/task/$daemon/children")
 done
 rm -f /tmp/units/* && : >/tmp/invoked
 expect 0 "it is installed again" dpkg -i --force-confold "$one"

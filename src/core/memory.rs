@@ -33,8 +33,69 @@ pub(super) const SETTLED: Duration = Duration::from_secs(5);
 pub(super) fn forget_program() {
     let Some(program) = PROGRAM.get() else { return };
     let Ok(smaps) = File::open("/proc/self/smaps") else { return };
-    for (start, length) in unwritten(smaps).into_iter().filter(|range| program.contains(range)) {
+    for Mapping { start, length, .. } in unwritten(smaps).into_iter().filter(|part| stays(part, program)) {
+        let stripe = std::env::var("TANDEM_STRIPE").ok().and_then(|v| v.parse().ok()).unwrap_or(STRIPE);
+        if stripe > 0 {
+            for (start, length) in stripes(start, length, stripe) {
+                set_apart(start, length);
+            }
+        }
         forget(start, length);
+    }
+    forget_stack();
+}
+
+/// It is where it is until the process ends: part of what was there at its start, or of what the C library has loaded for names of
+/// users and machines, which it never lets go.
+fn stays(part: &Mapping, program: &BTreeSet<(usize, usize)>) -> bool {
+    let around = program.range(..=(part.start, usize::MAX)).next_back();
+    let within = around.is_some_and(|(start, length)| part.start + part.length <= start + length);
+    within || part.path.rsplit('/').next().is_some_and(|name| name.starts_with("libnss_"))
+}
+
+/// Reading files of any depth has taken more of the stack than anything will for days.
+fn forget_stack() {
+    let here = 0_u8;
+    let here = (&raw const here).addr();
+    let Ok(maps) = File::open("/proc/self/maps") else { return };
+    let stack =
+        lines(maps).find_map(|line| line.ends_with("[stack]").then(|| range(line.split(' ').next()?))?);
+    // Of another thread it is somewhere else.
+    let Some((start, length)) = stack.filter(|(start, length)| (*start..start + length).contains(&here))
+    else {
+        return;
+    };
+    let unused = (here - start).saturating_sub(KEPT_STACK) / PAGE * PAGE;
+    if unused > 0 {
+        forget(start, unused.min(length));
+    }
+}
+
+/// So much below the present depth stays.
+const KEPT_STACK: usize = 32 * 1024;
+/// Memory comes in pieces of this or of a multiple of it.
+const PAGE: usize = 4096;
+
+/// The kernel maps up to 64 KB of a file around each page that is asked for. An idle program passes some sixty places that lie far
+/// from one another, and would have fifteen pages for nothing at each. It maps no further than to the end of a mapping, though.
+const STRIPE: usize = 16 * 1024;
+
+/// Every other piece of a mapping: set apart from its neighbours, each piece is a mapping of its own.
+fn stripes(start: usize, length: usize, stripe: usize) -> impl Iterator<Item = (usize, usize)> {
+    let end = start.saturating_add(length);
+    // By the address, so that a second look finds the same pieces. A file's first page is not one of them: whoever reads a core
+    // dump knows programs by it.
+    let first =
+        start / stripe * stripe + if (start / stripe).is_multiple_of(2) { stripe } else { 2 * stripe };
+    (first..end).step_by(2 * stripe).map(move |at| (at, stripe.min(end - at)))
+}
+
+#[allow(unsafe_code)]
+fn set_apart(start: usize, length: usize) {
+    // SAFETY: part of the program, as in `forget`. It leaves these pages out of core dumps, which have the code of programs only
+    // by request, and changes nothing else.
+    unsafe {
+        libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTDUMP);
     }
 }
 
@@ -46,7 +107,8 @@ static PROGRAM: OnceLock<BTreeSet<(usize, usize)>> = OnceLock::new();
 pub(super) fn note_program() {
     PROGRAM.get_or_init(|| {
         let Ok(maps) = File::open("/proc/self/maps") else { return BTreeSet::new() };
-        lines(maps).filter_map(|line| line_of_mapping(&line)).collect()
+        let parts = lines(maps).filter_map(|line| line_of_mapping(&line));
+        parts.map(|part| (part.start, part.length)).collect()
     });
 }
 
@@ -57,7 +119,7 @@ fn lines(text: impl Read) -> impl Iterator<Item = String> {
 }
 
 /// Parts of files that are mapped to be read, and in which there is nothing of this process's own.
-fn unwritten(smaps: impl Read) -> Vec<(usize, usize)> {
+fn unwritten(smaps: impl Read) -> Vec<Mapping> {
     let (mut found, mut current) = (Vec::new(), None);
     for line in lines(smaps) {
         let mut words = line.split_ascii_whitespace();
@@ -66,27 +128,42 @@ fn unwritten(smaps: impl Read) -> Vec<(usize, usize)> {
             current = mapping(first, words);
         } else if first == "Anonymous:"
             && words.next() == Some("0")
-            && let Some(range) = current.take()
+            && let Some(part) = current.take()
         {
-            found.push(range);
+            found.push(part);
         }
     }
     found
 }
 
-fn line_of_mapping(line: &str) -> Option<(usize, usize)> {
+/// Part of a file that is mapped for this process alone and cannot be written to.
+#[derive(Debug, PartialEq, Eq)]
+struct Mapping {
+    start: usize,
+    length: usize,
+    /// Up to the first blank.
+    path: String,
+}
+
+fn line_of_mapping(line: &str) -> Option<Mapping> {
     let mut words = line.split_ascii_whitespace();
     mapping(words.next()?, words)
 }
 
-/// `START-END PERMISSIONS OFFSET DEVICE INODE PATH`, where the file is mapped for this process alone and cannot be written to.
-fn mapping<'a>(range: &str, mut words: impl Iterator<Item = &'a str>) -> Option<(usize, usize)> {
-    let (start, end) = range.split_once('-')?;
-    let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+/// `START-END PERMISSIONS OFFSET DEVICE INODE PATH`, where it is such a part.
+fn mapping<'a>(from_to: &str, mut words: impl Iterator<Item = &'a str>) -> Option<Mapping> {
+    let (start, length) = range(from_to)?;
     let permissions = words.next()?;
     let path = words.nth(3)?;
     let fits = permissions.starts_with('r') && !permissions.contains('w') && permissions.ends_with('p');
-    (fits && path.starts_with('/')).then(|| (start, end.saturating_sub(start)))
+    (fits && path.starts_with('/')).then(|| Mapping { start, length, path: path.to_owned() })
+}
+
+/// Start and length of `START-END`.
+fn range(from_to: &str) -> Option<(usize, usize)> {
+    let (start, end) = from_to.split_once('-')?;
+    let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    Some((start, end.saturating_sub(start)))
 }
 
 #[allow(unsafe_code)]
@@ -126,7 +203,49 @@ Anonymous:             0 kB
 zz-d000 r--p 00000000 08:01 78   /usr/lib/odd
 Anonymous:             0 kB
 ";
-        assert_eq!(unwritten(smaps.as_bytes()), [(0x1000, 0x2000), (0x8000, 0x4000)]);
+        let found: Vec<_> =
+            unwritten(smaps.as_bytes()).into_iter().map(|part| (part.start, part.length)).collect();
+        assert_eq!(found, [(0x1000, 0x2000), (0x8000, 0x4000)]);
+    }
+
+    #[test]
+    fn only_what_stays_where_it_is_is_forgotten() {
+        let program = BTreeSet::from([(0x1000, 0x3000), (0x8000, 0x1000)]);
+        for (start, length, path, wanted) in [
+            (0x1000, 0x3000, "/usr/sbin/tandem", true),
+            // A piece of it.
+            (0x2000, 0x1000, "/usr/sbin/tandem", true),
+            (0x3000, 0x2000, "/usr/sbin/tandem", false),
+            (0x5000, 0x1000, "/usr/lib/plugin.so", false),
+            (0x5000, 0x1000, "/usr/lib/libnss_files.so.2", true),
+            (0x5000, 0x1000, "/usr/lib/libnss_x/plugin.so", false),
+            (0x500, 0x100, "/usr/sbin/tandem", false),
+        ] {
+            let part = Mapping { start, length, path: path.to_owned() };
+            assert_eq!(stays(&part, &program), wanted, "{part:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_the_same_at_each_look() {
+        const KB: usize = 1024;
+        let pieces = |start, length| stripes(start, length, 16 * KB).collect::<Vec<_>>();
+        // (start, length, pieces that are set apart)
+        for (start, length, wanted) in [
+            (0, 8 * KB, vec![]),
+            (0, 20 * KB, vec![(16 * KB, 4 * KB)]),
+            (4 * KB, 60 * KB, vec![(16 * KB, 16 * KB), (48 * KB, 16 * KB)]),
+            // Its first page is none of them, wherever it lies.
+            (16 * KB, 64 * KB, vec![(48 * KB, 16 * KB)]),
+            (20 * KB, 64 * KB, vec![(48 * KB, 16 * KB), (80 * KB, 4 * KB)]),
+        ] {
+            assert_eq!(pieces(start, length), wanted, "{start} {length}");
+            // Each piece and what lies between two is a mapping then, and stays as it is.
+            for (start, length) in wanted {
+                assert_eq!(pieces(start, length), []);
+                assert_eq!(pieces(start + length, 16 * KB), []);
+            }
+        }
     }
 
     #[test]
