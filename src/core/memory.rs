@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
 /// Gives what the allocator holds and nobody uses back to the system. For start and reload: it looks at every page, and holds
@@ -34,15 +34,8 @@ pub(super) fn forget_program() {
     let Some(program) = PROGRAM.get() else { return };
     let Ok(smaps) = File::open("/proc/self/smaps") else { return };
     for Mapping { start, length, .. } in unwritten(smaps).into_iter().filter(|part| stays(part, program)) {
-        let stripe = std::env::var("TANDEM_STRIPE").ok().and_then(|v| v.parse().ok()).unwrap_or(STRIPE);
-        if stripe > 0 {
-            for (start, length) in stripes(start, length, stripe) {
-                set_apart(start, length);
-            }
-        }
         forget(start, length);
     }
-    forget_stack();
 }
 
 /// It is where it is until the process ends: part of what was there at its start, or of what the C library has loaded for names of
@@ -53,41 +46,38 @@ fn stays(part: &Mapping, program: &BTreeSet<(usize, usize)>) -> bool {
     within || part.path.rsplit('/').next().is_some_and(|name| name.starts_with("libnss_"))
 }
 
-/// Reading files of any depth has taken more of the stack than anything will for days.
-fn forget_stack() {
-    let here = 0_u8;
-    let here = (&raw const here).addr();
-    let Ok(maps) = File::open("/proc/self/maps") else { return };
-    let stack =
-        lines(maps).find_map(|line| line.ends_with("[stack]").then(|| range(line.split(' ').next()?))?);
-    // Of another thread it is somewhere else.
-    let Some((start, length)) = stack.filter(|(start, length)| (*start..start + length).contains(&here))
-    else {
-        return;
-    };
-    let unused = (here - start).saturating_sub(KEPT_STACK) / PAGE * PAGE;
-    if unused > 0 {
-        forget(start, unused.min(length));
-    }
+/// Has the program's own file mapped in pieces; for [`forget_program`] after it. The kernel maps up to 64 KB of a file around each page
+/// that is asked for: an idle worker passes some sixty places that lie far from one another, and would have fifteen pages for nothing
+/// at each. It goes no further than to the end of a mapping, though. The libraries stay whole: of them only a few places are needed, and
+/// each piece takes the kernel a quarter of a kilobyte.
+pub(super) fn in_pieces() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let Ok(maps) = File::open("/proc/self/maps") else { return };
+        let parts: Vec<Mapping> = lines(maps).filter_map(|line| line_of_mapping(&line)).collect();
+        for part in of_program(&parts, (in_pieces as *const ()).addr()) {
+            for (start, length) in pieces(part.start, part.length) {
+                set_apart(start, length);
+            }
+        }
+    });
 }
 
-/// So much below the present depth stays.
-const KEPT_STACK: usize = 32 * 1024;
-/// Memory comes in pieces of this or of a multiple of it.
-const PAGE: usize = 4096;
+/// All parts of the file that has the code at this address.
+fn of_program(parts: &[Mapping], code: usize) -> impl Iterator<Item = &Mapping> {
+    let here = parts.iter().find(|part| (part.start..part.start + part.length).contains(&code));
+    parts.iter().filter(move |part| here.is_some_and(|here| here.path == part.path))
+}
 
-/// The kernel maps up to 64 KB of a file around each page that is asked for. An idle program passes some sixty places that lie far
-/// from one another, and would have fifteen pages for nothing at each. It maps no further than to the end of a mapping, though.
-const STRIPE: usize = 16 * 1024;
+/// The size of a piece.
+const PIECE: usize = 16 * 1024;
 
-/// Every other piece of a mapping: set apart from its neighbours, each piece is a mapping of its own.
-fn stripes(start: usize, length: usize, stripe: usize) -> impl Iterator<Item = (usize, usize)> {
+/// Every other piece of a mapping: set apart from its neighbours, each piece is a mapping of its own. A file's first page is never one
+/// of them: whoever reads a core dump knows programs by it.
+fn pieces(start: usize, length: usize) -> impl Iterator<Item = (usize, usize)> {
     let end = start.saturating_add(length);
-    // By the address, so that a second look finds the same pieces. A file's first page is not one of them: whoever reads a core
-    // dump knows programs by it.
-    let first =
-        start / stripe * stripe + if (start / stripe).is_multiple_of(2) { stripe } else { 2 * stripe };
-    (first..end).step_by(2 * stripe).map(move |at| (at, stripe.min(end - at)))
+    let first = start / PIECE * PIECE + if (start / PIECE).is_multiple_of(2) { PIECE } else { 2 * PIECE };
+    (first..end).step_by(2 * PIECE).map(move |at| (at, PIECE.min(end - at)))
 }
 
 #[allow(unsafe_code)]
@@ -211,6 +201,16 @@ Anonymous:             0 kB
     #[test]
     fn only_what_stays_where_it_is_is_forgotten() {
         let program = BTreeSet::from([(0x1000, 0x3000), (0x8000, 0x1000)]);
+        let parts = [(0x1000, "/a"), (0x2000, "/b"), (0x3000, "/a")].map(|(start, path)| Mapping {
+            start,
+            length: 0x1000,
+            path: path.to_owned(),
+        });
+        let starts = |code| of_program(&parts, code).map(|part| part.start).collect::<Vec<_>>();
+        assert_eq!(
+            (starts(0x1fff), starts(0x2000), starts(0x4000)),
+            (vec![0x1000, 0x3000], vec![0x2000], vec![])
+        );
         for (start, length, path, wanted) in [
             (0x1000, 0x3000, "/usr/sbin/tandem", true),
             // A piece of it.
@@ -227,9 +227,8 @@ Anonymous:             0 kB
     }
 
     #[test]
-    fn pieces_are_the_same_at_each_look() {
+    fn every_other_piece_is_set_apart() {
         const KB: usize = 1024;
-        let pieces = |start, length| stripes(start, length, 16 * KB).collect::<Vec<_>>();
         // (start, length, pieces that are set apart)
         for (start, length, wanted) in [
             (0, 8 * KB, vec![]),
@@ -239,12 +238,7 @@ Anonymous:             0 kB
             (16 * KB, 64 * KB, vec![(48 * KB, 16 * KB)]),
             (20 * KB, 64 * KB, vec![(48 * KB, 16 * KB), (80 * KB, 4 * KB)]),
         ] {
-            assert_eq!(pieces(start, length), wanted, "{start} {length}");
-            // Each piece and what lies between two is a mapping then, and stays as it is.
-            for (start, length) in wanted {
-                assert_eq!(pieces(start, length), []);
-                assert_eq!(pieces(start + length, 16 * KB), []);
-            }
+            assert_eq!(pieces(start, length).collect::<Vec<_>>(), wanted, "{start} {length}");
         }
     }
 
@@ -269,6 +263,15 @@ Anonymous:             0 kB
         forget_program();
         let after = code();
         assert!(after < before, "{before} kB of code before, {after} after");
+        let mappings = || std::fs::read_to_string("/proc/self/maps").unwrap().lines().count();
+        let whole = mappings();
+        in_pieces();
+        let in_pieces_now = mappings();
+        assert!(in_pieces_now > whole + 20, "{whole} mappings before, {in_pieces_now} after");
+        forget_program();
+        // It runs on, and all of it is where it was.
+        in_pieces();
+        assert!(mappings() < in_pieces_now + 10);
         assert!(PROGRAM.get().is_some_and(|program| program.len() > 4), "program, libraries: each in parts");
     }
 }

@@ -56,6 +56,7 @@ impl Upkeep {
     pub(super) fn settle(&mut self, now: Instant) {
         self.stirred = false;
         if self.settles.take_if(|at| *at <= now).is_some() {
+            memory::in_pieces();
             memory::forget_program();
         }
     }
