@@ -34,7 +34,12 @@ fn place(name: &str) -> PathBuf {
 
 fn tandem(place: &PathBuf, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-    command.args(words).current_dir(place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(words);
+    if words.first() == Some(&"run") && !words.contains(&"--run-dir") {
+        // Nothing of this machine's own is touched.
+        command.args(["--run-dir", "run", "--state-dir", "state"]);
+    }
+    command.current_dir(place).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
