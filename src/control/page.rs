@@ -1,4 +1,4 @@
-//! The page to look at: one document that asks for nothing from anywhere else. Markup, style and script are three files here;
+//! The page to look at: one document that asks for nothing from anywhere else. Markup, style and the parts of the script are files here;
 //! the browser is told by their digests that it may run these and nothing else.
 
 use std::sync::LazyLock;
@@ -8,7 +8,13 @@ use sha2::{Digest as _, Sha256};
 
 const MARKUP: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/style.css");
-const SCRIPT: &str = include_str!("page/script.js");
+/// One function from the first line of the first file to the last of the last.
+const SCRIPT: &str = concat!(
+    include_str!("page/tools.js"),
+    include_str!("page/cards.js"),
+    include_str!("page/grid.js"),
+    include_str!("page/live.js"),
+);
 
 struct Page {
     body: Bytes,
