@@ -41,6 +41,7 @@ const ONLY: &[(&str, &str, &str)] = &[("check", "ipvs", "table")];
 /// Files that decide: no clock, socket, thread, file or runtime in them.
 const PURE: &[&str] = &[
     "core/recall.rs",
+    "core/word.rs",
     "core/name.rs",
     "core/supervisor/beginning.rs",
     "core/timetable.rs",
@@ -178,6 +179,7 @@ const PURE: &[&str] = &[
     "net/sysctl.rs",
     "net/firewall/mod.rs",
     "net/firewall/encode.rs",
+    "net/firewall/expression.rs",
     "net/firewall/marks.rs",
     "net/firewall/read.rs",
     "net/firewall/wire.rs",

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::identity::Identity;
-use crate::config::model::{self, GroupEntry, IpFamily, VirtualServer, VirtualServerGroup};
+use crate::config::model::{self, GroupEntry, IpFamily, Scheduler, VirtualServer, VirtualServerGroup};
 use crate::ipvs::table::{
     Checksum, DestinationKey, Family, Forward, Persistence, Protocol, Service, ServiceKey,
 };
@@ -157,7 +157,7 @@ pub(super) fn last(entry: &GroupEntry, first: IpAddr) -> IpAddr {
 fn service(server: &VirtualServer, key: &ServiceKey, any_port: bool) -> Service {
     let flags = [server.flag_1, server.flag_2, server.flag_3];
     Service {
-        scheduler: super::params::scheduler_name(server.lb_algo.unwrap_or(model::Scheduler::Wlc)).to_owned(),
+        scheduler: scheduler_name(server.lb_algo.unwrap_or(Scheduler::Wlc)).to_owned(),
         persistence: persistence(server, key, any_port),
         one_packet: server.ops,
         scheduler_flags: flags.iter().rev().fold(0, |bits, flag| (bits << 1) | u8::from(*flag)),
@@ -218,6 +218,26 @@ pub fn destination_key(
         }
     };
     DestinationKey { address, port }
+}
+
+/// The kernel's name of a scheduler.
+pub const fn scheduler_name(scheduler: Scheduler) -> &'static str {
+    match scheduler {
+        Scheduler::Rr => "rr",
+        Scheduler::Wrr => "wrr",
+        Scheduler::Lc => "lc",
+        Scheduler::Wlc => "wlc",
+        Scheduler::Lblc => "lblc",
+        Scheduler::Lblcr => "lblcr",
+        Scheduler::Sh => "sh",
+        Scheduler::Mh => "mh",
+        Scheduler::Dh => "dh",
+        Scheduler::Fo => "fo",
+        Scheduler::Ovf => "ovf",
+        Scheduler::Sed => "sed",
+        Scheduler::Nq => "nq",
+        Scheduler::Twos => "twos",
+    }
 }
 
 #[cfg(test)]

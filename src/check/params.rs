@@ -1,4 +1,5 @@
-//! From the configuration to a [`Plan`]: every default resolved, so that nothing behind this file knows of inheritance.
+//! From a virtual server of the configuration to its [`VirtualPlan`]: every default resolved, so that nothing behind this file knows of
+//! inheritance.
 //!
 //! A value comes from the checker, else its real server, else its virtual server, else the checker's own default.
 
@@ -9,19 +10,19 @@ use std::time::Duration;
 
 mod http;
 mod inherit;
+mod pools;
 mod probes;
 
-use super::common::Pool;
 use super::damping;
 use super::identity::Identity;
 use super::members::{self, forward, service_port};
-use super::plan::{Manner, Plan, RealPlan, RealRules, SorryPlan, TlsPlan, UrlPlan, VirtualPlan, Way};
-use super::planner::Planner;
+use super::plan::{RealPlan, RealRules, SorryPlan, VirtualPlan};
 use super::quorum;
 use super::tiers;
-use crate::config::model::{Config, FlapDamping, Global, RealServer, Scheduler, TierMode, VirtualServer};
+use crate::config::model::{Config, FlapDamping, Global, RealServer, TierMode, VirtualServer};
 use crate::ipvs::table::{DestinationKey, Forward};
 use inherit::{Inherit, written};
+pub(super) use pools::Pools;
 
 /// `tier_hysteresis` where the file has none, percent.
 const TIER_HYSTERESIS: u8 = 10;
@@ -29,31 +30,6 @@ const TIER_HYSTERESIS: u8 = 10;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(300);
 /// The first hold of `flap_damping` where the file has none.
 const DAMPING_HOLD: Duration = Duration::from_secs(60);
-
-impl Plan {
-    /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
-    /// without real servers, or with the name of an earlier one; a service of the kernel that an earlier virtual server
-    /// has; a real server with the key of an earlier one.
-    pub fn new(config: &Config) -> Self {
-        Planner::default().plan(config)
-    }
-
-    /// Number of checkers.
-    pub fn checkers(&self) -> usize {
-        self.services.iter().flat_map(|s| &s.reals).map(|r| r.checkers.len()).sum()
-    }
-}
-
-/// What servers have alike is kept once, from the beginning: ten thousand copies that are let go again leave holes in
-/// memory.
-#[derive(Debug, Default)]
-pub(super) struct Pools {
-    reals: Pool<RealRules>,
-    manners: Pool<Manner>,
-    ways: Pool<Way>,
-    urls: Pool<Vec<UrlPlan>>,
-    tls: Pool<TlsPlan>,
-}
 
 pub(super) fn virtual_plan(config: &Config, server: &VirtualServer, pools: &Pools) -> Option<VirtualPlan> {
     let global = &config.global_defs;
@@ -130,26 +106,6 @@ fn damping(damping: FlapDamping) -> damping::Rules {
 /// (on for real servers, off for virtual servers).
 fn alert(own: Option<bool>, global: &Global, default: bool) -> bool {
     own.or(global.smtp_alert_checker).or(global.smtp_alert).unwrap_or(default)
-}
-
-/// The kernel's name of a scheduler.
-pub const fn scheduler_name(scheduler: Scheduler) -> &'static str {
-    match scheduler {
-        Scheduler::Rr => "rr",
-        Scheduler::Wrr => "wrr",
-        Scheduler::Lc => "lc",
-        Scheduler::Wlc => "wlc",
-        Scheduler::Lblc => "lblc",
-        Scheduler::Lblcr => "lblcr",
-        Scheduler::Sh => "sh",
-        Scheduler::Mh => "mh",
-        Scheduler::Dh => "dh",
-        Scheduler::Fo => "fo",
-        Scheduler::Ovf => "ovf",
-        Scheduler::Sed => "sed",
-        Scheduler::Nq => "nq",
-        Scheduler::Twos => "twos",
-    }
 }
 
 /// A server's key in its virtual server: that of the service, or in a group what the file says.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::plan::{Authority, Kind, Target};
+use super::super::plan::{Authority, Kind, Plan, Target};
 use super::inherit::{CONNECT_TIMEOUT, LONGEST, SHORTEST_PAUSE};
 use super::*;
 use crate::config::model::{
@@ -10,7 +10,7 @@ use crate::config::model::{
     MiscCheck, Pace, PingCheck, ScriptUser, SendProxy, SmtpCheck, SmtpHost, SorryServer, StatusRange,
     TcpCheck, TrackFile, UdpCheck, Url,
 };
-use crate::config::model::{Method, Protocol};
+use crate::config::model::{Method, Protocol, Scheduler};
 use crate::config::units::Secs;
 use crate::ipvs::table::{Family, Service, ServiceKey};
 

@@ -34,6 +34,13 @@ pub struct Plan {
     pub init_notifies: bool,
 }
 
+impl Plan {
+    /// Number of checkers.
+    pub fn checkers(&self) -> usize {
+        self.services.iter().flat_map(|s| &s.reals).map(|r| r.checkers.len()).sum()
+    }
+}
+
 /// One virtual server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VirtualPlan {

@@ -54,6 +54,15 @@ impl Planner {
     }
 }
 
+impl Plan {
+    /// Resolves a configuration. Objects that cannot be run are left out: a virtual server without address and mark,
+    /// without real servers, or with the name of an earlier one; a service of the kernel that an earlier virtual server
+    /// has; a real server with the key of an earlier one.
+    pub fn new(config: &Config) -> Self {
+        Planner::default().plan(config)
+    }
+}
+
 /// What was planned before. Most stand where they stood: who looks elsewhere takes a map.
 struct Before<'k> {
     known: &'k [Known],

@@ -7,7 +7,7 @@ use md5::{Digest, Md5};
 
 use crate::check::checkers::http::{self, Reader};
 use crate::check::checkers::http_answer::Sink;
-use crate::check::checkers::{stream, tls};
+use crate::check::checkers::{limit, tls};
 use crate::check::outcome::Failure;
 use crate::check::plan::{HttpPlan, Target, TlsPlan, UrlPlan};
 use crate::clock;
@@ -76,7 +76,7 @@ pub fn fetch(page: &Page) -> Result<Fetched, Failure> {
         HttpPlan { target, tls: rules.map(Into::into), protocol: page.protocol, urls: Vec::new().into() };
     let mut keeper = Keeper { keep: page.keep, ..Keeper::default() };
     let began: Instant = clock::now();
-    runtime.block_on(stream::within(page.timeout, http::read(&plan, &url, client.as_ref(), &mut keeper)))?;
+    runtime.block_on(limit::within(page.timeout, http::read(&plan, &url, client.as_ref(), &mut keeper)))?;
     let took = clock::now().saturating_duration_since(began);
     let of_body: [u8; 16] = keeper.md5.finalize().into();
     let of_wire: Option<[u8; 16]> = keeper.raw_md5.map(|md5| md5.finalize().into());

@@ -57,4 +57,5 @@ pub mod telling;
 mod threads;
 pub mod timetable;
 pub mod why;
+mod word;
 pub mod worker;

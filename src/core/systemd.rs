@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use super::lifeline::Word;
+use super::word::Word;
 
 /// Tells what has become of us.
 pub(super) fn notify(word: Word) {

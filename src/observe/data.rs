@@ -259,17 +259,17 @@ fn timing(page: &mut Page, i: &Instance) {
 
 /// Authentication, addresses, routes, rules, peers.
 fn carried(page: &mut Page, i: &Instance) {
-    use super::instance::Auth;
+    use super::instance::{Auth, MASKED};
     match i.auth {
         Auth::None if i.version == 2 => page.item(2, "Authentication type", "none"),
         Auth::None => {}
         Auth::Pass => {
             page.item(2, "Authentication type", "SIMPLE_PASSWORD");
-            page.item(2, "Password", super::json::MASKED);
+            page.item(2, "Password", MASKED);
         }
         Auth::Ah => {
             page.item(2, "Authentication type", "IPSEC_AH");
-            page.item(2, "Password", super::json::MASKED);
+            page.item(2, "Password", MASKED);
         }
     }
     let set = if i.vips_set { " set" } else { "" };

@@ -135,6 +135,9 @@ pub struct Notify {
     pub command: String,
 }
 
+/// What stands in the place of a password.
+pub const MASKED: &str = "XXXXXX";
+
 /// The proof that adverts bear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auth {

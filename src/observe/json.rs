@@ -7,10 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Number, Value, json};
 
 use super::data::{Process, Topology};
-use super::instance::{Auth, Instance, Tracked};
-
-/// What stands in the place of a password.
-pub const MASKED: &str = "XXXXXX";
+use super::instance::{Auth, Instance, MASKED, Tracked};
 
 /// Fields in keepalived's order.
 struct Object(Vec<(&'static str, Value)>);

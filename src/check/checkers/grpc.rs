@@ -14,7 +14,8 @@ use http::{HeaderMap, Method, Request as HttpRequest};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::grpc_message::{self, Answer, Serving, status_word};
-use super::stream::{Direction, Got, Put, Stream, within};
+use super::limit::within;
+use super::stream::{Direction, Got, Put, Stream};
 use super::tls::{Client, Contexts, Session};
 use crate::check::outcome::{Failure, Success};
 use crate::check::plan::{CheckerPlan, GrpcPlan, Kind, Target};

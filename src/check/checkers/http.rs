@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use super::http_answer::{Answer, Sink};
 use super::http_expect::{self, Headers, Patterns};
-use super::stream::{Direction, Got, Stream, within};
+use super::limit::within;
+use super::stream::{Direction, Got, Stream};
 use super::tls::{Client, Contexts, Session};
 use crate::check::outcome::{Failure, Success};
 use crate::check::plan::{CheckerPlan, HeaderValue, HttpPlan, Kind, RegexPlan, TlsPlan, UrlPlan};

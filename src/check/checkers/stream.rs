@@ -1,21 +1,17 @@
 //! A connection to a real server, plain or TLS, read without keeping a buffer while it waits: ten thousand checks under
 //! way hold ten thousand sockets, and no more.
 
-use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::io;
 
-use futures_util::FutureExt as _;
 use openssl::ssl::{self, ErrorCode};
 use tokio::net::TcpStream;
 
+use super::socket::Socket;
 use super::tcp::Begun;
 use super::tls::{self, Session};
 use super::{io_failure, tcp};
 use crate::check::outcome::Failure;
 use crate::check::plan::Target;
-
-/// Reads from the socket in one call of OpenSSL; a record takes two.
-const READS_A_CALL: usize = 64;
 
 /// One connection.
 #[derive(Debug)]
@@ -57,39 +53,6 @@ pub enum Direction {
     Write,
 }
 
-/// A socket as OpenSSL wants it: reads and writes that say at once when they cannot.
-#[derive(Debug)]
-pub struct Socket {
-    socket: TcpStream,
-    /// Reads before OpenSSL is told that nothing is there.
-    left: usize,
-}
-
-impl Socket {
-    const fn new(socket: TcpStream) -> Self {
-        Self { socket, left: READS_A_CALL }
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // It takes records without content for as long as they come: one call might never end.
-        let Some(left) = self.left.checked_sub(1) else { return Err(io::ErrorKind::WouldBlock.into()) };
-        self.left = left;
-        self.socket.try_read(buffer)
-    }
-}
-
-impl Write for Socket {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.try_write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Stream {
     /// Connects, shakes hands where there is TLS, and looks at the certificate where the file says so; without a time
     /// limit of its own.
@@ -102,10 +65,10 @@ impl Stream {
         let mut stream = tls::begin(session, Socket::new(socket))?;
         while let Err(error) = stream.connect() {
             match direction(&error) {
-                Some(direction) => ready(&stream.get_ref().socket, direction, target).await?,
+                Some(direction) => ready(stream.get_ref().tcp(), direction, target).await?,
                 None => return Err(handshake_failure(&error, target)),
             }
-            stream.get_mut().left = READS_A_CALL;
+            stream.get_mut().again();
         }
         tls::examine(stream.ssl(), session, target)?;
         Ok(Self::Tls(Box::new(stream)))
@@ -172,7 +135,7 @@ impl Stream {
                 Err(error) => Err(failure(&error, target)),
             },
             Self::Tls(stream) => {
-                stream.get_mut().left = READS_A_CALL;
+                stream.get_mut().again();
                 match stream.ssl_write(bytes) {
                     Ok(wrote) => Ok(Put::Bytes(wrote)),
                     Err(error) => match direction(&error) {
@@ -197,7 +160,7 @@ impl Stream {
                 Err(error) => Err(failure(&error, target)),
             },
             Self::Tls(stream) => {
-                stream.get_mut().left = READS_A_CALL;
+                stream.get_mut().again();
                 match stream.ssl_read(buffer) {
                     Ok(read) => Ok(Got::Bytes(read)),
                     Err(error) if error.code() == ErrorCode::ZERO_RETURN => Ok(Got::End),
@@ -223,7 +186,7 @@ impl Stream {
     pub fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,
-            Self::Tls(stream) => &stream.get_ref().socket,
+            Self::Tls(stream) => stream.get_ref().tcp(),
         }
     }
 }
@@ -264,16 +227,4 @@ fn handshake_failure(error: &ssl::Error, target: &Target) -> Failure {
         return Failure::Tls("closed in the middle of the handshake".to_owned());
     }
     tls_failure(error, target)
-}
-
-/// The whole time limit of an exchange.
-///
-/// # Errors
-/// [`Failure::Timeout`], and what the exchange itself says.
-pub fn within<T>(
-    limit: Duration,
-    exchange: impl Future<Output = Result<T, Failure>>,
-) -> impl Future<Output = Result<T, Failure>> {
-    // As an `async fn` it would have room for the exchange twice.
-    tokio::time::timeout(limit, exchange).map(move |ended| ended.unwrap_or(Err(Failure::Timeout(limit))))
 }

@@ -9,7 +9,7 @@ use socket2::{SockRef, Socket};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::stream::within;
+use super::limit::within;
 use super::{io_failure, proxy_header, source};
 use crate::check::outcome::{Failure, Success};
 use crate::check::plan::Target;

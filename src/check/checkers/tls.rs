@@ -23,7 +23,7 @@ use openssl::x509::verify::X509CheckFlags;
 use openssl::x509::{X509, X509Ref, X509VerifyResult};
 
 use super::certificate::{self, Distrust, Remembered, Shown, Told};
-use super::stream::Socket;
+use super::socket::Socket;
 use crate::check::outcome::Failure;
 use crate::check::plan::{Authority, ClientCertificate, Target, TlsPlan};
 use crate::clock;

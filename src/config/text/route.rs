@@ -2,9 +2,7 @@
 
 use super::super::model::{Block, Insertion, Named, Route, RouteMetrics, RoutePreference, RouteType};
 use super::super::units::Prefix;
-use super::route_words::Draft;
-use super::words::Words;
-use super::{ElementError, Remark, one_line};
+use super::{Remark, one_line};
 
 pub(super) const TYPES: [(&str, RouteType); 11] = [
     ("unicast", RouteType::Unicast),
@@ -59,26 +57,6 @@ impl Route {
             encap: None,
             nexthops: Vec::new(),
         }
-    }
-
-    /// Reads an element of `virtual_routes` or `static_routes` (the rules of `ip route`). Wrong options are
-    /// reported one by one. `None` when something is wrong without which packets would go elsewhere than the
-    /// line says: destination, `from`, tos, gateway, device, table, VRF, metric, encapsulation, and words that
-    /// are no option.
-    pub fn parse_in(words: &[&str], block: Block) -> (Option<Self>, Vec<ElementError>) {
-        Self::parse(words, Some(block))
-    }
-
-    /// Without a block the options of both are good.
-    pub(super) fn parse(words: &[&str], block: Option<Block>) -> (Option<Self>, Vec<ElementError>) {
-        let mut words = Words::new(words);
-        let mut draft = Draft::new();
-        while let Some((here, option)) = words.next() {
-            draft.word(&mut words, here, option, block);
-        }
-        let route = draft.finish(&mut words);
-        let route = if words.unusable { None } else { route };
-        (route, words.into_errors())
     }
 
     /// The family that the addresses beside the destination show, by the first of them.

@@ -5,9 +5,32 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::model::{Block, Metric, NewDestination, Nexthop, Route, RouteMetrics};
 use super::super::units::Prefix;
+use super::ElementError;
 use super::numbers::{congestion_name, decimal, millis, name, one_of, word32, zero_or_one};
 use super::route::{INSERTIONS, PREFERENCES, TYPES};
 use super::words::{Read, Words};
+
+impl Route {
+    /// Reads an element of `virtual_routes` or `static_routes` (the rules of `ip route`). Wrong options are
+    /// reported one by one. `None` when something is wrong without which packets would go elsewhere than the
+    /// line says: destination, `from`, tos, gateway, device, table, VRF, metric, encapsulation, and words that
+    /// are no option.
+    pub fn parse_in(words: &[&str], block: Block) -> (Option<Self>, Vec<ElementError>) {
+        Self::parse(words, Some(block))
+    }
+
+    /// Without a block the options of both are good.
+    pub(super) fn parse(words: &[&str], block: Option<Block>) -> (Option<Self>, Vec<ElementError>) {
+        let mut words = Words::new(words);
+        let mut draft = Draft::new();
+        while let Some((here, option)) = words.next() {
+            draft.word(&mut words, here, option, block);
+        }
+        let route = draft.finish(&mut words);
+        let route = if words.unusable { None } else { route };
+        (route, words.into_errors())
+    }
+}
 
 /// For "did you mean".
 pub(super) const OPTIONS: &[&str] = &[

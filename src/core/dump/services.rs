@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::check::params::scheduler_name;
+use crate::check::members::scheduler_name;
 use crate::check::plan::{Plan, RealPlan, VirtualPlan};
 use crate::check::status::{RealStatus, ServiceStatus, Status};
 use crate::config::model::{Config, Method, Protocol, Scheduler, ServiceName, VirtualServer};

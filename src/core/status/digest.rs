@@ -54,9 +54,9 @@ impl Default for Digests {
 }
 
 impl Digests {
-    /// Of what both directors of a pair must have alike.
-    pub fn of_pairs() -> Self {
-        Self { last: Mutex::default(), make: super::alike::digest }
+    /// Of a part of it.
+    pub fn by(make: fn(&Config) -> String) -> Self {
+        Self { last: Mutex::default(), make }
     }
 
     /// That of this configuration.

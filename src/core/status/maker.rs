@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Digests, Ledger, Seen, pairing, view};
+use super::{Digests, Ledger, Seen, alike, pairing, view};
 use crate::bfd::report::SessionStates;
 use crate::channel::watch::Peer;
 use crate::check::status::{Asker, Status};
@@ -53,7 +53,7 @@ impl Facts {
             reloads_refused: 0,
             problem: None,
             digests: Arc::default(),
-            pair_digests: Arc::new(Digests::of_pairs()),
+            pair_digests: Arc::new(Digests::by(alike::digest)),
             maintenance: None,
             counter: Arc::default(),
             ledger: Arc::default(),

@@ -12,8 +12,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::encode::{EQUAL, FIRST, META_L4PROTO, NETWORK, SECOND, TRANSPORT};
-use super::encode::{compare, expression, lookup, meta, payload};
+use super::expression::{EQUAL, FIRST, META_L4PROTO, NETWORK, SECOND, TRANSPORT};
+use super::expression::{compare, expression, lookup, meta, payload};
 use super::wire::Attributes;
 use super::{Elements, Family, SetName};
 

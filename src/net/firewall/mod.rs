@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 mod encode;
+mod expression;
 pub mod marks;
 mod read;
 mod session;

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::ElementError;
 use super::super::route_words::OPTIONS;
 use super::super::strategy;
 use super::*;
