@@ -15,6 +15,10 @@ packages=(
     libssl-dev     # TLS of mail alerts is the system's OpenSSL
     pkg-config     # finds it
     iproute2       # ip: namespaces, bridges, addresses of the lab
+    iputils-ping   # who answers to an address
+    nftables       # nft: the kernel's rules as others read them
+    tcpdump        # what leaves by which device
+    openssl        # servers of odd certificates
     kmod           # modprobe ip_vs, here or in the virtual machine
     procps         # sysctl, ps for the lab's shell
     ipvsadm        # the yardstick of the IPVS table
