@@ -38,12 +38,11 @@ pub(super) fn forget_program() {
     }
 }
 
-/// It is where it is until the process ends: part of what was there at its start, or of what the C library has loaded for names of
-/// users and machines, which it never lets go.
+/// It is part of what was there at the start, and is where it is until the process ends. Nothing that was loaded later: another thread
+/// may be loading it just now, and what it writes there between the look and the call would be lost.
 fn stays(part: &Mapping, program: &BTreeSet<(usize, usize)>) -> bool {
     let around = program.range(..=(part.start, usize::MAX)).next_back();
-    let within = around.is_some_and(|(start, length)| part.start + part.length <= start + length);
-    within || part.path.rsplit('/').next().is_some_and(|name| name.starts_with("libnss_"))
+    around.is_some_and(|(start, length)| part.start + part.length <= start + length)
 }
 
 /// Has the program's own file mapped in pieces; for [`forget_program`] after it. The kernel maps up to 64 KB of a file around each page
@@ -217,8 +216,6 @@ Anonymous:             0 kB
             (0x2000, 0x1000, "/usr/sbin/tandem", true),
             (0x3000, 0x2000, "/usr/sbin/tandem", false),
             (0x5000, 0x1000, "/usr/lib/plugin.so", false),
-            (0x5000, 0x1000, "/usr/lib/libnss_files.so.2", true),
-            (0x5000, 0x1000, "/usr/lib/libnss_x/plugin.so", false),
             (0x500, 0x100, "/usr/sbin/tandem", false),
         ] {
             let part = Mapping { start, length, path: path.to_owned() };
