@@ -276,13 +276,8 @@ fn service(text: &str) -> Result<Option<ServiceName>, Failure> {
 }
 
 fn parse(body: &[u8]) -> Result<Body, Failure> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Body::default());
-    }
-    status::object(body).map_err(|error| {
-        let cure = "write a JSON object with weight (0 to 65535), like (ADDRESS:PORT), for_seconds (a number), persist or pair (true or false)";
-        Failure::new(400, "body", format!("the document is not understood: {error}"), cure)
-    })
+    let cure = "write a JSON object with weight (0 to 65535), like (ADDRESS:PORT), for_seconds (a number), persist or pair (true or false)";
+    status::document(body, cure)
 }
 
 fn order(verb: Option<&str>, body: &Body) -> Result<Order, Failure> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::status::{document, understood};
 use super::{Request, allow, decoded, nowhere};
 use crate::control::answer::Failure;
 
@@ -143,7 +144,7 @@ pub(super) fn route(
             allow(method, "POST")?;
             let cure =
                 "write {\"on\": true} or {\"on\": false}, with on also for_seconds (a number) and strict";
-            let said: MaintenanceBody = document(body, cure)?;
+            let said: MaintenanceBody = understood(body, cure)?;
             if !said.on && (said.strict || said.for_seconds.is_some()) {
                 let problem = "the end of maintenance takes neither strict nor for_seconds";
                 return Err(Failure::new(400, "body", problem, cure));
@@ -161,10 +162,7 @@ pub(super) fn route(
             };
             allow(method, "POST")?;
             let target = Some(decoded(name)?).filter(|name| name != "-");
-            let said: Body = match body.iter().all(u8::is_ascii_whitespace) {
-                true => Body::default(),
-                false => document(body, "write {\"for_seconds\": N}, or nothing")?,
-            };
+            let said: Body = document(body, "write {\"for_seconds\": N}, or nothing")?;
             if said.for_seconds.is_some() && !matches!(known, Verb::StepDown | Verb::TakeOver) {
                 let problem = format!("{verb} is done at once: it takes no for_seconds");
                 return Err(Failure::new(400, "body", problem, "send it without a document"));
@@ -179,11 +177,6 @@ pub(super) fn route(
         "" => Ok(Some(request)),
         query => Err(stray(query)),
     }
-}
-
-fn document<T: serde::de::DeserializeOwned>(body: &[u8], cure: &str) -> Result<T, Failure> {
-    super::status::object(body)
-        .map_err(|error| Failure::new(400, "body", format!("the document is not understood: {error}"), cure))
 }
 
 /// How long something lasts.

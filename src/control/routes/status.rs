@@ -106,16 +106,28 @@ pub(super) fn no_document(body: &[u8]) -> Result<(), Failure> {
     document(body, "send no document").map(|Nothing {}| ())
 }
 
-fn document<T: Default + DeserializeOwned>(body: &[u8], cure: &str) -> Result<T, Failure> {
+/// What may be left out.
+///
+/// # Errors
+/// 400 for one that is not understood.
+pub(super) fn document<T: Default + DeserializeOwned>(body: &[u8], cure: &str) -> Result<T, Failure> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(T::default());
     }
+    understood(body, cure)
+}
+
+/// A document that must be there. `cure`: what to send.
+///
+/// # Errors
+/// 400 for one that is not understood.
+pub(super) fn understood<T: DeserializeOwned>(body: &[u8], cure: &str) -> Result<T, Failure> {
     object(body)
         .map_err(|error| Failure::new(400, "body", format!("the document is not understood: {error}"), cure))
 }
 
 /// A document that is an object: a list would be taken for its fields, one after the other.
-pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     let begins = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if begins != Some(&b'{') {
         return Err("it is no JSON object".to_owned());
